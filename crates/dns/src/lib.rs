@@ -1,0 +1,1 @@
+//! A stub resolver without I/O, over hickory-proto

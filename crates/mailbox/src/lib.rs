@@ -1,0 +1,1 @@
+//! The pure mailbox model, the Store trait and a store in memory

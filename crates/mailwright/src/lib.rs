@@ -1,0 +1,1 @@
+//! Mailwright's crates under one name.

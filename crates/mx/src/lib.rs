@@ -1,0 +1,1 @@
+//! From a recipient domain to an ordered list of delivery attempts

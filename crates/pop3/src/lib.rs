@@ -1,0 +1,1 @@
+//! POP3 engines for both ends, without I/O

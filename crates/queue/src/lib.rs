@@ -1,0 +1,1 @@
+//! The outbound queue as a pure scheduler with durable records

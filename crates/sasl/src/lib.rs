@@ -1,0 +1,1 @@
+//! SASL mechanisms, client and server steps, without I/O

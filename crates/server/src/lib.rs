@@ -1,0 +1,1 @@
+//! The Mailwright reference server: a library and the mailwright binary

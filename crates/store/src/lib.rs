@@ -1,0 +1,1 @@
+//! Mailbox stores on disk: SQLite with packed segments

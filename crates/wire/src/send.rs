@@ -1,0 +1,177 @@
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::IoSlice;
+
+/// Output waiting for the transport: a queue of chunks.
+///
+/// Small pieces are gathered in one growing tail; a large one is queued by reference, so a blob travels from
+/// the store to the socket without a copy.
+#[derive(Debug, Default)]
+pub struct SendBuf {
+    chunks: VecDeque<Bytes>,
+    tail: BytesMut,
+    len: usize,
+}
+
+impl SendBuf {
+    /// Pieces of at least this many octets are queued by reference in [`put_bytes`](SendBuf::put_bytes).
+    pub const BY_REFERENCE: usize = 1024;
+
+    /// Makes an empty queue; allocates nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a copy of `data`.
+    pub fn put(&mut self, data: &[u8]) {
+        self.tail.extend_from_slice(data);
+        self.len += data.len();
+    }
+
+    /// Appends `data`: by reference if it is large, else copied behind what is there.
+    pub fn put_bytes(&mut self, data: Bytes) {
+        if data.len() < Self::BY_REFERENCE {
+            return self.put(&data);
+        }
+        self.seal();
+        self.len += data.len();
+        self.chunks.push_back(data);
+    }
+
+    /// Appends `n` in decimal.
+    pub fn put_u64(&mut self, mut n: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (n % 10) as u8;
+            n /= 10;
+            if n == 0 {
+                break;
+            }
+        }
+        self.put(&digits[at..]);
+    }
+
+    /// The front chunk; empty only if the whole queue is.
+    pub fn data(&self) -> &[u8] {
+        self.chunks.front().map_or(&self.tail, |c| c)
+    }
+
+    /// Fills `slices` with chunks from the front; returns how many were filled.
+    pub fn vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let tail = Some(&self.tail[..]).filter(|t| !t.is_empty());
+        let mut filled = 0;
+        for (slot, chunk) in slices
+            .iter_mut()
+            .zip(self.chunks.iter().map(|c| &c[..]).chain(tail))
+        {
+            *slot = IoSlice::new(chunk);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Drops the first `n` octets: they were sent.
+    ///
+    /// # Panics
+    ///
+    /// Panics if fewer than `n` octets are pending.
+    pub fn sent(&mut self, mut n: usize) {
+        assert!(n <= self.len, "sent() more than send_buf() held");
+        self.len -= n;
+        while let Some(front) = self.chunks.front_mut() {
+            if n < front.len() {
+                bytes::Buf::advance(front, n);
+                return;
+            }
+            n -= front.len();
+            self.chunks.pop_front();
+        }
+        bytes::Buf::advance(&mut self.tail, n);
+        if self.len == 0 {
+            // An idle connection keeps no output memory.
+            *self = Self::default();
+        }
+    }
+
+    /// How many octets are pending.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is pending.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+    }
+}
+
+/// Appends formatted text: `write!(send, "{code} {text}\r\n")` never fails.
+impl fmt::Write for SendBuf {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.put(s.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn all(buf: &SendBuf) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let n = buf.vectored(&mut slices);
+        slices[..n].iter().flat_map(|s| s.to_vec()).collect()
+    }
+
+    #[test]
+    fn large_pieces_are_not_copied_and_keep_their_place() {
+        let mut buf = SendBuf::new();
+        let blob = Bytes::from(vec![7; 5000]);
+        buf.put(b"head");
+        buf.put_bytes(blob.clone());
+        buf.put_bytes(Bytes::from_static(b"tail"));
+        assert_eq!(buf.len(), 5008);
+        assert_eq!(all(&buf), [&b"head"[..], &[7; 5000], b"tail"].concat());
+        buf.sent(4);
+        assert_eq!(buf.data().as_ptr(), blob.as_ptr());
+        buf.sent(5001);
+        assert_eq!(buf.data(), b"ail");
+        buf.sent(3);
+        assert!(buf.is_empty() && buf.data().is_empty());
+        assert_eq!(buf.tail.capacity(), 0);
+    }
+
+    #[test]
+    fn numbers_and_text() {
+        let mut buf = SendBuf::new();
+        buf.put_u64(0);
+        buf.put_u64(u64::MAX);
+        write!(buf, " {}", 5).unwrap();
+        assert_eq!(buf.data(), b"018446744073709551615 5");
+    }
+
+    #[test]
+    fn short_vectors_take_what_fits() {
+        let mut buf = SendBuf::new();
+        for _ in 0..4 {
+            buf.put_bytes(Bytes::from(vec![1; SendBuf::BY_REFERENCE]));
+        }
+        let mut slices = [IoSlice::new(&[]); 2];
+        assert_eq!(buf.vectored(&mut slices), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "sent() more than send_buf() held")]
+    fn claiming_more_than_pending_panics() {
+        SendBuf::new().sent(1);
+    }
+}

@@ -1,0 +1,1 @@
+//! Mailwright's examples.
