@@ -1,0 +1,183 @@
+//! Mailboxes: local part, `@`, host (RFC 5321 §4.1.2, RFC 6531 §3.3)
+
+use crate::{Domain, Host, ParseError, ParseErrorKind, scan};
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::str::FromStr;
+use std::borrow::Cow;
+
+/// An email address, kept and printed exactly as written.
+///
+/// Two addresses are equal if they mean the same: the local part is compared without its quoting and with
+/// regard to case, as RFC 5321 §2.4 asks of everybody but the host that owns it; the host without regard to
+/// ASCII case.
+#[derive(Clone)]
+pub struct EmailAddress {
+    text: Box<str>,
+    at: usize,
+    host: Host,
+}
+
+impl EmailAddress {
+    /// Parses an address without angle brackets; all of `text` must belong to it.
+    ///
+    /// # Errors
+    ///
+    /// Fails on anything that RFC 5321 §4.1.2 `Mailbox`, with the UTF-8 of RFC 6531 §3.3, does not allow, on
+    /// control characters of any kind, and above the limits of this crate.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let (address, end) = Self::scan(text, 0)?;
+        scan::finish(text, end)?;
+        Ok(address)
+    }
+
+    /// Builds an address from the meaning of a local part: it is quoted here if it needs to be, so `local`
+    /// is the text without quotes and backslashes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `local` holds a control character, or is too long once it is quoted.
+    pub fn new(local: &str, host: Host) -> Result<Self, ParseError> {
+        let is_atom = |atom: &str| !atom.is_empty() && atom.chars().all(scan::is_atext);
+        let mut text = String::with_capacity(local.len() + 2);
+        if local.split('.').all(is_atom) {
+            text.push_str(local);
+        } else {
+            text.push('"');
+            for (offset, c) in local.char_indices() {
+                match c {
+                    '"' | '\\' => text.extend(['\\', c]),
+                    ' '..='~' => text.push(c),
+                    c if scan::is_utf8_text(c) => text.push(c),
+                    _ => return Err(ParseError::new(ParseErrorKind::Unexpected, offset)),
+                }
+            }
+            text.push('"');
+        }
+        let at = scan::local_part(&text, 0)?;
+        text.push('@');
+        text.push_str(&host.to_string());
+        Ok(Self {
+            text: text.into(),
+            at,
+            host,
+        })
+    }
+
+    /// The address as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The local part as written, with its quotes if it has any.
+    pub fn local_part(&self) -> &str {
+        &self.text[..self.at]
+    }
+
+    /// What the local part means: without quotes and backslashes. It may hold any printable character, so
+    /// it must be quoted again before it is sent anywhere.
+    pub fn unquoted_local_part(&self) -> Cow<'_, str> {
+        let local = self.local_part();
+        let Some(quoted) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) else {
+            return Cow::Borrowed(local);
+        };
+        if !quoted.contains('\\') {
+            return Cow::Borrowed(quoted);
+        }
+        let mut out = String::with_capacity(quoted.len());
+        let mut chars = quoted.chars();
+        while let Some(c) = chars.next() {
+            out.extend(if c == '\\' { chars.next() } else { Some(c) });
+        }
+        Cow::Owned(out)
+    }
+
+    /// What stands behind the `@`.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The domain, unless the host is an address literal.
+    pub fn domain(&self) -> Option<&Domain> {
+        self.host.domain()
+    }
+
+    /// Whether it can be used where RFC 6531 (SMTPUTF8) is not understood.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
+    }
+
+    /// The address that starts at `from`, and where it ends.
+    pub(crate) fn scan(text: &str, from: usize) -> Result<(Self, usize), ParseError> {
+        let at = scan::local_part(text, from)?;
+        let host_start = scan::expect(text, at, b'@')?;
+        let (host, end) = Host::scan(text, host_start)?;
+        let address = Self {
+            text: text[from..end].into(),
+            at: at - from,
+            host,
+        };
+        Ok((address, end))
+    }
+}
+
+impl PartialEq for EmailAddress {
+    fn eq(&self, other: &Self) -> bool {
+        self.unquoted_local_part() == other.unquoted_local_part() && self.host == other.host
+    }
+}
+
+impl Eq for EmailAddress {}
+
+impl Hash for EmailAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.unquoted_local_part().hash(state);
+        self.host.hash(state);
+    }
+}
+
+/// By domain first (literals before all domains), then by local part.
+impl Ord for EmailAddress {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let literal = |a: &Self| match &a.host {
+            Host::Domain(_) => None,
+            Host::Literal(literal) => Some(literal.to_string().to_ascii_lowercase()),
+        };
+        self.domain()
+            .cmp(&other.domain())
+            .then_with(|| literal(self).cmp(&literal(other)))
+            .then_with(|| self.unquoted_local_part().cmp(&other.unquoted_local_part()))
+    }
+}
+
+impl PartialOrd for EmailAddress {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl AsRef<str> for EmailAddress {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmailAddress({})", self.text)
+    }
+}
