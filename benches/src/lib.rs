@@ -1,1 +1,4 @@
-//! Mailwright's benches.
+//! Mailwright measured, with the peer or the physical limit in the same run.
+//!
+//! Run with `cargo bench -p mailwright-benches`. Each bench asserts its result before it is timed. The scripts in
+//! this folder measure the whole server: `accept-rate` and `idle-memory`.
