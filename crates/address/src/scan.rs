@@ -10,7 +10,7 @@ pub(crate) fn local_part(text: &str, from: usize) -> Result<usize, ParseError> {
     if end - from > MAX_LOCAL_PART {
         return Err(ParseError::new(
             ParseErrorKind::LocalPartTooLong,
-            from + MAX_LOCAL_PART,
+            floor(text, from + MAX_LOCAL_PART),
         ));
     }
     Ok(end)
@@ -25,10 +25,8 @@ pub(crate) fn domain(text: &str, from: usize) -> Result<usize, ParseError> {
     for label in text[from..end].split('.') {
         let fail = |kind, n| Err(ParseError::new(kind, at + n));
         if label.is_empty() {
-            return match text[at..].chars().next() {
-                Some(c) if c != '.' && at == end => Err(unexpected(c, at, ParseErrorKind::EmptyLabel)),
-                _ => fail(ParseErrorKind::EmptyLabel, 0),
-            };
+            let c = text[at..].chars().next().unwrap_or('.');
+            return Err(unexpected(c, at, ParseErrorKind::EmptyLabel));
         }
         if label.starts_with('-') {
             return fail(ParseErrorKind::Hyphen, 0);
@@ -120,6 +118,11 @@ fn quoted_string(text: &str, from: usize) -> Result<usize, ParseError> {
         }
     }
     Err(ParseError::new(ParseErrorKind::UnexpectedEnd, text.len()))
+}
+
+/// The last boundary between characters up to `at`.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 /// A character that stands nowhere in an address is the problem itself, not what it makes of the rest.
