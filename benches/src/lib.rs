@@ -1,4 +1,4 @@
 //! Mailwright measured, with the peer or the physical limit in the same run.
 //!
-//! Run with `cargo bench -p mailwright-benches`. Each bench asserts its result before it is timed. The scripts in
-//! this folder measure the whole server: `accept-rate` and `idle-memory`.
+//! Run with `cargo bench -p mailwright-benches`. Each bench asserts its result before it is timed. The script in
+//! this folder measures the whole server: `server_figures.py`.
