@@ -1,0 +1,595 @@
+use crate::destination::{Destinations, Name};
+use crate::entry::{Entry, Phase, Pin};
+use crate::{Attempt, Config, Error, Health, Record, Report, State, Timestamp, Update};
+use bytes::Bytes;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// The place of a message in the spool: the store's key, which is never used twice and only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(u64);
+
+impl Key {
+    /// Wraps the store's number.
+    pub const fn new(key: u64) -> Self {
+        Self(key)
+    }
+
+    /// The store's number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The scheduler: which message goes where, when, and what becomes of it.
+///
+/// ```text
+///                     ┌───────────── not yet due, destination rests ─────────────┐
+///                     ▼                                                          │
+///  page ─▶ loaded ─▶ waiting ──due──▶ ready ──turn──▶ attempt ──temporary────────┤
+///             ▲       │  │                             │  │                      │
+///  evicted ◀──┼───────┘  └──── expiry ───▶ failed ◀────┘  └─▶ delivered          │
+///     └───────┘                              └────────┬──────────┘               │
+///                                                     ▼                          │
+///                                   poll_update ─▶ commit ─▶ committed ──────────┘
+/// ```
+///
+/// The driver calls, in any order and whenever it wakes: [`next_page`](Queue::next_page),
+/// [`due`](Queue::due), [`poll_update`](Queue::poll_update) until each has nothing more, then sleeps until
+/// [`deadline`](Queue::deadline) or until something happens that it tells the queue of.
+#[derive(Debug)]
+pub struct Queue {
+    config: Config,
+    dice: Dice,
+    entries: HashMap<Key, Entry>,
+    destinations: Destinations,
+    /// Entries that only wait for a moment: the others may take their room.
+    waiting: BTreeSet<(Timestamp, Key)>,
+    /// Moments of entries that must stay in memory.
+    pinned: BTreeSet<(Timestamp, Key)>,
+    /// Entries with something to commit.
+    outbox: VecDeque<Key>,
+    /// Recipients in memory.
+    load: usize,
+    spool: Spool,
+}
+
+/// What of the spool has been read.
+#[derive(Debug, Default)]
+struct Spool {
+    /// The last record that was read.
+    after: Option<Key>,
+    /// Whether there may be more behind it.
+    more: bool,
+    /// Whether a page is being read.
+    reading: bool,
+    /// Messages whose record changed since the page was asked for: it may show them as they were.
+    changed: HashSet<Key>,
+    /// When the spool must be read again for what was left out of memory.
+    again: Option<Timestamp>,
+    /// Whether memory was found full of messages that are due.
+    full: bool,
+}
+
+/// A stretch of the spool to be read and given to [`Queue::loaded`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "no other page is asked for until this one is loaded"]
+#[non_exhaustive]
+pub struct Page {
+    /// Read the records behind this one; `None` for the first ones.
+    pub after: Option<Key>,
+    /// How many.
+    pub limit: usize,
+}
+
+impl Queue {
+    /// Starts with an empty memory and the whole spool to be read. `seed` is random; it sets the jitter.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            dice: Dice(seed),
+            entries: HashMap::new(),
+            destinations: Destinations::default(),
+            waiting: BTreeSet::new(),
+            pinned: BTreeSet::new(),
+            outbox: VecDeque::new(),
+            load: 0,
+            spool: Spool {
+                more: true,
+                ..Spool::default()
+            },
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    // ----- the spool -----
+
+    /// Tells that records were added to the spool, by whomever.
+    pub fn arrived(&mut self) {
+        self.spool.more = true;
+    }
+
+    /// The next stretch of the spool to read; `None` while one is being read, when there is nothing more,
+    /// or when memory is full of messages that are due.
+    pub fn next_page(&mut self, now: Timestamp) -> Option<Page> {
+        if self.spool.reading || self.is_full() {
+            return None;
+        }
+        if self.spool.again.is_some_and(|again| again <= now) {
+            self.spool.again = None;
+            self.spool.after = None;
+            self.spool.more = true;
+        }
+        if !self.spool.more {
+            return None;
+        }
+        self.spool.more = false;
+        self.spool.reading = true;
+        self.spool.full = false;
+        Some(Page {
+            after: self.spool.after,
+            limit: self.config.page.max(1),
+        })
+    }
+
+    /// Takes the records that a page was read to hold, in the order of their keys. Those already known are
+    /// left as they are.
+    ///
+    /// Returns the records that cannot be read; they stay in the spool, and belong in the log.
+    pub fn loaded(&mut self, now: Timestamp, page: Page, records: Vec<(Key, Bytes)>) -> Vec<(Key, Error)> {
+        self.spool.reading = false;
+        self.spool.more |= records.len() >= page.limit;
+        let mut errors = Vec::new();
+        for (key, data) in records {
+            if !self.is_known(key) {
+                match Record::decode(&data) {
+                    Ok(record) => match self.admit(now, key, record) {
+                        Admission::Kept | Admission::Later => {}
+                        Admission::Full => {
+                            self.spool.full = true;
+                            self.spool.more = true;
+                            break;
+                        }
+                    },
+                    Err(error) => errors.push((key, error)),
+                }
+            }
+            self.spool.after = Some(key);
+        }
+        self.spool.changed.clear();
+        errors
+    }
+
+    /// Takes back a page that could not be read; it is asked for again.
+    pub fn not_loaded(&mut self, page: Page) {
+        self.spool.reading = false;
+        self.spool.more = true;
+        self.spool.after = page.after;
+        self.spool.changed.clear();
+    }
+
+    /// Takes one record that is in the spool, for those who do not read it by pages. Returns whether it is
+    /// in memory afterwards; if not, it is read again by and by.
+    pub fn load(&mut self, now: Timestamp, key: Key, record: Record) -> bool {
+        if self.is_known(key) {
+            return true;
+        }
+        match self.admit(now, key, record) {
+            Admission::Kept => true,
+            Admission::Later => false,
+            Admission::Full => {
+                self.read_again(now + self.config.reread_after);
+                false
+            }
+        }
+    }
+
+    // ----- attempts -----
+
+    /// The next attempt to start; `None` when nothing is due or every limit is reached.
+    pub fn due(&mut self, now: Timestamp) -> Option<Attempt> {
+        self.advance(now);
+        while let Some((name, key)) = self.destinations.next(self.config.max_attempts) {
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            let most = self.config.attempt_recipients.max(1);
+            let Some(attempt) = entry.start(key, &name, now, most) else {
+                continue;
+            };
+            self.destinations.start(&name);
+            self.settle(now, key);
+            return Some(attempt);
+        }
+        None
+    }
+
+    /// Takes an attempt back with what became of it. The change it makes comes from
+    /// [`poll_update`](Queue::poll_update).
+    pub fn finished(&mut self, now: Timestamp, attempt: Attempt, report: Report) {
+        let key = attempt.key;
+        let Some(name) = self.land(&attempt) else {
+            return;
+        };
+        let rests = self.destinations.finish(&name, report.health, now, &self.config);
+        let dice = self.dice.roll();
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.take_outcomes(now, &attempt, report.outcomes, |attempts| {
+                now + self.config.backoff(attempts, dice)
+            });
+        }
+        self.settle(now, key);
+        if rests {
+            for key in self.destinations.drain(&name) {
+                self.send_back(now, key, &name);
+            }
+        }
+    }
+
+    /// Takes an attempt back that came to nothing and says nothing, such as one cut short by a shutdown: it
+    /// is due as before.
+    pub fn abandoned(&mut self, now: Timestamp, attempt: Attempt) {
+        self.finished(now, attempt, Report::new(Vec::new(), Health::Unknown));
+    }
+
+    // ----- what goes to the spool -----
+
+    /// The next change to commit. There is never more than one of a message on its way; confirm each with
+    /// [`committed`](Queue::committed).
+    pub fn poll_update(&mut self, now: Timestamp) -> Option<Update> {
+        self.advance(now);
+        while let Some(key) = self.outbox.pop_front() {
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            entry.listed = false;
+            if entry.committing || !entry.dirty {
+                continue;
+            }
+            entry.dirty = false;
+            entry.committing = true;
+            let update = entry.update(key);
+            self.settle(now, key);
+            return Some(update);
+        }
+        None
+    }
+
+    /// Tells that an update is in the spool.
+    pub fn committed(&mut self, now: Timestamp, key: Key) {
+        if self.spool.reading {
+            self.spool.changed.insert(key);
+        }
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.committing = false;
+            self.settle(now, key);
+        }
+    }
+
+    /// When to look again even if nothing happens; a moment that has passed if there is something to do.
+    /// `None` when there is nothing to wait for.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let can_read = !self.spool.reading && !self.is_full();
+        if !self.outbox.is_empty()
+            || self.destinations.has_next(self.config.max_attempts)
+            || (can_read && self.spool.more)
+        {
+            return Some(Timestamp::default());
+        }
+        let again = self.spool.again.filter(|_| can_read);
+        [
+            self.waiting.first().map(|(at, _)| *at),
+            self.pinned.first().map(|(at, _)| *at),
+            again,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    // ----- by hand -----
+
+    /// The record of a message in memory, as it stands.
+    pub fn record(&self, key: Key) -> Option<&Record> {
+        self.entries.get(&key).map(|entry| &*entry.record)
+    }
+
+    /// The messages in memory, in no order.
+    pub fn records(&self) -> impl Iterator<Item = (Key, &Record)> {
+        self.entries.iter().map(|(key, entry)| (*key, &*entry.record))
+    }
+
+    /// How many messages are in memory.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no message is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many attempts are running.
+    pub fn active(&self) -> usize {
+        self.destinations.active()
+    }
+
+    /// Whether an update was handed out that is not yet confirmed, or waits to be.
+    pub fn is_committing(&self) -> bool {
+        self.entries.values().any(|entry| entry.committing || entry.dirty)
+    }
+
+    /// Lets a message in memory rest, or go on. It expires all the same. Returns whether it is known.
+    pub fn hold(&mut self, now: Timestamp, key: Key, held: bool) -> bool {
+        self.change(now, key, |entry| {
+            let record = Arc::make_mut(&mut entry.record);
+            if record.held != held {
+                record.held = held;
+                record.note(now, if held { "held" } else { "released" });
+                entry.dirty = true;
+            }
+        })
+    }
+
+    /// Makes all recipients of a message in memory due at once, and ends the rest of their destinations.
+    /// Returns whether it is known.
+    pub fn retry(&mut self, now: Timestamp, key: Key) -> bool {
+        let Some(entry) = self.entries.get(&key) else {
+            return false;
+        };
+        for group in &entry.groups {
+            self.destinations.wake(&group.name);
+        }
+        self.change(now, key, |entry| {
+            let record = Arc::make_mut(&mut entry.record);
+            for recipient in &mut record.recipients {
+                if let State::Queued { due, .. } = &mut recipient.state {
+                    *due = now.min(*due);
+                    entry.dirty = true;
+                }
+            }
+        })
+    }
+
+    /// Removes a message in memory, and tells nobody. What is being delivered at this moment may still
+    /// arrive. Returns whether it is known.
+    pub fn discard(&mut self, now: Timestamp, key: Key) -> bool {
+        self.change(now, key, |entry| {
+            entry.dropped = true;
+            entry.dirty = true;
+            entry.notices.clear();
+        })
+    }
+
+    // ----- inside -----
+
+    fn change(&mut self, now: Timestamp, key: Key, how: impl FnOnce(&mut Entry)) -> bool {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return false;
+        };
+        how(entry);
+        self.settle(now, key);
+        true
+    }
+
+    fn is_known(&self, key: Key) -> bool {
+        self.entries.contains_key(&key) || self.spool.changed.contains(&key)
+    }
+
+    fn is_full(&self) -> bool {
+        let most = self.config.memory_recipients.max(1);
+        self.spool.full && self.load >= most - most / 4
+    }
+
+    fn read_again(&mut self, at: Timestamp) {
+        self.spool.again = Some(self.spool.again.map_or(at, |again| again.min(at)));
+    }
+
+    /// Makes room for a record and takes it, if it is due sooner than what has to go for it.
+    fn admit(&mut self, now: Timestamp, key: Key, record: Record) -> Admission {
+        let mut entry = Entry::new(record, |host| self.destinations.join(host, &self.config));
+        let first = entry.first_moment(&self.config, &self.destinations);
+        let share = (self.config.memory_recipients / 4).max(1);
+        let crowded = !entry.groups.is_empty()
+            && entry
+                .groups
+                .iter()
+                .all(|group| self.destinations.waiting(&group.name) >= share);
+        let admission = if crowded && first <= now && now < entry.record.expires {
+            self.read_again(now + self.config.reread_after);
+            Admission::Later
+        } else {
+            self.make_room(now, entry.weight(), first)
+        };
+        if admission != Admission::Kept {
+            self.leave_all(&mut entry);
+            return admission;
+        }
+        self.load += entry.weight();
+        // A record without anything left to do was meant to be removed.
+        entry.dirty = entry.record.is_finished();
+        self.entries.insert(key, entry);
+        self.settle(now, key);
+        Admission::Kept
+    }
+
+    fn make_room(&mut self, now: Timestamp, weight: usize, first: Timestamp) -> Admission {
+        while self.load > 0 && self.load.saturating_add(weight) > self.config.memory_recipients {
+            match self.waiting.last().copied() {
+                Some((at, victim)) if at > first => {
+                    self.read_again(at);
+                    self.forget(victim);
+                }
+                _ if first > now => {
+                    self.read_again(first);
+                    return Admission::Later;
+                }
+                _ => return Admission::Full,
+            }
+        }
+        Admission::Kept
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(mut entry) = self.entries.remove(&key) {
+            self.load -= entry.weight();
+            self.set_timer(key, entry.timer, None);
+            self.leave_all(&mut entry);
+        }
+    }
+
+    fn leave_all(&mut self, entry: &mut Entry) {
+        for group in entry.groups.drain(..) {
+            self.destinations.leave(&group.name);
+        }
+    }
+
+    fn set_timer(&mut self, key: Key, old: Option<(Timestamp, Pin)>, new: Option<(Timestamp, Pin)>) {
+        if let Some((at, pin)) = old {
+            self.timers(pin).remove(&(at, key));
+        }
+        if let Some((at, pin)) = new {
+            self.timers(pin).insert((at, key));
+        }
+    }
+
+    fn timers(&mut self, pin: Pin) -> &mut BTreeSet<(Timestamp, Key)> {
+        match pin {
+            Pin::Waiting => &mut self.waiting,
+            Pin::Pinned => &mut self.pinned,
+        }
+    }
+
+    /// Does everything whose moment has come.
+    fn advance(&mut self, now: Timestamp) {
+        loop {
+            let next = [self.waiting.first(), self.pinned.first()]
+                .into_iter()
+                .flatten()
+                .min()
+                .copied();
+            match next {
+                Some((at, key)) if at <= now => self.settle(now, key),
+                _ => return,
+            }
+        }
+    }
+
+    /// Brings one message up to date: expiry, warning, readiness, its timer, its place in the outbox.
+    fn settle(&mut self, now: Timestamp, key: Key) {
+        let Some(mut entry) = self.entries.remove(&key) else {
+            return;
+        };
+        if !entry.dropped {
+            if now >= entry.record.expires {
+                entry.expire(now);
+            } else if entry.warn_at(&self.config).is_some_and(|at| at <= now) {
+                entry.warn(now);
+            }
+        }
+        self.settle_groups(now, key, &mut entry);
+        let timer = entry.moment(now, &self.config, &self.destinations);
+        self.set_timer(key, entry.timer, timer);
+        entry.timer = timer;
+        if entry.is_over() {
+            self.load -= entry.weight();
+            self.leave_all(&mut entry);
+            return;
+        }
+        if entry.dirty && !entry.committing && !entry.listed {
+            entry.listed = true;
+            self.outbox.push_back(key);
+        }
+        self.entries.insert(key, entry);
+    }
+
+    /// Moves groups between waiting and ready, and lets go of those with nothing left to do.
+    fn settle_groups(&mut self, now: Timestamp, key: Key, entry: &mut Entry) {
+        let may_go = !entry.record.held && !entry.dropped && now < entry.record.expires;
+        let mut index = 0;
+        while index < entry.groups.len() {
+            let due = entry.group_due(index);
+            let group = &mut entry.groups[index];
+            let is_due = may_go
+                && due.is_some_and(|due| due <= now)
+                && self.destinations.paused_until(&group.name) <= now;
+            match group.phase {
+                Phase::Waiting if is_due => {
+                    group.phase = Phase::Ready;
+                    self.destinations.ready(&group.name, key);
+                }
+                Phase::Ready if !is_due => {
+                    group.phase = Phase::Waiting;
+                    let (name, entries) = (&group.name, &self.entries);
+                    self.destinations
+                        .unready(name, |key| entries.get(key).is_some_and(|e| e.is_ready(name)));
+                }
+                _ => {}
+            }
+            if due.is_none() && entry.groups[index].phase == Phase::Waiting {
+                let group = entry.groups.swap_remove(index);
+                self.destinations.leave(&group.name);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Marks the attempt's group as no longer in flight.
+    fn land(&mut self, attempt: &Attempt) -> Option<Name> {
+        let entry = self.entries.get_mut(&attempt.key)?;
+        let group = entry
+            .groups
+            .iter_mut()
+            .find(|g| g.host == attempt.destination && g.phase == Phase::InFlight)?;
+        group.phase = Phase::Waiting;
+        Some(group.name.clone())
+    }
+
+    /// Puts a message that was in the line of a destination back to waiting.
+    fn send_back(&mut self, now: Timestamp, key: Key, name: &Name) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        for group in &mut entry.groups {
+            if group.name == *name && group.phase == Phase::Ready {
+                group.phase = Phase::Waiting;
+            }
+        }
+        self.settle(now, key);
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    Kept,
+    /// Not due yet, or its destination has its share: it is read again in time.
+    Later,
+    /// Due, and no room.
+    Full,
+}
+
+/// Jitter from a seed (SplitMix64): it spreads load and guards nothing.
+#[derive(Debug)]
+struct Dice(u64);
+
+impl Dice {
+    /// A number in 0..1.
+    fn roll(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

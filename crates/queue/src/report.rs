@@ -1,0 +1,171 @@
+//! What the queue hands out and takes back: attempts, outcomes, updates, and notices for the sender
+//! (RFC 3464)
+
+use crate::{Diagnosis, Key, OriginalRecipient, Recipient, Record, Ret, Timestamp};
+use bytes::Bytes;
+use mailwright_address::{EmailAddress, Host};
+use std::sync::Arc;
+
+/// One delivery to be tried: one message, one destination, all its recipients there that are due.
+///
+/// It is handed back to the queue exactly once, with [`Queue::finished`](crate::Queue::finished) or
+/// [`Queue::abandoned`](crate::Queue::abandoned); until then the queue starts no other for the same message
+/// and destination.
+#[derive(Debug)]
+#[must_use = "an attempt that is not handed back blocks its message and destination"]
+pub struct Attempt {
+    pub(crate) key: Key,
+    pub(crate) destination: Host,
+    pub(crate) recipients: Vec<usize>,
+    pub(crate) record: Arc<Record>,
+}
+
+impl Attempt {
+    /// The message's place in the spool.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The domain or address literal of all its recipients.
+    pub fn destination(&self) -> &Host {
+        &self.destination
+    }
+
+    /// The message's envelope as it was when the attempt began.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The recipients to be tried; outcomes are given in this order. Never empty.
+    pub fn recipients(&self) -> impl ExactSizeIterator<Item = &Recipient> {
+        self.recipients
+            .iter()
+            .map(|index| &self.record.recipients[*index])
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// One outcome per recipient of the attempt, in its order. A recipient without one stays as it was and
+    /// is tried again.
+    pub outcomes: Vec<Outcome>,
+    /// How the destination did as a whole.
+    pub health: Health,
+}
+
+impl Report {
+    /// Joins outcomes, in the order of the attempt's recipients, and the state of the destination.
+    pub fn new(outcomes: Vec<Outcome>, health: Health) -> Self {
+        Self { outcomes, health }
+    }
+}
+
+/// What became of one recipient in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The next hop has taken the message.
+    Delivered {
+        /// Whether it also took the duty to tell the sender of success, as an SMTP server with DSN does
+        /// (RFC 3461 §5.2.2). Otherwise a sender who asked is told that the message was relayed.
+        notifies: bool,
+    },
+    /// Not this time.
+    Temporary(Diagnosis),
+    /// Never.
+    Permanent(Diagnosis),
+}
+
+/// How a destination did in one attempt; sets how many attempts it gets at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It answered as a server should, whatever it said of the recipients. It may get more.
+    Good,
+    /// It answered, but asked for less: 421, 4xx to the connection. It gets half.
+    Busy,
+    /// It could not be reached, or broke off. It rests, then gets one attempt.
+    Unreachable,
+    /// The attempt says nothing of it: the fault was on this side.
+    Unknown,
+}
+
+/// A change to be committed to the spool, all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "the outcome is lost unless it is committed"]
+#[non_exhaustive]
+pub struct Update {
+    /// The message's place in the spool.
+    pub key: Key,
+    /// What to do with its record.
+    pub change: Change,
+    /// What its sender is to be told, in the same commit.
+    pub dsn: Option<DsnRequest>,
+    /// Failures nobody is told of, because the reverse-path is null or the sender wanted it so. They belong
+    /// in the log.
+    pub unreported: Vec<DsnRecipient>,
+}
+
+/// What to do with a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // a record is kept or it is not
+pub enum Change {
+    /// Put these octets in its place; the body stays.
+    Replace(Bytes),
+    /// Remove it and let go of its body.
+    Remove,
+}
+
+/// A delivery status notification that is owed to a sender (RFC 3464).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DsnRequest {
+    /// Whom to tell.
+    pub to: EmailAddress,
+    /// The local account that submitted the message, if one did.
+    pub origin: Option<Box<str>>,
+    /// The name of the message.
+    pub id: Box<str>,
+    /// The sender's ENVID, for Original-Envelope-Id.
+    pub envelope_id: Option<Box<str>>,
+    /// When the message was accepted, for Arrival-Date.
+    pub arrival: Timestamp,
+    /// How much of the message the sender wants back; `None` if it did not say.
+    pub ret: Option<Ret>,
+    /// Whether the message was an SMTPUTF8 one, so that its notice may be (RFC 6533).
+    pub smtputf8: bool,
+    /// The recipients it is about. Never empty.
+    pub recipients: Vec<DsnRecipient>,
+}
+
+/// One recipient's part of a notice (RFC 3464 §2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DsnRecipient {
+    /// What the sender called it, if it said so by ORCPT.
+    pub original: Option<OriginalRecipient>,
+    /// The address the copy went to.
+    pub address: EmailAddress,
+    /// What happened.
+    pub action: Action,
+    /// Why; `None` for success.
+    pub why: Option<Diagnosis>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// For a delay: until when it will be tried.
+    pub until: Option<Timestamp>,
+}
+
+/// What a notice says happened (RFC 3464 §2.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// It was given up.
+    Failed,
+    /// It is still waiting.
+    Delayed,
+    /// It was handed to a system that does not report success.
+    Relayed,
+}
