@@ -1,0 +1,718 @@
+use crate::cache::Cache;
+use crate::conclude::conclude;
+use crate::lookup::{Exchange, Lookup};
+use crate::message::{self, Asked, EdnsOptions, Reply, Response, Stray};
+use crate::{Answer, Config, Failure, FailureKind, Question, Record, RecordType, Security};
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
+/// A question put to a [`Resolver`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueryId(u64);
+
+/// A socket that the caller opens for one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(u64);
+
+/// What an exchange goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+// DNS over TLS or HTTPS would come as another transport that callers must know how to open.
+#[allow(clippy::exhaustive_enums)]
+pub enum Transport {
+    /// One datagram, from a port that the operating system picks at random for it (RFC 5452 §9.2).
+    Udp,
+    /// One connection.
+    Tcp,
+}
+
+/// Octets to send on a socket that is to be opened for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// The socket. Every transmit has its own; it stays open until [`Resolver::poll_close`] names it.
+    pub socket: SocketId,
+    /// How to open it.
+    pub transport: Transport,
+    /// Where to send.
+    pub server: SocketAddr,
+    /// The datagram, or all that goes into the stream: the length before the message is there (RFC 1035 §4.2.2).
+    pub bytes: Vec<u8>,
+}
+
+/// What a resolver counted since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Questions put.
+    pub queries: u64,
+    /// Questions answered from memory.
+    pub cache_hits: u64,
+    /// Datagrams sent.
+    pub sent_udp: u64,
+    /// Queries sent over TCP.
+    pub sent_tcp: u64,
+    /// Exchanges that got no answer in time.
+    pub timeouts: u64,
+    /// Datagrams from another address than the one asked.
+    pub wrong_source: u64,
+    /// Messages with another id.
+    pub wrong_id: u64,
+    /// Messages with another question.
+    pub wrong_question: u64,
+    /// Messages whose question is right but for the case of its letters.
+    pub wrong_case: u64,
+    /// Messages that are no DNS responses, and those on sockets that expect none.
+    pub unrelated: u64,
+    /// Answers that could not be read or contradict themselves.
+    pub malformed: u64,
+    /// Answers that had no room in a datagram.
+    pub truncated: u64,
+}
+
+/// A stub resolver without I/O.
+///
+/// Put questions with [`query`](Self::query). After every call, and in this order: send what
+/// [`poll_transmit`](Self::poll_transmit) gives, close what [`poll_close`](Self::poll_close) names, take answers from
+/// [`poll_answer`](Self::poll_answer), and wait for bytes or for [`deadline`](Self::deadline).
+pub struct Resolver {
+    config: Config,
+    entropy: Box<dyn FnMut(&mut [u8]) + Send>,
+    cache: Cache,
+    servers: Vec<ServerState>,
+    lookups: HashMap<u64, Lookup>,
+    by_question: HashMap<Question, u64>,
+    by_query: HashMap<QueryId, u64>,
+    by_socket: HashMap<SocketId, u64>,
+    timers: BTreeSet<(Instant, u64)>,
+    waiting: VecDeque<u64>,
+    active: usize,
+    transmits: VecDeque<Transmit>,
+    closes: VecDeque<SocketId>,
+    answers: VecDeque<(QueryId, Answer)>,
+    serial: u64,
+    stats: Stats,
+}
+
+impl Resolver {
+    /// Makes a resolver.
+    ///
+    /// `entropy` fills its argument with octets that nobody else can predict: the defence against forged answers
+    /// rests on it (RFC 5452 §9.2). Tests may pass a counter.
+    pub fn new(config: Config, entropy: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
+        Self {
+            cache: Cache::new(&config),
+            servers: vec![ServerState::default(); config.servers.len()],
+            config,
+            entropy: Box::new(entropy),
+            lookups: HashMap::new(),
+            by_question: HashMap::new(),
+            by_query: HashMap::new(),
+            by_socket: HashMap::new(),
+            timers: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            active: 0,
+            transmits: VecDeque::new(),
+            closes: VecDeque::new(),
+            answers: VecDeque::new(),
+            serial: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Puts a question. Its answer comes from [`poll_answer`](Self::poll_answer), at once if it is known already.
+    ///
+    /// The same question put twice is asked once.
+    pub fn query(&mut self, now: Instant, question: Question) -> QueryId {
+        let query = QueryId(self.next_serial());
+        self.stats.queries += 1;
+        if let Some(answer) = self.cache.find(now, &question) {
+            self.stats.cache_hits += 1;
+            self.answers.push_back((query, answer));
+            return query;
+        }
+        if let Some(lookup) = self
+            .by_question
+            .get(&question)
+            .and_then(|key| self.lookups.get_mut(key))
+        {
+            lookup.waiters.push(query);
+            self.by_query.insert(query, self.by_question[&question]);
+            return query;
+        }
+        let key = self.next_serial();
+        self.by_question.insert(question.clone(), key);
+        self.by_query.insert(query, key);
+        self.lookups.insert(key, Lookup::new(question, query));
+        self.waiting.push_back(key);
+        self.start_waiting(now);
+        query
+    }
+
+    /// Gives a question up; its answer will not come. Does nothing if it came already.
+    pub fn cancel(&mut self, now: Instant, query: QueryId) {
+        self.answers.retain(|(answered, _)| *answered != query);
+        let Some(key) = self.by_query.remove(&query) else {
+            return;
+        };
+        let Some(lookup) = self.lookups.get_mut(&key) else {
+            return;
+        };
+        lookup.waiters.retain(|waiter| *waiter != query);
+        if lookup.waiters.is_empty() {
+            let mut lookup = self.take(key).expect("looked up above");
+            self.forget(key, &mut lookup);
+            self.start_waiting(now);
+        }
+    }
+
+    /// Takes a datagram that arrived on `socket` from the address `from`.
+    ///
+    /// What is not from the server asked, or does not answer the question, is ignored and counted (RFC 5452 §9.1).
+    pub fn handle_datagram(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
+        let Some(key) = self.expecting(socket, Transport::Udp) else {
+            self.stats.unrelated += 1;
+            return;
+        };
+        let exchange = self.exchange(key);
+        let server = self.config.servers[exchange.server].address;
+        if (server.ip().to_canonical(), server.port()) != (from.ip().to_canonical(), from.port()) {
+            self.stats.wrong_source += 1;
+            return;
+        }
+        match self.read(key, datagram) {
+            Ok(reply) => self.drive(now, key, Input::Reply(reply)),
+            Err(Stray::Case) => self.exchange_mut(key).wrong_case = true,
+            Err(_) => {}
+        }
+    }
+
+    /// Takes octets that arrived on the TCP connection `socket`.
+    pub fn handle_stream(&mut self, now: Instant, socket: SocketId, octets: &[u8]) {
+        let Some(key) = self.expecting(socket, Transport::Tcp) else {
+            self.stats.unrelated += 1;
+            return;
+        };
+        let max_message = self.config.max_message.max(512);
+        let stream = &mut self.exchange_mut(key).stream;
+        let room = (PREFIX + max_message).saturating_sub(stream.len());
+        stream.extend_from_slice(&octets[..octets.len().min(room)]);
+        let Some((prefix, message)) = stream.split_first_chunk::<PREFIX>() else {
+            return;
+        };
+        let length = usize::from(u16::from_be_bytes(*prefix));
+        let input = if length > max_message {
+            Input::Reply(Reply::Malformed)
+        } else if message.len() < length {
+            return;
+        } else {
+            let message = message[..length].to_vec();
+            // Nobody but the server writes into the connection, so a stray message is its mistake.
+            Input::Reply(self.read(key, &message).unwrap_or(Reply::Malformed))
+        };
+        self.drive(now, key, input);
+    }
+
+    /// Takes notice that the server closed the TCP connection `socket`.
+    pub fn handle_closed(&mut self, now: Instant, socket: SocketId) {
+        self.handle_failed(now, socket);
+    }
+
+    /// Takes notice that `socket` could not be opened, connected, written or read.
+    pub fn handle_failed(&mut self, now: Instant, socket: SocketId) {
+        if let Some(&key) = self.by_socket.get(&socket) {
+            self.drive(now, key, Input::Failed);
+        }
+    }
+
+    /// Acts on all deadlines up to `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(deadline, key)) = self.timers.first() {
+            if deadline > now {
+                break;
+            }
+            self.drive(now, key, Input::Timeout);
+        }
+    }
+
+    /// Takes the next octets to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// Takes the next socket that is not needed any more. Sockets that were never handed out may be named too.
+    pub fn poll_close(&mut self) -> Option<SocketId> {
+        self.closes.pop_front()
+    }
+
+    /// Takes the next answer.
+    pub fn poll_answer(&mut self) -> Option<(QueryId, Answer)> {
+        self.answers.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called, unless something happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// How many answers are remembered.
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Forgets all remembered answers.
+    pub fn clear_cache(&mut self) {
+        self.cache.clear();
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn start_waiting(&mut self, now: Instant) {
+        while self.active < self.config.max_lookups.max(1)
+            && let Some(key) = self.waiting.pop_front()
+        {
+            // Questions that were cancelled while they waited are gone.
+            if self.lookups.contains_key(&key) {
+                self.active += 1;
+                self.drive_one(now, key, Input::Begin);
+            }
+        }
+    }
+
+    fn drive(&mut self, now: Instant, key: u64, input: Input) {
+        self.drive_one(now, key, input);
+        self.start_waiting(now);
+    }
+
+    fn drive_one(&mut self, now: Instant, key: u64, input: Input) {
+        let Some(mut lookup) = self.take(key) else { return };
+        let answer = match input {
+            Input::Begin => {
+                lookup.end = Some(now + self.config.query_timeout);
+                self.resolve(now, key, &mut lookup)
+            }
+            Input::Reply(reply) => self.on_reply(now, key, &mut lookup, reply),
+            Input::Failed => self.on_silence(now, key, &mut lookup, FailureKind::Unreachable),
+            Input::Timeout => self.on_silence(now, key, &mut lookup, FailureKind::Timeout),
+        };
+        let Some(answer) = answer else {
+            let deadline = lookup
+                .deadline
+                .expect("a lookup without an answer waits for a server");
+            self.timers.insert((deadline, key));
+            self.lookups.insert(key, lookup);
+            return;
+        };
+        let answer = self.cache.clamp(answer);
+        self.cache.insert(now, &lookup.question, &answer);
+        for waiter in core::mem::take(&mut lookup.waiters) {
+            self.by_query.remove(&waiter);
+            self.answers.push_back((waiter, answer.clone()));
+        }
+        self.forget(key, &mut lookup);
+    }
+
+    /// Answers from static records and memory, or asks the first server.
+    fn resolve(&mut self, now: Instant, key: u64, lookup: &mut Lookup) -> Option<Answer> {
+        let wanted = lookup.question.record_type;
+        while let Some(records) = self.config.records.get(&lookup.name) {
+            lookup.secured_by(Security::Insecure);
+            let found: Vec<Record> = records
+                .iter()
+                .filter(|r| r.record_type() == wanted)
+                .cloned()
+                .collect();
+            if !found.is_empty() {
+                return Some(lookup.records(found, self.config.max_ttl));
+            }
+            let target = records.iter().find_map(|record| match record {
+                Record::Cname(target) if wanted != RecordType::Cname => Some(target),
+                _ => None,
+            });
+            let Some(target) = target else {
+                return Some(Answer::NoData(lookup.negative(self.config.max_ttl)));
+            };
+            if let Err(kind) = lookup.follow(target.clone(), self.config.max_aliases) {
+                return Some(Failure::new(kind).into());
+            }
+        }
+        if lookup.is_at_alias()
+            && let Some(known) = self.cache.find(now, &lookup.present_question())
+        {
+            return Some(lookup.join(known, self.config.max_aliases));
+        }
+        if self.servers.is_empty() {
+            return Some(Failure::new(FailureKind::NoServers).into());
+        }
+        let mut order: Vec<usize> = (0..self.servers.len()).collect();
+        order.sort_by_key(|&server| {
+            self.servers[server]
+                .resting_until
+                .is_some_and(|until| until > now)
+        });
+        lookup.start_rounds(order);
+        self.next_attempt(now, key, lookup)
+    }
+
+    fn next_attempt(&mut self, now: Instant, key: u64, lookup: &mut Lookup) -> Option<Answer> {
+        let rounds = self.config.rounds.max(1);
+        let out_of_time = lookup.end.is_some_and(|end| end <= now);
+        let next = lookup.next_server(rounds);
+        let Some((server, round)) = next.filter(|_| !out_of_time) else {
+            return Some(lookup.take_failure());
+        };
+        let last = round > 0 && round + 1 == rounds;
+        let transport = if last { Transport::Tcp } else { Transport::Udp };
+        let attempt = Attempt {
+            server,
+            transport,
+            round,
+            edns_refused: false,
+        };
+        self.ask(now, key, lookup, attempt);
+        None
+    }
+
+    fn ask(&mut self, now: Instant, key: u64, lookup: &mut Lookup, attempt: Attempt) {
+        self.close(lookup);
+        let Attempt {
+            server,
+            transport,
+            round,
+            edns_refused,
+        } = attempt;
+        let mut random = [0; 2 + CASE_OCTETS];
+        (self.entropy)(&mut random);
+        let id = u16::from_be_bytes([random[0], random[1]]);
+        let name = if self.config.random_case {
+            lookup.name.with_case(&random[2..])
+        } else {
+            lookup.name.clone()
+        };
+        let edns = !edns_refused && self.servers[server].plain_until.is_none_or(|until| until <= now);
+        let settings = self.config.servers[server];
+        let options = edns.then(|| EdnsOptions {
+            payload: self.config.udp_payload.max(512),
+            // Signatures are of no use from a server whose word on them is not believed.
+            dnssec_ok: settings.trust_ad,
+        });
+        let message = message::query(id, &name, lookup.question.record_type, options);
+        let (bytes, timeout) = match transport {
+            Transport::Udp => {
+                self.stats.sent_udp += 1;
+                let factor = 1 << round.min(MAX_DOUBLINGS);
+                (message, self.config.udp_timeout.saturating_mul(factor))
+            }
+            Transport::Tcp => {
+                self.stats.sent_tcp += 1;
+                let length = u16::try_from(message.len()).expect("a query is less than 1,000 octets");
+                (
+                    [&length.to_be_bytes(), &message[..]].concat(),
+                    self.config.tcp_timeout,
+                )
+            }
+        };
+        let socket = SocketId(self.next_serial());
+        self.by_socket.insert(socket, key);
+        self.transmits.push_back(Transmit {
+            socket,
+            transport,
+            server: settings.address,
+            bytes,
+        });
+        lookup.deadline = Some((now + timeout).min(lookup.end.unwrap_or(now + timeout)));
+        lookup.exchange = Some(Exchange {
+            socket,
+            server,
+            transport,
+            id,
+            name,
+            edns,
+            edns_refused,
+            wrong_case: false,
+            stream: Vec::new(),
+        });
+    }
+
+    fn on_silence(
+        &mut self,
+        now: Instant,
+        key: u64,
+        lookup: &mut Lookup,
+        kind: FailureKind,
+    ) -> Option<Answer> {
+        let exchange = lookup
+            .exchange
+            .take()
+            .expect("only an open exchange can fall silent");
+        self.close_socket(exchange.socket);
+        if kind == FailureKind::Timeout {
+            self.stats.timeouts += 1;
+        }
+        let server = &mut self.servers[exchange.server];
+        if exchange.wrong_case {
+            let attempt = Attempt {
+                server: exchange.server,
+                transport: Transport::Tcp,
+                round: 0,
+                edns_refused: exchange.edns_refused,
+            };
+            if lookup.end.is_none_or(|end| end > now) {
+                self.ask(now, key, lookup, attempt);
+                return None;
+            }
+        } else {
+            server.silent += 1;
+            if server.silent >= SILENT_BEFORE_REST {
+                server.resting_until = Some(now + self.config.server_rest);
+            }
+        }
+        lookup.note(Failure {
+            server: Some(self.config.servers[exchange.server].address),
+            ..Failure::new(kind)
+        });
+        self.next_attempt(now, key, lookup)
+    }
+
+    fn on_reply(&mut self, now: Instant, key: u64, lookup: &mut Lookup, reply: Reply) -> Option<Answer> {
+        let exchange = lookup
+            .exchange
+            .take()
+            .expect("a reply belongs to an open exchange");
+        self.close_socket(exchange.socket);
+        let server = &mut self.servers[exchange.server];
+        server.silent = 0;
+        server.resting_until = None;
+        match reply {
+            Reply::Truncated => {
+                self.stats.truncated += 1;
+                let attempt = Attempt {
+                    server: exchange.server,
+                    transport: Transport::Tcp,
+                    round: 0,
+                    edns_refused: exchange.edns_refused,
+                };
+                self.ask(now, key, lookup, attempt);
+                None
+            }
+            Reply::Malformed => {
+                self.stats.malformed += 1;
+                self.give_up(now, key, lookup, &exchange, FailureKind::Malformed, None)
+            }
+            Reply::Response(response) => self.on_response(now, key, lookup, &exchange, &response),
+        }
+    }
+
+    fn on_response(
+        &mut self,
+        now: Instant,
+        key: u64,
+        lookup: &mut Lookup,
+        exchange: &Exchange,
+        response: &Response,
+    ) -> Option<Answer> {
+        let kind = match response.code {
+            message::NO_ERROR | message::NX_DOMAIN => {
+                if exchange.edns_refused {
+                    self.servers[exchange.server].plain_until = Some(now + PLAIN_FOR);
+                }
+                let record_type = lookup.question.record_type;
+                match conclude(response, &lookup.name, record_type, self.config.max_aliases) {
+                    Ok(conclusion) => {
+                        let security = self.security(exchange.server, response.authentic);
+                        let answer = lookup.conclude(conclusion, security, self.config.max_aliases);
+                        return answer.or_else(|| self.resolve(now, key, lookup));
+                    }
+                    // The data itself is at fault: another server has the same.
+                    Err(kind @ (FailureKind::AliasLoop | FailureKind::TooManyAliases)) => {
+                        return Some(Failure::new(kind).into());
+                    }
+                    Err(kind) => kind,
+                }
+            }
+            message::FORM_ERR | message::NOT_IMP | message::BAD_VERS if exchange.edns => {
+                let attempt = Attempt {
+                    server: exchange.server,
+                    transport: exchange.transport,
+                    round: 0,
+                    edns_refused: true,
+                };
+                self.ask(now, key, lookup, attempt);
+                return None;
+            }
+            message::SERV_FAIL => FailureKind::ServFail,
+            message::REFUSED => FailureKind::Refused,
+            code => FailureKind::ResponseCode(code),
+        };
+        if kind == FailureKind::Malformed {
+            self.stats.malformed += 1;
+        }
+        self.give_up(now, key, lookup, exchange, kind, response.extended_error)
+    }
+
+    /// Takes the server's word on the question as final, and goes on to the next server.
+    fn give_up(
+        &mut self,
+        now: Instant,
+        key: u64,
+        lookup: &mut Lookup,
+        exchange: &Exchange,
+        kind: FailureKind,
+        extended_error: Option<u16>,
+    ) -> Option<Answer> {
+        lookup.given_up[exchange.server] = true;
+        let server = self.config.servers[exchange.server];
+        lookup.note(Failure {
+            kind,
+            server: Some(server.address),
+            extended_error,
+            trusted: server.trust_ad,
+        });
+        self.next_attempt(now, key, lookup)
+    }
+
+    fn read(&mut self, key: u64, message: &[u8]) -> Result<Reply, Stray> {
+        let lookup = &self.lookups[&key];
+        let exchange = lookup.exchange.as_ref().expect("checked by expecting");
+        let datagram = exchange.transport == Transport::Udp;
+        if message.len() > self.config.max_message.max(512) {
+            self.stats.unrelated += 1;
+            return Err(Stray::NoResponse);
+        }
+        let asked = Asked {
+            id: exchange.id,
+            name: &exchange.name,
+            record_type: lookup.question.record_type,
+            datagram,
+        };
+        message::read(message, &asked).inspect_err(|stray| match stray {
+            Stray::NoResponse => self.stats.unrelated += 1,
+            Stray::Id => self.stats.wrong_id += 1,
+            Stray::Question => self.stats.wrong_question += 1,
+            Stray::Case => self.stats.wrong_case += 1,
+        })
+    }
+
+    fn security(&self, server: usize, authentic: bool) -> Security {
+        match (self.config.servers[server].trust_ad, authentic) {
+            (true, true) => Security::Secure,
+            (true, false) => Security::Insecure,
+            (false, _) => Security::Indeterminate,
+        }
+    }
+
+    /// The lookup that waits for something on `socket`.
+    fn expecting(&self, socket: SocketId, transport: Transport) -> Option<u64> {
+        let &key = self.by_socket.get(&socket)?;
+        (self.exchange(key).transport == transport).then_some(key)
+    }
+
+    fn exchange(&self, key: u64) -> &Exchange {
+        self.lookups[&key]
+            .exchange
+            .as_ref()
+            .expect("a socket belongs to an open exchange")
+    }
+
+    fn exchange_mut(&mut self, key: u64) -> &mut Exchange {
+        let lookup = self.lookups.get_mut(&key).expect("a socket belongs to a lookup");
+        lookup
+            .exchange
+            .as_mut()
+            .expect("a socket belongs to an open exchange")
+    }
+
+    /// Takes a lookup out of the tables that other events reach it by.
+    fn take(&mut self, key: u64) -> Option<Lookup> {
+        let lookup = self.lookups.remove(&key)?;
+        if let Some(deadline) = lookup.deadline {
+            self.timers.remove(&(deadline, key));
+        }
+        Some(lookup)
+    }
+
+    /// Frees what a lookup holds after [`take`](Self::take).
+    fn forget(&mut self, key: u64, lookup: &mut Lookup) {
+        self.close(lookup);
+        self.by_question.remove(&lookup.question);
+        if lookup.end.is_some() {
+            self.active -= 1;
+        } else {
+            self.waiting.retain(|waiting| *waiting != key);
+        }
+    }
+
+    fn close(&mut self, lookup: &mut Lookup) {
+        if let Some(exchange) = lookup.exchange.take() {
+            self.close_socket(exchange.socket);
+        }
+    }
+
+    fn close_socket(&mut self, socket: SocketId) {
+        self.by_socket.remove(&socket);
+        // What was not sent yet need not be.
+        self.transmits.retain(|transmit| transmit.socket != socket);
+        self.closes.push_back(socket);
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver")
+            .field("lookups", &self.lookups.len())
+            .field("waiting", &self.waiting.len())
+            .field("cached", &self.cache.len())
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is remembered of a server.
+#[derive(Debug, Clone, Copy, Default)]
+struct ServerState {
+    /// How often in a row it did not answer.
+    silent: u32,
+    resting_until: Option<Instant>,
+    /// Until when it is asked without EDNS.
+    plain_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Input {
+    Begin,
+    Reply(Reply),
+    Failed,
+    Timeout,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    server: usize,
+    transport: Transport,
+    round: usize,
+    edns_refused: bool,
+}
+
+/// A length before each message in a stream (RFC 1035 §4.2.2).
+const PREFIX: usize = 2;
+/// One bit for each octet of the longest name.
+const CASE_OCTETS: usize = 32;
+const MAX_DOUBLINGS: usize = 5;
+const SILENT_BEFORE_REST: u32 = 2;
+/// How long a server that knows no EDNS is asked without it.
+const PLAIN_FOR: Duration = Duration::from_secs(15 * 60);
