@@ -1,0 +1,179 @@
+//! The accounts file: read whole, written whole, never seen half-written.
+
+use crate::config::{AccountEntry, AccountSection, ConfigError, Problems};
+use serde::Deserialize;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// An accounts file that is about to be changed, locked against other writers.
+///
+/// Changes are in memory until [`save`](AccountsFile::save).
+#[derive(Debug)]
+pub struct AccountsFile {
+    path: PathBuf,
+    entries: Vec<AccountEntry>,
+    _lock: File,
+}
+
+impl AccountsFile {
+    /// Locks and reads the file. One that does not exist holds no accounts.
+    ///
+    /// # Errors
+    ///
+    /// When its folder cannot be written to, or the file is not understood.
+    pub fn open(path: &Path) -> Result<Self, ConfigError> {
+        let lock = lock(path).map_err(|error| {
+            ConfigError::unreadable(
+                path,
+                &error,
+                "the accounts file needs a folder this user may write to",
+            )
+        })?;
+        let entries = read(path)?;
+        Ok(Self {
+            path: path.into(),
+            entries,
+            _lock: lock,
+        })
+    }
+
+    /// The accounts.
+    pub fn entries(&self) -> &[AccountEntry] {
+        &self.entries
+    }
+
+    /// The account of this name, whatever its case.
+    pub fn entry(&mut self, name: &str) -> Option<&mut AccountEntry> {
+        let name = name.to_lowercase();
+        self.entries
+            .iter_mut()
+            .find(|entry| entry.name.as_str().to_lowercase() == name)
+    }
+
+    /// Adds an account, or takes its place if it is there.
+    pub fn put(&mut self, entry: AccountEntry) {
+        match self.entry(entry.name.as_str()) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
+    }
+
+    /// Removes the account of this name, whatever its case; says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let before = self.entries.len();
+        self.entries
+            .retain(|entry| entry.name.as_str().to_lowercase() != name);
+        self.entries.len() < before
+    }
+
+    /// Writes the accounts beside the file and puts them in its place, so that a reader sees either the old
+    /// or the new ones, whatever happens meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the file is as it was then.
+    pub fn save(&self) -> io::Result<()> {
+        let beside = suffixed(&self.path, ".part");
+        let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&beside)?;
+        file.write_all(render(&self.entries).as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, &self.path)?;
+        sync_folder(&self.path)
+    }
+}
+
+/// Reads the accounts of a file; none if it does not exist.
+pub(super) fn read(path: &Path) -> Result<Vec<AccountEntry>, ConfigError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Accounts {
+        #[serde(default)]
+        account: Vec<toml::Spanned<AccountSection>>,
+    }
+
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(ConfigError::unreadable(
+                path,
+                &error,
+                "let the server's user read it",
+            ));
+        }
+    };
+    let accounts: Accounts =
+        toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &text, &error))?;
+    let mut found = Problems::new(path, &text);
+    let mut entries = Vec::new();
+    for section in accounts.account {
+        let span = section.span();
+        let entry = AccountEntry::from(section.into_inner());
+        if let Err((what, help)) = super::check_entry(&entry) {
+            found.add(Some(span), format!("{}: {what}", entry.name), Some(help));
+        }
+        entries.push(entry);
+    }
+    found.finish(entries)
+}
+
+/// What tells one state of a file from another without reading it.
+pub(super) type Stamp = (SystemTime, u64, u64);
+
+/// The stamp of a file; `None` if there is none.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let meta = fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((meta.modified().ok()?, meta.len(), inode))
+}
+
+/// Opens files that only their owner may read.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Makes the renaming of a file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+fn render(entries: &[AccountEntry]) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    let mut text = String::from("# The accounts of this server. `mailwright account` edits this file.\n");
+    for entry in entries {
+        text += &format!("\n[[account]]\nname = {}\n", quoted(entry.name.as_str()));
+        for (key, value) in [("password", &entry.password), ("scram", &entry.scram)] {
+            if let Some(value) = value {
+                text += &format!("{key} = {}\n", quoted(value));
+            }
+        }
+    }
+    text
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file =
+        private(OpenOptions::new().write(true).create(true).truncate(false)).open(suffixed(path, ".lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

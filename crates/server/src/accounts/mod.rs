@@ -1,0 +1,225 @@
+//! Who may log in: accounts of the configuration and of the accounts file.
+//!
+//! Passwords are kept as Argon2 hashes, and as SCRAM-SHA-256 verifiers for those who do not want to send them.
+//! Checking one is made to be slow, so it happens off the async threads, a few at a time, and takes as long
+//! for a name that nobody has.
+
+mod file;
+mod password;
+
+use crate::config::{AccountEntry, Config, ConfigError};
+use crate::shared::entropy;
+use file::Stamp;
+use mailwright_address::{Domain, EmailAddress};
+use mailwright_mailbox::Account;
+use mailwright_sasl::{Answer, Identity, Question, ScramCredentials, Secret};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Semaphore;
+
+pub use file::AccountsFile;
+pub(crate) use file::private;
+pub use password::{hash_password, random_password, set_password};
+
+/// The accounts of a server.
+pub struct Accounts {
+    of_config: Vec<AccountEntry>,
+    path: PathBuf,
+    /// Completes a login name that has no domain.
+    first_domain: Option<Domain>,
+    known: RwLock<Known>,
+    checks: Arc<Semaphore>,
+    /// What the password of an unknown name is checked against.
+    decoy: Arc<str>,
+    /// What the SCRAM salts of unknown names are made of.
+    decoy_key: [u8; 32],
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    stamp: Option<Stamp>,
+    by_name: HashMap<Box<str>, Arc<AccountEntry>>,
+}
+
+impl Accounts {
+    /// Reads the accounts file and joins it with the accounts of the configuration, which come first.
+    ///
+    /// # Errors
+    ///
+    /// When the accounts file is there and cannot be understood.
+    pub fn load(config: &Config) -> Result<Self, ConfigError> {
+        let accounts = Self {
+            of_config: config.accounts.clone(),
+            path: config.accounts_file.clone(),
+            first_domain: config.domains.first().cloned(),
+            known: RwLock::default(),
+            checks: Arc::new(Semaphore::new(config.limits.password_checks.max(1))),
+            decoy: hash_password(&random_password()).into(),
+            decoy_key: entropy(),
+        };
+        accounts.reload()?;
+        Ok(accounts)
+    }
+
+    /// The account a login name stands for: whatever its case, and without a domain that of the first local one.
+    pub fn find(&self, name: &str) -> Option<Account> {
+        self.entry(name).map(|entry| account_of(&entry))
+    }
+
+    /// The account whose name is this address, whatever its case.
+    pub fn at(&self, address: &EmailAddress) -> Option<Account> {
+        let name = EmailAddress::new(&address.unquoted_local_part(), address.host().clone()).ok()?;
+        let known = self.current();
+        known
+            .by_name
+            .get(name.as_str().to_lowercase().as_str())
+            .map(|entry| account_of(entry))
+    }
+
+    /// All accounts, by name.
+    pub fn all(&self) -> Vec<Account> {
+        let mut all: Vec<_> = self
+            .current()
+            .by_name
+            .values()
+            .map(|entry| account_of(entry))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Answers the question of a SASL exchange.
+    ///
+    /// Nobody may act for somebody else: an authorization identity has to be the same account.
+    pub async fn answer(&self, question: Question) -> Answer {
+        if question
+            .authzid()
+            .is_some_and(|other| self.find(other) != self.find(question.username()))
+        {
+            // The check of the password takes its time all the same.
+            if let Question::Password {
+                username, password, ..
+            } = &question
+            {
+                let _ = self.verify(username, password).await;
+            }
+            return Answer::Deny;
+        }
+        match question {
+            Question::Password {
+                username, password, ..
+            } => match self.verify(&username, &password).await {
+                Some(_) => Answer::Accept,
+                None => Answer::Deny,
+            },
+            Question::Scram { username, .. } => {
+                let verifier = self.entry(&username).and_then(|entry| entry.scram.clone());
+                match verifier.and_then(|text| text.parse::<ScramCredentials>().ok()) {
+                    Some(credentials) => Answer::Scram(credentials),
+                    None => Answer::Scram(ScramCredentials::decoy(
+                        &self.decoy_key,
+                        &username.to_lowercase(),
+                        ScramCredentials::DEFAULT_ITERATIONS,
+                    )),
+                }
+            }
+            _ => Answer::Deny,
+        }
+    }
+
+    /// The account of somebody who was authenticated.
+    pub fn account(&self, identity: &Identity) -> Option<Account> {
+        self.find(&identity.authcid)
+    }
+
+    /// Checks a password; the account if it is right.
+    pub async fn verify(&self, name: &str, password: &Secret) -> Option<Account> {
+        let entry = self.entry(name);
+        let hash = entry
+            .as_ref()
+            .and_then(|entry| entry.password.clone())
+            .map(Arc::from);
+        // A name without a password is refused after as much work as one with a wrong one.
+        let real = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.decoy.clone());
+        let password = password.clone();
+        let _permit = self.checks.clone().acquire_owned().await.ok()?;
+        let check = tokio::task::spawn_blocking(move || password::matches(&password, &hash));
+        let right = check.await.unwrap_or(false);
+        entry.filter(|_| right && real).map(|entry| account_of(&entry))
+    }
+
+    fn entry(&self, name: &str) -> Option<Arc<AccountEntry>> {
+        let name = name.to_lowercase();
+        let known = self.current();
+        if let Some(entry) = known.by_name.get(name.as_str()) {
+            return Some(entry.clone());
+        }
+        let domain = self.first_domain.as_ref().filter(|_| !name.contains('@'))?;
+        let full = format!("{name}@{}", domain.as_str().to_lowercase());
+        known.by_name.get(full.as_str()).cloned()
+    }
+
+    /// The accounts as the file has them at this moment: looking at its date is all it costs while it stays the same.
+    fn current(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if known.stamp == file::stamp(&self.path) {
+            return known;
+        }
+        drop(known);
+        if let Err(error) = self.reload() {
+            tracing::error!("the accounts stay as they were: {error}");
+        }
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reload(&self) -> Result<(), ConfigError> {
+        let stamp = file::stamp(&self.path);
+        let entries = file::read(&self.path);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Whether it can be read or not, this state of the file was seen, and is complained of once.
+        known.stamp = stamp;
+        let entries = entries?;
+        let name = |entry: &AccountEntry| entry.name.as_str().to_lowercase().into_boxed_str();
+        known.by_name = entries
+            .into_iter()
+            .chain(self.of_config.iter().cloned())
+            .map(|entry| (name(&entry), Arc::new(entry)))
+            .collect();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounts")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with the secrets of an entry, and what to do about it.
+pub(crate) fn check_entry(entry: &AccountEntry) -> Result<(), (&'static str, &'static str)> {
+    const HELP: &str = "make one with `mailwright account hash`";
+    if entry
+        .password
+        .as_deref()
+        .is_some_and(|hash| !password::is_hash(hash))
+    {
+        return Err(("the password is not an Argon2 hash", HELP));
+    }
+    if entry
+        .scram
+        .as_deref()
+        .is_some_and(|text| text.parse::<ScramCredentials>().is_err())
+    {
+        return Err(("the SCRAM verifier is not understood", HELP));
+    }
+    Ok(())
+}
+
+/// The name of an account in the store: the login name in lower case.
+fn account_of(entry: &AccountEntry) -> Account {
+    Account::new(entry.name.as_str().to_lowercase())
+}

@@ -1,0 +1,486 @@
+//! The configuration file: its keys, and the checks that go beyond one value.
+
+use super::problem::Problems;
+use super::values::{Endpoint, EndpointHost, Size, Span, Text};
+use super::{
+    AccountEntry, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig, Outbound,
+    PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, TlsMode,
+};
+use crate::accounts::check_entry;
+use mailwright_address::{Domain, EmailAddress};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// Reads `text`, which stands in the file `path`.
+pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut found = Problems::new(path, text);
+    let config = file.into_config(folder, &mut found);
+    found.finish(config)
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    hostname: Text<Domain>,
+    domains: Spanned<Vec<Text<Domain>>>,
+    data: PathBuf,
+    accounts_file: Option<PathBuf>,
+    #[serde(default)]
+    plaintext_login: PlaintextLogin,
+    tls: Option<Spanned<TlsSection>>,
+    #[serde(default)]
+    listener: Vec<Spanned<ListenerSection>>,
+    #[serde(default)]
+    account: Vec<Spanned<AccountSection>>,
+    #[serde(default)]
+    aliases: BTreeMap<Spanned<String>, Targets>,
+    #[serde(default)]
+    outbound: OutboundSection,
+    #[serde(default)]
+    queue: QueueSection,
+    #[serde(default)]
+    limits: LimitsSection,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsSection {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenerSection {
+    name: Option<String>,
+    address: Spanned<SocketAddr>,
+    protocol: Protocol,
+    tls: Option<TlsMode>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountSection {
+    name: Text<EmailAddress>,
+    password: Option<String>,
+    scram: Option<String>,
+}
+
+impl From<AccountSection> for AccountEntry {
+    fn from(section: AccountSection) -> Self {
+        Self {
+            name: section.name.0,
+            password: section.password,
+            scram: section.scram,
+        }
+    }
+}
+
+/// One address or a list of them.
+struct Targets(Vec<EmailAddress>);
+
+impl<'de> Deserialize<'de> for Targets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Targets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Targets, E> {
+                let target = text
+                    .parse()
+                    .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
+                Ok(Targets(vec![target]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Targets, A::Error> {
+                let mut targets = Vec::new();
+                while let Some(Text(target)) = list.next_element()? {
+                    targets.push(target);
+                }
+                Ok(Targets(targets))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct OutboundSection {
+    enabled: Option<bool>,
+    resolver: Option<Text<ResolverAddress>>,
+    port: Option<u16>,
+    ca: Option<Spanned<PathBuf>>,
+    smart_host: Option<Spanned<SmartHostSection>>,
+    #[serde(default)]
+    routes: BTreeMap<Text<Domain>, Spanned<Text<Endpoint>>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SmartHostSection {
+    host: Text<EndpointHost>,
+    port: Option<u16>,
+    #[serde(default)]
+    tls: SmartHostTls,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct QueueSection {
+    retry: Option<Spanned<Vec<Text<Span>>>>,
+    expire: Option<Text<Span>>,
+    delay_notice: Option<Text<Notice>>,
+    connections: Option<usize>,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    message_size: Option<Text<Size>>,
+    recipients: Option<usize>,
+    connections: Option<u32>,
+    connections_per_address: Option<u32>,
+    password_checks: Option<usize>,
+    smtp_timeout: Option<Text<Span>>,
+    imap_timeout: Option<Text<Span>>,
+    pop3_timeout: Option<Text<Span>>,
+    write_timeout: Option<Text<Span>>,
+    shutdown_grace: Option<Text<Span>>,
+}
+
+impl File {
+    fn into_config(self, folder: &Path, found: &mut Problems<'_>) -> Config {
+        let mut config = Config::new(self.hostname.0, folder.join(self.data));
+        if self.domains.get_ref().is_empty() {
+            found.add(
+                Some(self.domains.span()),
+                "no domain is local",
+                Some("name the domains whose mail ends here"),
+            );
+        }
+        config.domains = self
+            .domains
+            .into_inner()
+            .into_iter()
+            .map(|domain| domain.0)
+            .collect();
+        if let Some(path) = self.accounts_file {
+            config.accounts_file = folder.join(path);
+        }
+        config.plaintext_login = self.plaintext_login;
+        config.certificate = self.tls.map(|tls| {
+            let span = tls.span();
+            let tls = tls.into_inner();
+            let files = CertificateFiles::new(folder.join(tls.certificate), folder.join(tls.key));
+            must_exist(&files, span, found);
+            files
+        });
+        config.listeners = listeners(self.listener, folder, found);
+        config.accounts = accounts(self.account, &config.domains, found);
+        config.aliases = aliases(self.aliases, &config.domains, found);
+        config.outbound = self.outbound.into_config(folder, &config.domains, found);
+        config.queue = self.queue.into_config(found);
+        config.limits = self.limits.into_config();
+        config
+    }
+}
+
+fn listeners(
+    sections: Vec<Spanned<ListenerSection>>,
+    folder: &Path,
+    found: &mut Problems<'_>,
+) -> Vec<ListenerConfig> {
+    let mut taken = HashMap::new();
+    let mut names = HashMap::new();
+    let mut listeners = Vec::new();
+    for section in sections {
+        let span = section.span();
+        let section = section.into_inner();
+        let address = *section.address.get_ref();
+        let mut listener = ListenerConfig::new(section.protocol, address);
+        listener.tls = section.tls.unwrap_or(listener.tls);
+        if let Some(name) = section.name {
+            listener.name = name;
+        }
+        match (section.certificate, section.key) {
+            (None, None) => {}
+            (Some(certificate), Some(key)) => {
+                let files = CertificateFiles::new(folder.join(certificate), folder.join(key));
+                must_exist(&files, span.clone(), found);
+                listener.certificate = Some(files);
+            }
+            (Some(_), None) => found.add(
+                Some(span.clone()),
+                "the certificate has no key",
+                Some("add `key = \"FILE\"`"),
+            ),
+            (None, Some(_)) => {
+                found.add(
+                    Some(span.clone()),
+                    "the key has no certificate",
+                    Some("add `certificate = \"FILE\"`"),
+                );
+            }
+        }
+        if address.port() != 0 && taken.insert(address, ()).is_some() {
+            let help = Some("give each listener an address of its own");
+            found.add(
+                Some(section.address.span()),
+                format!("{address} is listened at twice"),
+                help,
+            );
+        }
+        if names.insert(listener.name.clone(), ()).is_some() {
+            let what = format!("two listeners are called \"{}\"", listener.name);
+            found.add(Some(span.clone()), what, Some("add `name = \"...\"`"));
+        }
+        if listener.protocol == Protocol::Lmtp && !address.ip().is_loopback() {
+            let help = Some("LMTP trusts whoever connects: listen at 127.0.0.1 or [::1]");
+            found.add(Some(section.address.span()), "LMTP is open to the network", help);
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+fn must_exist(files: &CertificateFiles, span: std::ops::Range<usize>, found: &mut Problems<'_>) {
+    for path in [&files.certificate, &files.key] {
+        if let Err(error) = std::fs::metadata(path) {
+            let help = Some("name a PEM file; without a certificate the server makes its own");
+            found.add(Some(span.clone()), format!("{}: {error}", path.display()), help);
+        }
+    }
+}
+
+fn accounts(
+    sections: Vec<Spanned<AccountSection>>,
+    domains: &[Domain],
+    found: &mut Problems<'_>,
+) -> Vec<AccountEntry> {
+    let mut names = HashMap::new();
+    let mut accounts = Vec::new();
+    for section in sections {
+        let span = section.span();
+        let entry = AccountEntry::from(section.into_inner());
+        if !entry.name.domain().is_some_and(|domain| domains.contains(domain)) {
+            let what = format!("{}: its domain is not one of ours", entry.name);
+            found.add(
+                Some(span.clone()),
+                what,
+                Some("add the domain to `domains`, or correct the name"),
+            );
+        }
+        if names.insert(entry.name.as_str().to_lowercase(), ()).is_some() {
+            found.add(
+                Some(span.clone()),
+                format!("{} is there twice", entry.name),
+                Some("remove one of them"),
+            );
+        }
+        if let Err((what, help)) = check_entry(&entry) {
+            found.add(Some(span), format!("{}: {what}", entry.name), Some(help));
+        }
+        accounts.push(entry);
+    }
+    accounts
+}
+
+fn aliases(
+    sections: BTreeMap<Spanned<String>, Targets>,
+    domains: &[Domain],
+    found: &mut Problems<'_>,
+) -> Aliases {
+    let mut aliases = Aliases::new();
+    for (key, targets) in sections {
+        let span = key.span();
+        let name = key.into_inner();
+        let domain = name.rsplit_once('@').map(|(_, domain)| domain);
+        match domain.map(Domain::parse) {
+            Some(Ok(domain)) if !domains.contains(&domain) => {
+                let what = format!("alias {name}: its domain is not one of ours");
+                found.add(
+                    Some(span.clone()),
+                    what,
+                    Some("add the domain to `domains`, or correct the name"),
+                );
+            }
+            Some(Err(error)) => found.add(Some(span.clone()), format!("alias {name}: {error}"), None),
+            _ => {}
+        }
+        let Targets(targets) = targets;
+        if targets.is_empty() {
+            found.add(
+                Some(span.clone()),
+                format!("alias {name} leads nowhere"),
+                Some("name at least one address"),
+            );
+        }
+        if aliases.insert(name.to_lowercase(), targets).is_some() {
+            found.add(
+                Some(span),
+                format!("alias {name} is there twice"),
+                Some("join their targets in one list"),
+            );
+        }
+    }
+    aliases
+}
+
+impl OutboundSection {
+    fn into_config(self, folder: &Path, domains: &[Domain], found: &mut Problems<'_>) -> Outbound {
+        let usual = Outbound::default();
+        let ca = self.ca.map(|path| {
+            let span = path.span();
+            let path = folder.join(path.into_inner());
+            if let Err(error) = std::fs::metadata(&path) {
+                found.add(
+                    Some(span),
+                    format!("{}: {error}", path.display()),
+                    Some("name a PEM file"),
+                );
+            }
+            path
+        });
+        let smart_host = self.smart_host.map(|section| {
+            let span = section.span();
+            let section = section.into_inner();
+            let usual_port = if section.tls == SmartHostTls::Implicit {
+                465
+            } else {
+                587
+            };
+            let endpoint = Endpoint::new(section.host.0, section.port.unwrap_or(usual_port));
+            let login = match (section.user, section.password_file) {
+                (Some(user), Some(file)) => Some(SmartHostLogin {
+                    user,
+                    password_file: folder.join(file),
+                }),
+                (None, None) => None,
+                _ => {
+                    found.add(
+                        Some(span),
+                        "a login needs `user` and `password_file`",
+                        Some("add the other one"),
+                    );
+                    None
+                }
+            };
+            SmartHost {
+                endpoint,
+                tls: section.tls,
+                login,
+            }
+        });
+        let routes = self.routes.into_iter().map(|(domain, endpoint)| {
+            if domains.contains(&domain.0) {
+                let what = format!("{} is local: its mail does not leave", domain.0);
+                found.add(
+                    Some(endpoint.span()),
+                    what,
+                    Some("remove the route, or the domain from `domains`"),
+                );
+            }
+            (domain.0, endpoint.into_inner().0)
+        });
+        Outbound {
+            enabled: self.enabled.unwrap_or(usual.enabled),
+            resolver: self.resolver.map(|address| address.0.0),
+            port: self.port.unwrap_or(usual.port),
+            routes: routes.collect(),
+            ca,
+            smart_host,
+        }
+    }
+}
+
+impl QueueSection {
+    fn into_config(self, found: &mut Problems<'_>) -> QueueConfig {
+        let usual = QueueConfig::default();
+        let retry = self.retry.map(|retry| {
+            if retry.get_ref().is_empty() || retry.get_ref().iter().any(|wait| wait.0.0.is_zero()) {
+                let help = Some("give the waits between tries, as [\"5m\", \"15m\", \"1h\"]");
+                found.add(
+                    Some(retry.span()),
+                    "the schedule has no wait, or one of no length",
+                    help,
+                );
+            }
+            retry.into_inner().into_iter().map(|wait| wait.0.0).collect()
+        });
+        QueueConfig {
+            retry: retry.unwrap_or(usual.retry),
+            expire: self.expire.map_or(usual.expire, |span| span.0.0),
+            delay_notice: self.delay_notice.map_or(usual.delay_notice, |notice| notice.0.0),
+            connections: self.connections.unwrap_or(usual.connections).max(1),
+        }
+    }
+}
+
+impl LimitsSection {
+    fn into_config(self) -> Limits {
+        let usual = Limits::default();
+        let span = |value: Option<Text<Span>>, usual| value.map_or(usual, |span| span.0.0);
+        Limits {
+            message_size: self.message_size.map_or(usual.message_size, |size| size.0.0),
+            recipients: self.recipients.unwrap_or(usual.recipients).max(1),
+            connections: self.connections.unwrap_or(usual.connections).max(1),
+            connections_per_address: self
+                .connections_per_address
+                .unwrap_or(usual.connections_per_address)
+                .max(1),
+            password_checks: self.password_checks.unwrap_or(usual.password_checks).max(1),
+            smtp_timeout: span(self.smtp_timeout, usual.smtp_timeout),
+            imap_timeout: span(self.imap_timeout, usual.imap_timeout),
+            pop3_timeout: span(self.pop3_timeout, usual.pop3_timeout),
+            write_timeout: span(self.write_timeout, usual.write_timeout),
+            shutdown_grace: span(self.shutdown_grace, usual.shutdown_grace),
+        }
+    }
+}
+
+/// A resolver: an address, with port 53 unless it says otherwise.
+struct ResolverAddress(SocketAddr);
+
+impl std::str::FromStr for ResolverAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let with_port = text.parse().ok();
+        let bare = || text.parse().ok().map(|ip| SocketAddr::new(ip, 53));
+        with_port
+            .or_else(bare)
+            .map(Self)
+            .ok_or("expected an address, as \"127.0.0.53\" or \"[::1]:53\"")
+    }
+}
+
+/// When a sender is told of a delay: a duration or `never`.
+struct Notice(Option<std::time::Duration>);
+
+impl std::str::FromStr for Notice {
+    type Err = super::Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "never" => Ok(Self(None)),
+            _ => text.parse::<Span>().map(|span| Self(Some(span.0))),
+        }
+    }
+}

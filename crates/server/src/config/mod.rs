@@ -1,0 +1,431 @@
+//! What the server is told: listeners, domains, accounts, ways out, limits.
+//!
+//! A [`Config`] is plain data. [`Config::load`] reads it from a TOML file and says of every mistake in which
+//! line it is and what to do; [`Config::new`] makes one in code, for tests and embedders.
+
+mod file;
+mod problem;
+mod values;
+
+use mailwright_address::{Domain, EmailAddress};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use file::AccountSection;
+pub(crate) use problem::Problems;
+pub use problem::{ConfigError, Problem};
+pub use values::{Endpoint, EndpointHost, Unreadable};
+
+/// A complete, commented configuration file. It passes the check itself.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// The whole configuration of a server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// What the server calls itself in greetings, trace headers and Message-IDs.
+    pub hostname: Domain,
+    /// The domains whose mail ends here. The first one completes login names that have no domain.
+    pub domains: Vec<Domain>,
+    /// Where mail, the queue and the accounts file are kept.
+    pub data: PathBuf,
+    /// The accounts file that `mailwright account` edits.
+    pub accounts_file: PathBuf,
+    /// Accounts of the configuration itself, beside those of the accounts file.
+    pub accounts: Vec<AccountEntry>,
+    /// Addresses that stand for others.
+    pub aliases: Aliases,
+    /// The certificate of listeners that name none. Without it a self-made one is kept in the data folder.
+    pub certificate: Option<CertificateFiles>,
+    /// Where connections are accepted.
+    pub listeners: Vec<ListenerConfig>,
+    /// When a password may cross the network in the clear.
+    pub plaintext_login: PlaintextLogin,
+    /// How mail for other domains leaves.
+    pub outbound: Outbound,
+    /// How long mail for other domains is tried.
+    pub queue: QueueConfig,
+    /// What one peer may take.
+    pub limits: Limits,
+}
+
+/// One account, as the configuration or the accounts file has it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountEntry {
+    /// The address that is the login name as well.
+    pub name: EmailAddress,
+    /// The password as an Argon2 hash, a PHC string.
+    pub password: Option<String>,
+    /// The verifier for SCRAM-SHA-256, as `SCRAM-SHA-256$ITERATIONS:SALT$STORED:SERVER`.
+    pub scram: Option<String>,
+}
+
+/// Alias address to targets.
+///
+/// A key is `local@domain`, `local` (in every local domain) or `@domain` (whatever nobody else takes), in
+/// lower case.
+pub type Aliases = BTreeMap<String, Vec<EmailAddress>>;
+
+/// A certificate chain and its key, both PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// A place where connections are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenerConfig {
+    /// What logs call it; also the key of its address in [`Running`](crate::Running).
+    pub name: String,
+    /// The address to listen at; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// How TLS starts there.
+    pub tls: TlsMode,
+    /// The certificate, if it is not the common one.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SMTP between servers: takes mail for local domains (RFC 5321).
+    Smtp,
+    /// Submission by mail programs, after AUTH (RFC 6409).
+    Submission,
+    /// Local delivery from a trusted program (RFC 2033).
+    Lmtp,
+    /// IMAP4 (RFC 9051, RFC 3501).
+    Imap,
+    /// POP3 (RFC 1939).
+    Pop3,
+}
+
+/// How TLS starts on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums)] // never, on request, at once
+pub enum TlsMode {
+    /// Not at all.
+    None,
+    /// When the client asks for it (STARTTLS, STLS).
+    Starttls,
+    /// At once (RFC 8314 §3).
+    Implicit,
+}
+
+/// When a password may cross the network in the clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums)] // nowhere, on this machine, everywhere
+pub enum PlaintextLogin {
+    /// Never: TLS comes first.
+    #[default]
+    Never,
+    /// From this machine to itself.
+    Loopback,
+    /// Always. For networks that are protected by other means.
+    Always,
+}
+
+impl PlaintextLogin {
+    /// Whether a peer at `address` may send a password without TLS.
+    pub fn allows(self, address: IpAddr) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Loopback => address.to_canonical().is_loopback(),
+            Self::Always => true,
+        }
+    }
+}
+
+/// How mail for other domains leaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outbound {
+    /// Whether it leaves at all. If not, remote recipients are refused.
+    pub enabled: bool,
+    /// The DNS resolver; without it the first one of `/etc/resolv.conf`.
+    pub resolver: Option<SocketAddr>,
+    /// The port of other mail servers: 25 outside of tests.
+    pub port: u16,
+    /// A PEM file with certificates to trust beside the public ones.
+    pub ca: Option<PathBuf>,
+    /// A server that takes all mail, in place of the recipients' own.
+    pub smart_host: Option<SmartHost>,
+    /// Fixed ways for some domains, in place of DNS and smart host.
+    pub routes: BTreeMap<Domain, Endpoint>,
+}
+
+impl Default for Outbound {
+    /// Mail leaves by MX, on port 25.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            resolver: None,
+            port: 25,
+            ca: None,
+            smart_host: None,
+            routes: BTreeMap::new(),
+        }
+    }
+}
+
+/// A server that takes all outgoing mail.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SmartHost {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How the way to it is protected.
+    pub tls: SmartHostTls,
+    /// User name and password file (its first line), if it wants a login.
+    pub login: Option<SmartHostLogin>,
+}
+
+impl SmartHost {
+    /// A smart host without a login.
+    pub fn new(endpoint: Endpoint, tls: SmartHostTls) -> Self {
+        Self {
+            endpoint,
+            tls,
+            login: None,
+        }
+    }
+}
+
+/// How a smart host knows us.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SmartHostLogin {
+    /// The user name.
+    pub user: String,
+    /// The file whose first line is the password.
+    pub password_file: PathBuf,
+}
+
+/// How the way to a smart host is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SmartHostTls {
+    /// TLS at once, certificate verified.
+    Implicit,
+    /// STARTTLS, which must be there; certificate verified.
+    #[default]
+    Starttls,
+    /// STARTTLS if it is offered; any certificate.
+    Opportunistic,
+    /// No TLS.
+    None,
+}
+
+/// How long mail for other domains is tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueConfig {
+    /// The waits between tries; the last one repeats.
+    pub retry: Vec<Duration>,
+    /// After how long a message is given up and its sender told. RFC 5321 §4.5.4.1: at least 4 to 5 days.
+    pub expire: Duration,
+    /// After how long the sender is told of the delay; never if it is not set.
+    pub delay_notice: Option<Duration>,
+    /// How many connections to other servers may be open at once.
+    pub connections: usize,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self {
+            retry: [5, 15, 30, 60, 120, 240].map(minutes).to_vec(),
+            expire: Duration::from_secs(5 * 86_400),
+            delay_notice: Some(Duration::from_secs(4 * 3600)),
+            connections: 50,
+        }
+    }
+}
+
+/// What one peer may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest message, in octets. RFC 5321 §4.5.3.1.7: at least 64 KiB.
+    pub message_size: u64,
+    /// The most recipients of one transaction. RFC 5321 §4.5.3.1.8: at least 100.
+    pub recipients: usize,
+    /// The most connections at once, all listeners together.
+    pub connections: u32,
+    /// The most connections at once from one address.
+    pub connections_per_address: u32,
+    /// The most password checks at once: each takes a core and 19 MiB for some 20 ms.
+    pub password_checks: usize,
+    /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
+    pub smtp_timeout: Duration,
+    /// How long an IMAP client may be silent. RFC 9051 §5.4: at least 30 minutes.
+    pub imap_timeout: Duration,
+    /// How long a POP3 client may be silent. RFC 1939 §3: at least 10 minutes.
+    pub pop3_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
+    /// How long connections may finish what they do when the server stops.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            message_size: 50 << 20,
+            recipients: 1000,
+            connections: 10_000,
+            connections_per_address: 1000,
+            password_checks: cores,
+            smtp_timeout: Duration::from_secs(5 * 60),
+            imap_timeout: Duration::from_secs(30 * 60),
+            pop3_timeout: Duration::from_secs(10 * 60),
+            write_timeout: Duration::from_secs(5 * 60),
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// A server that has a name and a data folder, and neither domains nor listeners yet.
+    pub fn new(hostname: Domain, data: impl Into<PathBuf>) -> Self {
+        let data = data.into();
+        Self {
+            hostname,
+            domains: Vec::new(),
+            accounts_file: data.join("accounts.toml"),
+            data,
+            accounts: Vec::new(),
+            aliases: Aliases::new(),
+            certificate: None,
+            listeners: Vec::new(),
+            plaintext_login: PlaintextLogin::default(),
+            outbound: Outbound::default(),
+            queue: QueueConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Reads a configuration file. Relative paths in it start at its own folder.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes that were found, each with its line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::unreadable(path, &error, "give the right path with --config"))?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a configuration from text that stands, or would stand, in the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes that were found, each with its line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        file::read(text, path)
+    }
+
+    /// Whether mail for `domain` ends here.
+    pub fn is_local(&self, domain: &Domain) -> bool {
+        self.domains.contains(domain)
+    }
+}
+
+impl std::fmt::Debug for AccountEntry {
+    /// Without the hashes: they do not belong into logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountEntry")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AccountEntry {
+    /// An account nobody can log in to yet.
+    pub fn new(name: EmailAddress) -> Self {
+        Self {
+            name,
+            password: None,
+            scram: None,
+        }
+    }
+}
+
+impl CertificateFiles {
+    /// Names the two files.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+        }
+    }
+}
+
+impl ListenerConfig {
+    /// A listener with the TLS mode that is usual for its protocol.
+    pub fn new(protocol: Protocol, address: SocketAddr) -> Self {
+        Self {
+            name: match address.port() {
+                0 => protocol.to_string(),
+                port => format!("{protocol}-{port}"),
+            },
+            address,
+            protocol,
+            tls: protocol.usual_tls(),
+            certificate: None,
+        }
+    }
+
+    /// Sets how TLS starts.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsMode) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Sets the name.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..self
+        }
+    }
+}
+
+impl Protocol {
+    /// TLS on request, but for LMTP, which stays on the machine.
+    fn usual_tls(self) -> TlsMode {
+        match self {
+            Self::Lmtp => TlsMode::None,
+            _ => TlsMode::Starttls,
+        }
+    }
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Lmtp => "lmtp",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! Local delivery: from an address to the mailboxes it stands for.
+
+use crate::config::Aliases;
+use crate::shared::{Shared, unix_now};
+use bytes::Bytes;
+use mailwright_address::{EmailAddress, Host};
+use mailwright_mailbox::{
+    Account, Batch, BlobRef, BlobWriter, CommitError, Flags, MailboxId, MailboxName, MessageMeta, Op,
+    Outcome, SpecialUse, Store, StoreError,
+};
+use mailwright_message::index::{self, Index};
+use std::collections::HashSet;
+
+/// Where mail for an address goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Destination {
+    /// To accounts here, and to addresses elsewhere that an alias leads to. At least one of the two.
+    Here(Targets),
+    /// To another server: the domain is not one of ours.
+    Elsewhere,
+    /// Nowhere: the domain is one of ours, and nobody has this address.
+    Nobody,
+}
+
+/// Whom an address of ours stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Targets {
+    /// Accounts, each once.
+    pub accounts: Vec<Account>,
+    /// Addresses in other domains, each once.
+    pub elsewhere: Vec<EmailAddress>,
+}
+
+impl<S> Shared<S> {
+    /// Finds out where mail for an address goes.
+    ///
+    /// Of aliases and accounts, in this order, the whole local part is tried first, then what is in front of
+    /// its `+`; then comes the alias of the whole domain. Local parts are compared without regard to case.
+    /// Postmaster is always there (RFC 5321 §4.5.1): without alias or account, the first account is.
+    pub fn destination(&self, address: &EmailAddress) -> Destination {
+        match address.domain() {
+            Some(domain) if self.config.is_local(domain) => {}
+            _ => return Destination::Elsewhere,
+        }
+        let mut targets = Targets::default();
+        self.follow(address, &mut targets, &mut HashSet::new());
+        if targets == Targets::default() {
+            return Destination::Nobody;
+        }
+        Destination::Here(targets)
+    }
+
+    /// The address behind `<postmaster>`, which has no domain.
+    pub fn postmaster(&self) -> Option<EmailAddress> {
+        let domain = self.config.domains.first()?;
+        EmailAddress::new("postmaster", Host::Domain(domain.clone())).ok()
+    }
+
+    fn follow(&self, address: &EmailAddress, targets: &mut Targets, seen: &mut HashSet<String>) {
+        let Some(domain) = address.domain().filter(|domain| self.config.is_local(domain)) else {
+            if !targets.elsewhere.contains(address) {
+                targets.elsewhere.push(address.clone());
+            }
+            return;
+        };
+        let whole = address.unquoted_local_part().to_lowercase();
+        let domain = domain.as_str().to_lowercase();
+        let base = whole
+            .split_once('+')
+            .map(|(base, _)| base)
+            .filter(|base| !base.is_empty());
+        for local in [Some(whole.as_str()), base].into_iter().flatten() {
+            // An alias that leads back to its own name means the account of this name.
+            if seen.insert(format!("{local}@{domain}"))
+                && let Some(to) = alias(&self.config.aliases, local, &domain)
+            {
+                return to.iter().for_each(|target| self.follow(target, targets, seen));
+            }
+            let name = EmailAddress::new(local, address.host().clone());
+            if let Some(account) = name.ok().and_then(|name| self.accounts.at(&name)) {
+                return targets.add(account);
+            }
+        }
+        let everything = format!("@{domain}");
+        if let Some(to) = self
+            .config
+            .aliases
+            .get(&everything)
+            .filter(|_| seen.insert(everything.clone()))
+        {
+            to.iter().for_each(|target| self.follow(target, targets, seen));
+        } else if base.unwrap_or(&whole) == "postmaster"
+            && let Some(account) = self.accounts.all().into_iter().next()
+        {
+            targets.add(account);
+        }
+    }
+}
+
+impl Targets {
+    fn add(&mut self, account: Account) {
+        if !self.accounts.contains(&account) {
+            self.accounts.push(account);
+        }
+    }
+}
+
+fn alias<'a>(aliases: &'a Aliases, local: &str, domain: &str) -> Option<&'a Vec<EmailAddress>> {
+    aliases
+        .get(&format!("{local}@{domain}"))
+        .or_else(|| aliases.get(local))
+}
+
+/// Takes the octets of a message into a store, and indexes them on the way.
+#[derive(Debug)]
+pub struct MessageWriter<S: Store> {
+    blob: S::BlobWriter,
+    index: index::Builder,
+}
+
+impl<S: Store> MessageWriter<S> {
+    /// Begins a message.
+    pub fn new(store: &S) -> Self {
+        Self {
+            blob: store.new_blob(),
+            index: Index::builder(index::Options::default()),
+        }
+    }
+
+    /// Takes the next octets.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot write them; the message is lost then.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        self.index.push(&chunk);
+        self.blob.write(chunk).await
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot write it.
+    pub async fn finish(self) -> Result<WrittenMessage, StoreError> {
+        let blob = self.blob.finish().await?;
+        Ok(WrittenMessage {
+            blob,
+            index: self.index.finish(),
+        })
+    }
+}
+
+/// A message whose octets the store has, and that no mailbox holds yet.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WrittenMessage {
+    /// Its octets.
+    pub blob: BlobRef,
+    /// Its structure.
+    pub index: Index,
+}
+
+impl WrittenMessage {
+    /// The operation that puts the message into a mailbox.
+    pub fn append(&self, mailbox: MailboxId, flags: Flags, internal_date: i64) -> Op {
+        let message = MessageMeta::new(self.index.to_bytes());
+        Op::Append {
+            mailbox,
+            blob: self.blob.clone(),
+            message,
+            flags,
+            internal_date,
+        }
+    }
+
+    /// The operations that put the message into the INBOX of each account. The octets are kept once.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot tell the mailboxes, or not make those that are missing.
+    pub async fn deliver_to<S: Store>(
+        &self,
+        store: &S,
+        accounts: &[Account],
+    ) -> Result<Vec<Op>, CommitError> {
+        let mut ops = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            ops.push(self.append(inbox(store, account).await?, Flags::new(), unix_now()));
+        }
+        Ok(ops)
+    }
+}
+
+/// The mailboxes every account begins with.
+const FOLDERS: [(&str, Option<SpecialUse>); 6] = [
+    ("INBOX", None),
+    ("Archive", Some(SpecialUse::Archive)),
+    ("Drafts", Some(SpecialUse::Drafts)),
+    ("Junk", Some(SpecialUse::Junk)),
+    ("Sent", Some(SpecialUse::Sent)),
+    ("Trash", Some(SpecialUse::Trash)),
+];
+
+/// The INBOX of an account; with the other folders it is made if the account has none.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn inbox<S: Store>(store: &S, account: &Account) -> Result<MailboxId, CommitError> {
+    // Twice: somebody else may make the folders at the same moment.
+    for _ in 0..2 {
+        let mailboxes = store
+            .mailboxes(account)
+            .await
+            .map_err(|error| CommitError::Io(error.to_string()))?;
+        if let Some(inbox) = mailboxes.iter().find(|mailbox| mailbox.name.is_inbox()) {
+            return Ok(inbox.id);
+        }
+        match make_folders(store, account).await {
+            Ok(inbox) => return Ok(inbox),
+            Err(CommitError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(CommitError::Io(format!("{account} has no INBOX")))
+}
+
+async fn make_folders<S: Store>(store: &S, account: &Account) -> Result<MailboxId, CommitError> {
+    let mut batch = Batch::new(unix_now());
+    for (name, special_use) in FOLDERS {
+        let name = MailboxName::parse(name).expect("the names of the folders are valid");
+        batch.push(Op::CreateMailbox {
+            account: account.clone(),
+            name: name.clone(),
+            special_use,
+        });
+        batch.push(Op::Subscribe {
+            account: account.clone(),
+            name,
+            on: true,
+        });
+    }
+    let made = store.commit(batch).await?;
+    match made.outcomes.first() {
+        Some(Outcome::Created { mailbox, .. }) => Ok(*mailbox),
+        _ => Err(CommitError::Io(
+            "the store did not tell which mailbox it made".into(),
+        )),
+    }
+}

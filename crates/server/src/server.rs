@@ -1,0 +1,165 @@
+//! A whole server: from a configuration and a store to listeners, and back.
+
+use crate::accounts::Accounts;
+use crate::config::{Config, ConfigError};
+use crate::delivery;
+use crate::listen::{Bound, Gate};
+use crate::shared::Shared;
+use crate::tls::{Tls, TlsError};
+use mailwright_mailbox::{CommitError, Store};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Makes servers.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Server;
+
+/// A server that has not started.
+#[derive(Debug)]
+pub struct Builder<S> {
+    config: Config,
+    store: S,
+}
+
+/// A server that runs. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in order.
+#[derive(Debug)]
+pub struct Running<S> {
+    shared: Arc<Shared<S>>,
+    addresses: Vec<(String, SocketAddr)>,
+    gate: Gate,
+    listeners: JoinSet<()>,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The accounts file is not understood.
+    #[error(transparent)]
+    Accounts(#[from] ConfigError),
+    /// A certificate cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address} ({name}): {error}{}", listen_help(.error))]
+    Listen {
+        /// The listener.
+        name: String,
+        /// Its address.
+        address: SocketAddr,
+        /// What happened.
+        error: io::Error,
+    },
+    /// The store failed.
+    #[error("the store: {0}")]
+    Store(CommitError),
+}
+
+impl Server {
+    /// Begins with a configuration.
+    pub fn builder(config: Config) -> Builder<()> {
+        Builder { config, store: () }
+    }
+}
+
+impl Builder<()> {
+    /// Says where mail is kept.
+    pub fn store<S: Store>(self, store: S) -> Builder<S> {
+        Builder {
+            config: self.config,
+            store,
+        }
+    }
+}
+
+impl<S: Store> Builder<S> {
+    /// Starts the server: all addresses are listened at when it returns, and every account has its folders.
+    ///
+    /// # Errors
+    ///
+    /// When accounts, certificates, an address or the store cannot be used. Nothing runs then.
+    pub async fn start(self) -> Result<Running<S>, StartError> {
+        let Self { config, store } = self;
+        let accounts = Accounts::load(&config)?;
+        let tls = Tls::load(&config)?;
+        let mut bound = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            let name = listener.name.clone();
+            let address = listener.address;
+            let socket = Bound::bind(listener.clone()).await;
+            bound.push(socket.map_err(|error| StartError::Listen { name, address, error })?);
+        }
+        for account in accounts.all() {
+            delivery::inbox(&store, &account)
+                .await
+                .map_err(StartError::Store)?;
+        }
+        let gate = Gate::new(config.limits.connections, config.limits.connections_per_address);
+        let shared = Arc::new(Shared::new(config, accounts, store, tls));
+        let addresses = bound.iter().map(Bound::address).collect();
+        let mut listeners = JoinSet::new();
+        for listener in bound {
+            listeners.spawn(listener.run(shared.clone(), gate.clone()));
+        }
+        Ok(Running {
+            shared,
+            addresses,
+            gate,
+            listeners,
+        })
+    }
+}
+
+impl<S: Store> Running<S> {
+    /// The listeners by name, with the addresses they have.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The address of a listener.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.addresses
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, address)| *address)
+    }
+
+    /// What the connections share.
+    pub fn shared(&self) -> &Arc<Shared<S>> {
+        &self.shared
+    }
+
+    /// Stops in order: accepts nobody more, tells every client, and waits for what is in progress, no longer
+    /// than [`Limits::shutdown_grace`](crate::config::Limits::shutdown_grace).
+    pub async fn shutdown(mut self) {
+        self.shared.shutdown.begin();
+        while self.listeners.join_next().await.is_some() {}
+        self.gate
+            .wait_empty(&self.shared.shutdown, self.shared.config.limits.shutdown_grace)
+            .await;
+    }
+}
+
+impl<S> Drop for Running<S> {
+    fn drop(&mut self) {
+        self.shared.shutdown.begin();
+        self.shared.shutdown.end();
+    }
+}
+
+fn listen_help(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "\n  Another program has this port. Stop it, or choose other ports (`localserve --port-offset N`, or \
+             `address` in the configuration)."
+        }
+        io::ErrorKind::PermissionDenied => {
+            "\n  Ports below 1024 need a privilege: run as root, with CAP_NET_BIND_SERVICE, or choose other ports."
+        }
+        io::ErrorKind::AddrNotAvailable => "\n  This machine does not have this address: correct `address`.",
+        _ => "",
+    }
+}

@@ -1,0 +1,229 @@
+use rustls::pki_types::ServerName;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// The transport of one connection: TCP or a pipe in memory, in the clear or under TLS.
+///
+/// A stream starts in the clear ([`From`]) and changes to TLS at most once.
+#[derive(Debug)]
+pub struct Stream(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Plain(Transport),
+    // A TLS connection is a kilobyte of state; a stream in the clear shall not pay for it.
+    Tls(Box<TlsStream<Transport>>),
+}
+
+#[derive(Debug)]
+enum Transport {
+    Tcp(TcpStream),
+    Memory(DuplexStream),
+}
+
+impl Stream {
+    /// Becomes the server side of a TLS connection.
+    ///
+    /// # Errors
+    ///
+    /// When the handshake fails, or is not over within `limit` ([`io::ErrorKind::TimedOut`]).
+    pub async fn accept_tls(self, config: Arc<rustls::ServerConfig>, limit: Duration) -> io::Result<Self> {
+        let transport = self.into_plain()?;
+        let accepting = Box::pin(TlsAcceptor::from(config).accept(transport));
+        let tls = timeout(limit, accepting).await.map_err(|_| timed_out())??;
+        Ok(Self(Inner::Tls(Box::new(TlsStream::Server(tls)))))
+    }
+
+    /// Becomes the client side of a TLS connection with the server that is called `name`.
+    ///
+    /// # Errors
+    ///
+    /// When the handshake fails, or is not over within `limit` ([`io::ErrorKind::TimedOut`]).
+    pub async fn connect_tls(
+        self,
+        config: Arc<rustls::ClientConfig>,
+        name: ServerName<'static>,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let transport = self.into_plain()?;
+        let connecting = Box::pin(TlsConnector::from(config).connect(name, transport));
+        let tls = timeout(limit, connecting).await.map_err(|_| timed_out())??;
+        Ok(Self(Inner::Tls(Box::new(TlsStream::Client(tls)))))
+    }
+
+    /// Whether TLS protects what is sent.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Inner::Tls(_))
+    }
+
+    /// Protocol and cipher suite in the form of trace headers and logs, as `TLS1.3 TLS13_AES_256_GCM_SHA384`;
+    /// `None` in the clear.
+    pub fn tls_description(&self) -> Option<String> {
+        let Inner::Tls(tls) = &self.0 else { return None };
+        let (_, state) = tls.get_ref();
+        let version = match state.protocol_version()? {
+            rustls::ProtocolVersion::TLSv1_2 => "TLS1.2",
+            rustls::ProtocolVersion::TLSv1_3 => "TLS1.3",
+            _ => "TLS",
+        };
+        let suite = state.negotiated_cipher_suite()?.suite();
+        Some(format!("{version} {}", suite.as_str().unwrap_or("unknown")))
+    }
+
+    /// Waits until a read would not block, where that can be told without room to read into.
+    ///
+    /// Lets an idle connection over plain TCP do without a buffer. `None`: only a read can tell.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Option<Poll<io::Result<()>>> {
+        match &self.0 {
+            Inner::Plain(Transport::Tcp(tcp)) => Some(tcp.poll_read_ready(cx)),
+            _ => None,
+        }
+    }
+
+    /// Says goodbye (under TLS by a close_notify), stops sending, and takes what the peer still sends, until
+    /// the peer is done, `limit` is over, or 256 KiB came.
+    ///
+    /// Without the last part the system answers unread input with a reset, which may overtake a farewell.
+    pub(crate) async fn linger(&mut self, limit: Duration) {
+        let closing = async {
+            poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
+            let mut left: usize = 256 * 1024;
+            while left > 0 {
+                let n = poll_fn(|cx| {
+                    let mut scrap = [0; 2048];
+                    let mut buf = ReadBuf::new(&mut scrap);
+                    ready!(Pin::new(&mut *self).poll_read(cx, &mut buf))?;
+                    Poll::Ready(io::Result::Ok(buf.filled().len()))
+                })
+                .await?;
+                if n == 0 {
+                    break;
+                }
+                left = left.saturating_sub(n);
+            }
+            io::Result::Ok(())
+        };
+        // Whatever goes wrong here, the conversation is over.
+        let _ = timeout(limit, closing).await;
+    }
+
+    fn into_plain(self) -> io::Result<Transport> {
+        match self.0 {
+            Inner::Plain(transport) => Ok(transport),
+            Inner::Tls(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the stream is under TLS already",
+            )),
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    /// Takes over a TCP connection. Small replies leave at once: Nagle's algorithm is switched off.
+    fn from(tcp: TcpStream) -> Self {
+        // It fails only on a socket that is dead already; the first read or write tells.
+        let _ = tcp.set_nodelay(true);
+        Self(Inner::Plain(Transport::Tcp(tcp)))
+    }
+}
+
+impl From<DuplexStream> for Stream {
+    fn from(pipe: DuplexStream) -> Self {
+        Self(Inner::Plain(Transport::Memory(pipe)))
+    }
+}
+
+/// Passes a poll function on to whatever is inside.
+macro_rules! inner {
+    ($self:ident, $poll:ident($($arg:expr),*)) => {
+        match &mut $self.get_mut().0 {
+            Inner::Plain(stream) => Pin::new(stream).$poll($($arg),*),
+            Inner::Tls(stream) => Pin::new(&mut **stream).$poll($($arg),*),
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        inner!(self, poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        inner!(self, poll_write(cx, data))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        inner!(self, poll_write_vectored(cx, data))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        inner!(self, poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        inner!(self, poll_shutdown(cx))
+    }
+}
+
+macro_rules! transport {
+    ($self:ident, $poll:ident($($arg:expr),*)) => {
+        match $self.get_mut() {
+            Transport::Tcp(stream) => Pin::new(stream).$poll($($arg),*),
+            Transport::Memory(stream) => Pin::new(stream).$poll($($arg),*),
+        }
+    };
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        transport!(self, poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        transport!(self, poll_write(cx, data))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        transport!(self, poll_write_vectored(cx, data))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        transport!(self, poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        transport!(self, poll_shutdown(cx))
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")
+}

@@ -1,0 +1,291 @@
+//! TLS: certificates of listeners, and how other servers are trusted.
+//!
+//! The provider (ring) is passed explicitly everywhere; the process-wide default of rustls is left to programs.
+
+use crate::accounts::private;
+use crate::config::{CertificateFiles, Config, ListenerConfig};
+use crate::shared::unix_now;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The TLS configurations of a server.
+#[derive(Debug)]
+pub struct Tls {
+    common: Arc<ServerConfig>,
+    of_listeners: BTreeMap<CertificateFiles, Arc<ServerConfig>>,
+    opportunistic: Arc<ClientConfig>,
+    verified: Arc<ClientConfig>,
+}
+
+/// Why certificates could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        error: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}: {what}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl Tls {
+    /// Loads the certificates of a configuration. If it names none, one is made and kept in the data folder.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, or does not hold a certificate and its key.
+    pub fn load(config: &Config) -> Result<Self, TlsError> {
+        let common = match &config.certificate {
+            Some(files) => files.clone(),
+            None => self_made(&config.data.join("tls"), config.hostname.as_str())?,
+        };
+        let mut of_listeners = BTreeMap::new();
+        for files in config
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.certificate.as_ref())
+        {
+            of_listeners.insert(files.clone(), server_config(files)?);
+        }
+        let verified = verified(config.outbound.ca.as_deref())?;
+        Ok(Self {
+            common: server_config(&common)?,
+            of_listeners,
+            opportunistic: opportunistic(),
+            verified,
+        })
+    }
+
+    /// The server side of a listener.
+    pub fn of_listener(&self, listener: &ListenerConfig) -> Arc<ServerConfig> {
+        let own = listener
+            .certificate
+            .as_ref()
+            .and_then(|files| self.of_listeners.get(files));
+        own.unwrap_or(&self.common).clone()
+    }
+
+    /// The client side that takes any certificate: against those who only listen (RFC 7435).
+    pub fn opportunistic(&self) -> Arc<ClientConfig> {
+        self.opportunistic.clone()
+    }
+
+    /// The client side that takes certificates of the public authorities and of the configured ones.
+    pub fn verified(&self) -> Arc<ClientConfig> {
+        self.verified.clone()
+    }
+}
+
+/// The file names of the self-made certificate in the data folder.
+pub(crate) fn self_made_files(folder: &Path) -> CertificateFiles {
+    CertificateFiles::new(folder.join("self-made.crt"), folder.join("self-made.key"))
+}
+
+/// The self-made certificate of `folder`; made if there is none for this name, or it gets old.
+fn self_made(folder: &Path, hostname: &str) -> Result<CertificateFiles, TlsError> {
+    /// Renewed after 700 days of the 820 it is valid: systems refuse certificates of more than 825.
+    const RENEW_AFTER: u64 = 700 * 86_400;
+
+    let files = self_made_files(folder);
+    let names = folder.join("self-made.names");
+    let young = |path: &Path| {
+        let age = fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()?;
+        Some(age.as_secs() < RENEW_AFTER)
+    };
+    let ours = fs::read_to_string(&names).is_ok_and(|text| text == hostname);
+    if ours && files.key.exists() && young(&files.certificate) == Some(true) {
+        return Ok(files);
+    }
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| TlsError::File { path, error }
+    };
+    let (certificate, key) = make_certificate(hostname).map_err(|error| TlsError::Content {
+        path: files.certificate.clone(),
+        what: error.to_string(),
+    })?;
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let write = |path: &Path, text: &str| {
+        let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    // The names come last: they say that the two before them are complete.
+    let _ = fs::remove_file(&names);
+    write(&files.key, &key).map_err(failed(&files.key))?;
+    write(&files.certificate, &certificate).map_err(failed(&files.certificate))?;
+    write(&names, hostname).map_err(failed(&names))?;
+    Ok(files)
+}
+
+/// Certificate and key, both PEM.
+fn make_certificate(hostname: &str) -> Result<(String, String), rcgen::Error> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    if hostname != "localhost" && hostname.is_ascii() {
+        names.insert(0, hostname.to_owned());
+    }
+    let mut params = rcgen::CertificateParams::new(names)?;
+    let mut subject = rcgen::DistinguishedName::new();
+    subject.push(
+        rcgen::DnType::CommonName,
+        format!("{hostname} (self-made by Mailwright)"),
+    );
+    params.distinguished_name = subject;
+    let day = |days_from_today: i64| {
+        let seconds = unix_now() + days_from_today * 86_400;
+        let date = jiff::Timestamp::from_second(seconds)
+            .unwrap_or_default()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date();
+        rcgen::date_time_ymd(
+            date.year().into(),
+            date.month().unsigned_abs(),
+            date.day().unsigned_abs(),
+        )
+    };
+    // From yesterday on: clocks differ.
+    params.not_before = day(-1);
+    params.not_after = day(819);
+    params
+        .extended_key_usages
+        .push(rcgen::ExtendedKeyUsagePurpose::ServerAuth);
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+fn server_config(files: &CertificateFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| content(&files.key, error))?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| content(&files.certificate, error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| content(&files.certificate, error))?;
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| content(path, error))?;
+    if chain.is_empty() {
+        return Err(content(
+            path,
+            "holds no certificate (-----BEGIN CERTIFICATE-----)",
+        ));
+    }
+    Ok(chain)
+}
+
+fn content(path: &Path, what: impl std::fmt::Display) -> TlsError {
+    TlsError::Content {
+        path: path.into(),
+        what: what.to_string(),
+    }
+}
+
+fn verified(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(path) = extra {
+        for certificate in certificates(path)? {
+            roots.add(certificate).map_err(|error| content(path, error))?;
+        }
+    }
+    Ok(Arc::new(
+        client_builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    ))
+}
+
+fn opportunistic() -> Arc<ClientConfig> {
+    let verifier = Arc::new(AnyCertificate(provider()));
+    Arc::new(
+        client_builder()
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth(),
+    )
+}
+
+fn client_builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the suites of both versions")
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Takes any certificate, as long as the server has its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
