@@ -1,0 +1,315 @@
+//! Commands (RFC 5321 §4.1, RFC 2033, RFC 3207, RFC 4954)
+
+use crate::{EnhancedCode, Mail, Rcpt, Reply};
+use mailwright_address::{Host, ParseError};
+use std::fmt;
+
+/// One command line of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// EHLO, HELO or LHLO.
+    Hello(Hello),
+    /// MAIL.
+    Mail(Mail),
+    /// RCPT.
+    Rcpt(Rcpt),
+    /// DATA.
+    Data,
+    /// RSET.
+    Rset,
+    /// NOOP; its argument means nothing.
+    Noop,
+    /// VRFY with the text to verify.
+    Vrfy(String),
+    /// EXPN with the name of a list.
+    Expn(String),
+    /// HELP; its argument is not looked at.
+    Help,
+    /// QUIT.
+    Quit,
+    /// STARTTLS.
+    StartTls,
+    /// AUTH.
+    Auth {
+        /// The mechanism's name as the client wrote it.
+        mechanism: String,
+        /// The initial response, still in base64; `=` stands for an empty one.
+        initial: Option<String>,
+    },
+}
+
+/// How a client introduced itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hello {
+    /// The verb it used.
+    pub verb: HelloVerb,
+    name: Box<str>,
+}
+
+/// The verb of a [`Hello`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // RFC 5321 §4.1.1.1 and RFC 2033 §4.1
+pub enum HelloVerb {
+    /// EHLO: extended SMTP.
+    Ehlo,
+    /// HELO: SMTP without extensions.
+    Helo,
+    /// LHLO: LMTP.
+    Lhlo,
+}
+
+/// Which service extensions a server has: they decide which parameters a command may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extensions {
+    /// PIPELINING: RFC 2920. Pipelined commands work in any case; this only advertises it.
+    pub pipelining: bool,
+    /// SIZE: RFC 1870.
+    pub size: bool,
+    /// 8BITMIME: RFC 6152.
+    pub eight_bit_mime: bool,
+    /// ENHANCEDSTATUSCODES: RFC 2034.
+    pub enhanced_status_codes: bool,
+    /// STARTTLS: RFC 3207.
+    pub starttls: bool,
+    /// AUTH: RFC 4954.
+    pub auth: bool,
+    /// SMTPUTF8: RFC 6531.
+    pub smtputf8: bool,
+    /// DSN: RFC 3461.
+    pub dsn: bool,
+}
+
+impl Extensions {
+    /// All that this crate has.
+    pub const ALL: Self = Self {
+        pipelining: true,
+        size: true,
+        eight_bit_mime: true,
+        enhanced_status_codes: true,
+        starttls: true,
+        auth: true,
+        smtputf8: true,
+        dsn: true,
+    };
+
+    /// None, as after HELO.
+    pub const NONE: Self = Self {
+        pipelining: false,
+        size: false,
+        eight_bit_mime: false,
+        enhanced_status_codes: false,
+        starttls: false,
+        auth: false,
+        smtputf8: false,
+        dsn: false,
+    };
+}
+
+impl Command {
+    /// Parses a line without its CRLF. Trailing spaces and tabs are dropped (RFC 5321 §4.1.1).
+    ///
+    /// # Errors
+    ///
+    /// A [`CommandError`], which knows the [`reply`](CommandError::reply) that it deserves.
+    pub fn parse(line: &[u8], extensions: &Extensions) -> Result<Self, CommandError> {
+        let line = line.trim_ascii_end();
+        if line.iter().any(u8::is_ascii_control) {
+            return Err(CommandError::ControlCharacter);
+        }
+        let line = std::str::from_utf8(line).map_err(|_| CommandError::NotUtf8)?;
+        let (verb, args) = match line.split_once(' ') {
+            Some((verb, args)) => (verb, args),
+            None => (line, ""),
+        };
+        let none = |command| match args.is_empty() {
+            true => Ok(command),
+            false => Err(CommandError::Arguments),
+        };
+        let is = |name: &str| verb.eq_ignore_ascii_case(name);
+        match () {
+            () if is("MAIL") => Mail::parse(strip(args, "FROM:")?, extensions).map(Self::Mail),
+            () if is("RCPT") => Rcpt::parse(strip(args, "TO:")?, extensions).map(Self::Rcpt),
+            () if is("DATA") => none(Self::Data),
+            () if is("RSET") => none(Self::Rset),
+            () if is("EHLO") => Hello::parse(HelloVerb::Ehlo, args).map(Self::Hello),
+            () if is("HELO") => Hello::parse(HelloVerb::Helo, args).map(Self::Hello),
+            () if is("LHLO") => Hello::parse(HelloVerb::Lhlo, args).map(Self::Hello),
+            () if is("QUIT") => none(Self::Quit),
+            () if is("NOOP") => Ok(Self::Noop),
+            () if is("HELP") => Ok(Self::Help),
+            () if is("STARTTLS") => none(Self::StartTls),
+            () if is("AUTH") => Self::auth(args),
+            () if is("VRFY") => text(args).map(Self::Vrfy),
+            () if is("EXPN") => text(args).map(Self::Expn),
+            () if HTTP.iter().any(|name| is(name)) => Err(CommandError::OtherProtocol),
+            () => Err(CommandError::UnknownVerb),
+        }
+    }
+
+    fn auth(args: &str) -> Result<Self, CommandError> {
+        let (mechanism, initial) = match args.split_once(' ') {
+            Some((mechanism, initial)) => (mechanism, Some(initial)),
+            None => (args, None),
+        };
+        // RFC 4422 §3.1: mechanism names.
+        let token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if mechanism.is_empty() || !mechanism.bytes().all(token) || initial.is_some_and(|i| i.contains(' ')) {
+            return Err(CommandError::Arguments);
+        }
+        Ok(Self::Auth {
+            mechanism: mechanism.into(),
+            initial: initial.map(str::to_owned),
+        })
+    }
+}
+
+/// Prints the line without its CRLF. Text in it that could not have been parsed is left out.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |f: &mut fmt::Formatter<'_>, verb: &str, text: &str| {
+            write!(f, "{verb} ")?;
+            text.chars()
+                .filter(|c| !c.is_ascii_control())
+                .try_for_each(|c| write!(f, "{c}"))
+        };
+        match self {
+            Self::Hello(hello) => hello.fmt(f),
+            Self::Mail(mail) => write!(f, "MAIL FROM:{mail}"),
+            Self::Rcpt(rcpt) => write!(f, "RCPT TO:{rcpt}"),
+            Self::Data => f.write_str("DATA"),
+            Self::Rset => f.write_str("RSET"),
+            Self::Noop => f.write_str("NOOP"),
+            Self::Vrfy(name) => text(f, "VRFY", name),
+            Self::Expn(name) => text(f, "EXPN", name),
+            Self::Help => f.write_str("HELP"),
+            Self::Quit => f.write_str("QUIT"),
+            Self::StartTls => f.write_str("STARTTLS"),
+            Self::Auth { mechanism, initial } => {
+                text(f, "AUTH", mechanism)?;
+                initial.as_ref().map_or(Ok(()), |initial| text(f, "", initial))
+            }
+        }
+    }
+}
+
+impl Hello {
+    /// Introduces a client by its own name: a domain or an address literal.
+    pub fn new(verb: HelloVerb, host: &Host) -> Self {
+        Self {
+            verb,
+            name: host.to_string().into(),
+        }
+    }
+
+    fn parse(verb: HelloVerb, args: &str) -> Result<Self, CommandError> {
+        // RFC 5321 §4.1.1.1 wants a domain or a literal. Windows hosts with `_` in their names and bare IP
+        // addresses are common enough to be taken; `host` tells them apart.
+        let name = args.trim_ascii();
+        let valid = (1..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+        if !valid {
+            return Err(CommandError::Arguments);
+        }
+        Ok(Self {
+            verb,
+            name: name.into(),
+        })
+    }
+
+    /// What it called itself: printable ASCII without spaces, at most 255 octets. Nothing proves it true.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name, if it is a domain or an address literal as it should be.
+    pub fn host(&self) -> Option<Host> {
+        Host::parse(&self.name).ok()
+    }
+}
+
+impl fmt::Display for Hello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.verb {
+            HelloVerb::Ehlo => "EHLO",
+            HelloVerb::Helo => "HELO",
+            HelloVerb::Lhlo => "LHLO",
+        };
+        write!(f, "{verb} {}", self.name)
+    }
+}
+
+/// What is wrong with a command line. Holds nothing the peer sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// No such command.
+    #[error("unknown command")]
+    UnknownVerb,
+    /// A verb of HTTP: the peer is a web client, or someone uses one to talk to us.
+    #[error("command of another protocol")]
+    OtherProtocol,
+    /// A control character, NUL and bare CR included.
+    #[error("control character in command")]
+    ControlCharacter,
+    /// Octets above 127 that are not UTF-8.
+    #[error("octets that are not UTF-8")]
+    NotUtf8,
+    /// Arguments that are missing, superfluous or malformed.
+    #[error("malformed arguments")]
+    Arguments,
+    /// The reverse-path of MAIL.
+    #[error("malformed sender address: {0}")]
+    Sender(ParseError),
+    /// The forward-path of RCPT.
+    #[error("malformed recipient address: {0}")]
+    Recipient(ParseError),
+    /// An address with characters outside of ASCII, without SMTPUTF8 (RFC 6531 §3.5).
+    #[error("non-ASCII address without SMTPUTF8")]
+    NonAsciiAddress,
+    /// A parameter that is malformed, out of range, or given twice.
+    #[error("malformed or repeated parameter")]
+    Parameter,
+    /// A parameter that no offered extension has.
+    #[error("unknown parameter")]
+    UnknownParameter,
+}
+
+impl CommandError {
+    /// What the peer is told.
+    pub fn reply(&self) -> Reply {
+        let (code, (subject, detail), text) = match self {
+            Self::UnknownVerb => (500, (5, 2), "Command not recognised"),
+            Self::OtherProtocol => (500, (5, 1), "This is a mail server"),
+            Self::ControlCharacter => (500, (5, 2), "Control character in command"),
+            Self::NotUtf8 => (500, (5, 2), "Command is not UTF-8"),
+            Self::Arguments => (501, (5, 4), "Syntax error in arguments"),
+            Self::Sender(_) => (501, (1, 7), "Malformed sender address"),
+            Self::Recipient(_) => (501, (1, 3), "Malformed recipient address"),
+            Self::NonAsciiAddress => (553, (6, 7), "Non-ASCII address needs SMTPUTF8"),
+            Self::Parameter => (501, (5, 4), "Malformed or repeated parameter"),
+            Self::UnknownParameter => (555, (5, 4), "Parameter not recognised"),
+        };
+        Reply::fixed(code, EnhancedCode::new(5, subject, detail), text)
+    }
+}
+
+/// What a web client starts a request with.
+const HTTP: [&str; 9] = [
+    "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH",
+];
+
+fn strip<'a>(args: &'a str, prefix: &str) -> Result<&'a str, CommandError> {
+    match args.split_at_checked(prefix.len()) {
+        Some((start, rest)) if start.eq_ignore_ascii_case(prefix) => Ok(rest),
+        _ => Err(CommandError::Arguments),
+    }
+}
+
+fn text(args: &str) -> Result<String, CommandError> {
+    match args.trim_ascii() {
+        "" => Err(CommandError::Arguments),
+        args => Ok(args.into()),
+    }
+}

@@ -1,0 +1,267 @@
+//! Envelopes: MAIL and RCPT with their parameters (RFC 5321 §4.1.1, RFC 1870, RFC 3461, RFC 4954, RFC 6152)
+
+use crate::command::{CommandError, Extensions};
+use crate::dsn::{EnvelopeId, Notify, OriginalRecipient, Ret, Xtext, decode_xtext};
+use mailwright_address::{EmailAddress, ForwardPath, ReversePath};
+use std::fmt;
+
+/// The sender of a message: reverse-path and parameters of MAIL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mail {
+    /// Where reports go.
+    pub path: ReversePath,
+    /// The parameters.
+    pub params: MailParams,
+}
+
+/// The parameters of MAIL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MailParams {
+    /// `SIZE`: how long the message is, in octets with CRLF line ends (RFC 1870 §6.1). A promise, not a fact.
+    pub size: Option<u64>,
+    /// `BODY`: what octets the message may hold (RFC 6152).
+    pub body: Option<BodyType>,
+    /// `SMTPUTF8`: addresses or headers may hold UTF-8 (RFC 6531 §3.4).
+    pub smtputf8: bool,
+    /// `AUTH`: who submitted the message first (RFC 4954 §5).
+    pub auth: Option<Submitter>,
+    /// `RET`: how much a failure report should hold (RFC 3461 §4.3).
+    pub ret: Option<Ret>,
+    /// `ENVID`: the sender's name for this transaction (RFC 3461 §4.4).
+    pub envid: Option<EnvelopeId>,
+}
+
+/// A recipient of a message: forward-path and parameters of RCPT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rcpt {
+    /// Where the message goes.
+    pub path: ForwardPath,
+    /// The parameters.
+    pub params: RcptParams,
+}
+
+/// The parameters of RCPT.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RcptParams {
+    /// `NOTIFY`: which reports are wanted (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// `ORCPT`: the recipient as first written (RFC 3461 §4.2).
+    pub orcpt: Option<OriginalRecipient>,
+}
+
+/// What octets a message may hold: the values of BODY (RFC 6152 §2, RFC 3030 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BodyType {
+    /// ASCII.
+    SevenBit,
+    /// Lines of any octets.
+    EightBitMime,
+}
+
+/// The value of AUTH on MAIL (RFC 4954 §5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // RFC 4954 §5: a mailbox or <>
+pub enum Submitter {
+    /// `<>`: not known, or not trusted.
+    Unknown,
+    /// A mailbox.
+    Mailbox(EmailAddress),
+}
+
+impl Mail {
+    /// A sender without parameters.
+    pub fn new(path: ReversePath) -> Self {
+        Self {
+            path,
+            params: MailParams::default(),
+        }
+    }
+
+    /// Parses what follows `MAIL FROM:`.
+    pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
+        let (path, rest) =
+            ReversePath::parse_prefix(text.trim_start_matches(' ')).map_err(CommandError::Sender)?;
+        let mut params = MailParams::default();
+        for param in parameters(rest)? {
+            let (keyword, value) = param?;
+            let is = |name: &str| keyword.eq_ignore_ascii_case(name);
+            match () {
+                () if is("SIZE") && extensions.size => set(&mut params.size, parse_size(value))?,
+                () if is("BODY") && extensions.eight_bit_mime => {
+                    set(&mut params.body, value.and_then(BodyType::parse))?;
+                }
+                () if is("SMTPUTF8") && extensions.smtputf8 => {
+                    if std::mem::replace(&mut params.smtputf8, true) || value.is_some() {
+                        return Err(CommandError::Parameter);
+                    }
+                }
+                () if is("AUTH") && extensions.auth => {
+                    set(&mut params.auth, value.and_then(Submitter::parse))?;
+                }
+                () if is("RET") && extensions.dsn => set(&mut params.ret, value.and_then(Ret::parse))?,
+                () if is("ENVID") && extensions.dsn => {
+                    set(&mut params.envid, value.and_then(EnvelopeId::parse))?;
+                }
+                () => return Err(CommandError::UnknownParameter),
+            }
+        }
+        if !params.smtputf8 && !path.is_ascii() {
+            return Err(CommandError::NonAsciiAddress);
+        }
+        Ok(Self { path, params })
+    }
+}
+
+impl Rcpt {
+    /// A recipient without parameters.
+    pub fn new(path: ForwardPath) -> Self {
+        Self {
+            path,
+            params: RcptParams::default(),
+        }
+    }
+
+    /// Parses what follows `RCPT TO:`.
+    pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
+        let (path, rest) =
+            ForwardPath::parse_prefix(text.trim_start_matches(' ')).map_err(CommandError::Recipient)?;
+        let mut params = RcptParams::default();
+        for param in parameters(rest)? {
+            let (keyword, value) = param?;
+            let is = |name: &str| keyword.eq_ignore_ascii_case(name);
+            match () {
+                () if is("NOTIFY") && extensions.dsn => {
+                    set(&mut params.notify, value.and_then(Notify::parse))?;
+                }
+                () if is("ORCPT") && extensions.dsn => {
+                    set(&mut params.orcpt, value.and_then(OriginalRecipient::parse))?;
+                }
+                () => return Err(CommandError::UnknownParameter),
+            }
+        }
+        if !extensions.smtputf8 && !path.is_ascii() {
+            return Err(CommandError::NonAsciiAddress);
+        }
+        Ok(Self { path, params })
+    }
+}
+
+/// What follows `MAIL FROM:`.
+impl fmt::Display for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path)?;
+        let params = &self.params;
+        if let Some(size) = params.size {
+            write!(f, " SIZE={size}")?;
+        }
+        if let Some(body) = params.body {
+            write!(f, " BODY={body}")?;
+        }
+        if params.smtputf8 {
+            f.write_str(" SMTPUTF8")?;
+        }
+        if let Some(auth) = &params.auth {
+            write!(f, " AUTH={auth}")?;
+        }
+        if let Some(ret) = params.ret {
+            write!(f, " RET={ret}")?;
+        }
+        if let Some(envid) = &params.envid {
+            write!(f, " ENVID={envid}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What follows `RCPT TO:`.
+impl fmt::Display for Rcpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path)?;
+        if let Some(notify) = self.params.notify {
+            write!(f, " NOTIFY={notify}")?;
+        }
+        if let Some(orcpt) = &self.params.orcpt {
+            write!(f, " ORCPT={orcpt}")?;
+        }
+        Ok(())
+    }
+}
+
+impl BodyType {
+    fn parse(value: &str) -> Option<Self> {
+        match () {
+            () if value.eq_ignore_ascii_case("7BIT") => Some(Self::SevenBit),
+            () if value.eq_ignore_ascii_case("8BITMIME") => Some(Self::EightBitMime),
+            () => None,
+        }
+    }
+}
+
+impl fmt::Display for BodyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SevenBit => "7BIT",
+            Self::EightBitMime => "8BITMIME",
+        })
+    }
+}
+
+impl Submitter {
+    fn parse(value: &str) -> Option<Self> {
+        match decode_xtext(value)?.as_str() {
+            "<>" => Some(Self::Unknown),
+            mailbox => EmailAddress::parse(mailbox).ok().map(Self::Mailbox),
+        }
+    }
+}
+
+/// The encoded form (xtext).
+impl fmt::Display for Submitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("<>"),
+            Self::Mailbox(address) => Xtext(address.as_str()).fmt(f),
+        }
+    }
+}
+
+/// RFC 1870 §6: up to 20 digits; what does not fit 64 bits is refused.
+fn parse_size(value: Option<&str>) -> Option<u64> {
+    let value = value?;
+    let digits = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
+    value.parse().ok().filter(|_| digits)
+}
+
+/// Sets a parameter that must be well-formed and may stand once.
+fn set<T>(slot: &mut Option<T>, value: Option<T>) -> Result<(), CommandError> {
+    match slot.replace(value.ok_or(CommandError::Parameter)?) {
+        None => Ok(()),
+        Some(_) => Err(CommandError::Parameter),
+    }
+}
+
+type Parameter<'a> = (&'a str, Option<&'a str>);
+
+/// Splits what follows a path into keywords and values: `Mail-parameters` of RFC 5321 §4.1.2.
+fn parameters(rest: &str) -> Result<impl Iterator<Item = Result<Parameter<'_>, CommandError>>, CommandError> {
+    if !rest.is_empty() && !rest.starts_with(' ') {
+        return Err(CommandError::Arguments);
+    }
+    Ok(rest.split(' ').filter(|param| !param.is_empty()).map(|param| {
+        let (keyword, value) = match param.split_once('=') {
+            Some((keyword, value)) => (keyword, Some(value)),
+            None => (param, None),
+        };
+        let first = keyword.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let rest = keyword.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let valid = value.is_none_or(|v| !v.is_empty() && !v.contains('='));
+        (first && rest && valid)
+            .then_some((keyword, value))
+            .ok_or(CommandError::Parameter)
+    }))
+}

@@ -1,0 +1,180 @@
+use crate::{EnhancedCode, Reply};
+use std::fmt;
+
+/// Why a conversation ended early.
+///
+/// Errors are final: the machine returns the same one from every later poll. The farewell that belongs to it
+/// (RFC 5321 §3.8) was handed out before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer does not keep to the protocol.
+    #[error("the peer broke the protocol at {0}: {1}")]
+    Protocol(Stage, Violation),
+    /// The peer went over a limit of the configuration.
+    #[error("the peer exceeded the limit of {0}")]
+    Limit(Limit),
+    /// The peer was silent, or did not read, for too long.
+    #[error("the peer let the time for {0} run out")]
+    Timeout(Stage),
+    /// The connection ended without the goodbye of the protocol.
+    #[error("the connection was closed at {0}")]
+    Closed(Stage),
+    /// The server refused something without which the session is of no use.
+    #[error("refused at {0}: {1}")]
+    Refused(Stage, Reply),
+    /// The server closes the connection (421), now or in the middle of something.
+    #[error("the server ends the service at {0}: {1}")]
+    ServiceClosing(Stage, Reply),
+    /// The configuration demands TLS, and the server does not offer it.
+    #[error("the server does not offer TLS, which is required")]
+    TlsNotOffered,
+    /// The configuration demands authentication, and the server offers no mechanism that may be used.
+    #[error("the server offers no usable way to authenticate")]
+    AuthNotOffered,
+    /// The server failed to prove that it knows the password (RFC 5802 §3), or its challenge makes no sense.
+    #[error("the server's side of the authentication is wrong")]
+    ServerNotAuthentic,
+    /// The caller could not go on with a body; the connection cannot be used further.
+    #[error("the caller gave the body up")]
+    BodyAborted,
+}
+
+impl Error {
+    /// For a client: whether the same attempt may succeed at another time.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Refused(_, reply) => !reply.is_permanent(),
+            Self::ServerNotAuthentic | Self::AuthNotOffered => false,
+            // A server without TLS today may be a certificate that is being replaced.
+            Self::TlsNotOffered
+            | Self::Protocol(..)
+            | Self::Limit(_)
+            | Self::Timeout(_)
+            | Self::Closed(_)
+            | Self::ServiceClosing(..)
+            | Self::BodyAborted => true,
+        }
+    }
+
+    /// For a server: what the peer is told before the connection ends; `None` if it cannot hear it.
+    pub(crate) fn farewell(&self) -> Option<Reply> {
+        let (code, text) = match self {
+            Self::Timeout(_) => (EnhancedCode::new(4, 4, 2), "Timeout, closing connection"),
+            Self::Limit(Limit::Errors) => (EnhancedCode::new(4, 7, 0), "Too many errors, closing connection"),
+            Self::Limit(Limit::AuthFailures) => (
+                EnhancedCode::new(4, 7, 0),
+                "Too many failed logins, closing connection",
+            ),
+            Self::Limit(_) => (
+                EnhancedCode::new(4, 7, 0),
+                "Too many commands, closing connection",
+            ),
+            Self::Protocol(_, Violation::OtherProtocol) => (
+                EnhancedCode::new(4, 7, 0),
+                "This is a mail server, closing connection",
+            ),
+            _ => return None,
+        };
+        Some(Reply::fixed(421, code, text))
+    }
+}
+
+/// How a peer broke the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Violation {
+    /// It speaks another protocol, such as HTTP.
+    OtherProtocol,
+    /// What should be a reply is none, or its lines have different codes.
+    MalformedReply,
+    /// A reply that makes no sense here, such as 354 to RCPT.
+    UnexpectedReply,
+    /// A reply that nothing was asked for.
+    Unsolicited,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherProtocol => "it speaks another protocol",
+            Self::MalformedReply => "malformed reply",
+            Self::UnexpectedReply => "a reply that makes no sense here",
+            Self::Unsolicited => "it spoke without being asked",
+        })
+    }
+}
+
+/// A limit of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Commands with errors in one session.
+    Errors,
+    /// Commands without a message in between.
+    Commands,
+    /// Failed logins in one session.
+    AuthFailures,
+    /// Octets in a line of a reply, or lines in a reply.
+    ReplySize,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Errors => "errors",
+            Self::Commands => "commands without a message",
+            Self::AuthFailures => "failed logins",
+            Self::ReplySize => "reply size",
+        })
+    }
+}
+
+/// Where in a session something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Before and during the greeting.
+    Greeting,
+    /// EHLO, HELO or LHLO.
+    Hello,
+    /// STARTTLS.
+    StartTls,
+    /// AUTH and its exchange.
+    Auth,
+    /// Between transactions.
+    Idle,
+    /// RSET.
+    Reset,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA, before the 354.
+    Data,
+    /// The message itself.
+    Body,
+    /// After the end of the message, before its reply.
+    EndOfData,
+    /// QUIT.
+    Quit,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "the greeting",
+            Self::Hello => "EHLO",
+            Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
+            Self::Idle => "the next command",
+            Self::Reset => "RSET",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::Body => "the message",
+            Self::EndOfData => "the end of the message",
+            Self::Quit => "QUIT",
+        })
+    }
+}

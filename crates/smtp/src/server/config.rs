@@ -1,0 +1,152 @@
+use crate::Extensions;
+use mailwright_address::Host;
+use mailwright_sasl::Mechanism;
+use std::time::Duration;
+
+/// What a [`Server`](super::Server) offers and tolerates. One may be shared by all sessions of a listener.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Which of the three protocols is spoken.
+    pub protocol: Protocol,
+    /// The name in the greeting and in the reply to EHLO.
+    pub hostname: Host,
+    /// Which extensions are there. `starttls` and `auth` are off unless switched on: they need a certificate
+    /// and accounts.
+    pub extensions: Extensions,
+    /// The mechanisms of AUTH, most wanted first.
+    pub mechanisms: Vec<Mechanism>,
+    /// Which mechanisms may be used before TLS.
+    pub auth_without_tls: AuthWithoutTls,
+    /// Whether MAIL is refused (530) before AUTH.
+    pub require_auth: bool,
+    /// Whether all but EHLO, NOOP, RSET, QUIT and STARTTLS is refused (530) before TLS. A public MX must not
+    /// (RFC 3207 §4).
+    pub require_tls: bool,
+    /// What is done with a CR or LF in a message that is not part of a CRLF. It never ends the message.
+    pub bare_newlines: BareNewlines,
+    /// The limits.
+    pub limits: Limits,
+    /// How long the peer is waited for.
+    pub timeouts: Timeouts,
+}
+
+impl Config {
+    /// The defaults for a protocol: no STARTTLS, no AUTH; submission requires AUTH, and thus refuses
+    /// everything until it is switched on.
+    pub fn new(protocol: Protocol, hostname: Host) -> Self {
+        Self {
+            protocol,
+            hostname,
+            extensions: Extensions {
+                starttls: false,
+                auth: false,
+                ..Extensions::ALL
+            },
+            mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login],
+            auth_without_tls: AuthWithoutTls::Never,
+            require_auth: protocol == Protocol::Submission,
+            require_tls: false,
+            bare_newlines: BareNewlines::Refuse,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// The protocol of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // there are three
+pub enum Protocol {
+    /// SMTP between servers: RFC 5321.
+    Smtp,
+    /// Submission by users: RFC 6409.
+    Submission,
+    /// LMTP, final delivery with an answer per recipient: RFC 2033.
+    Lmtp,
+}
+
+/// Which mechanisms of AUTH are offered while the connection is not encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AuthWithoutTls {
+    /// None.
+    #[default]
+    Never,
+    /// Those that do not send the password, such as SCRAM.
+    Protected,
+    /// All of them: anybody on the way can read the passwords.
+    Always,
+}
+
+/// What is done with bare newlines in a message (RFC 5321 §2.3.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[allow(clippy::exhaustive_enums)] // to keep them is to pass the problem on
+pub enum BareNewlines {
+    /// The message is read to its true end and refused with `550 5.6.0`.
+    #[default]
+    Refuse,
+    /// They become CRLF.
+    Normalise,
+}
+
+/// The limits of a session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Octets in a command line with its CRLF. RFC 5321 §4.5.3.1.4 wants at least 512, and extensions add to
+    /// it: with those of this crate, 1600 are enough. Default 2048; at most 64 KiB are used.
+    pub command_line: usize,
+    /// Octets in a line of an AUTH exchange with its CRLF. RFC 4954 §4 wants 12288, the default; at most
+    /// 64 KiB are used.
+    pub auth_line: usize,
+    /// Octets in a message; 0 means no limit. RFC 5321 §4.5.3.1.7 wants at least 64 KiB. Default 64 MiB.
+    pub message_size: u64,
+    /// Recipients in a transaction. RFC 5321 §4.5.3.1.8 wants at least 100. Default 1000.
+    pub recipients: u32,
+    /// Commands in a session that this engine itself had to refuse (syntax, order). Default 20.
+    pub errors: u32,
+    /// Commands since the last accepted message, RCPT not counted. Default 1000.
+    pub commands: u32,
+    /// Failed logins in a session. RFC 4954 §4 advises a limit of no less than 3, the default.
+    pub auth_failures: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_line: 2048,
+            auth_line: 12288,
+            message_size: 64 * 1024 * 1024,
+            recipients: 1000,
+            errors: 20,
+            commands: 1000,
+            auth_failures: 3,
+        }
+    }
+}
+
+/// How long a peer is waited for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// For the next command to be complete. RFC 5321 §4.5.3.2.7 wants at least 5 minutes, the default.
+    pub command: Duration,
+    /// For the next piece of a message. RFC 5321 §4.5.3.2.5 has clients wait 3 minutes. Default 5 minutes.
+    pub body: Duration,
+    /// From the greeting to a successful login, where [`Config::require_auth`] is set. Default 10 minutes.
+    pub login: Duration,
+    /// For the peer to take the last reply before the connection ends. Default 10 seconds.
+    pub farewell: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_secs(5 * 60),
+            body: Duration::from_secs(5 * 60),
+            login: Duration::from_secs(10 * 60),
+            farewell: Duration::from_secs(10),
+        }
+    }
+}
