@@ -1,0 +1,234 @@
+//! The mailbox model: what every store does, without a disk
+//!
+//! ```text
+//!            apply(batch)                      all ops applied        Applied: outcomes,
+//!  Model ───────────────────▶ op, op, op … ───────────────────────▶ changes, released blobs
+//!                                  │ one refused
+//!                                  └────────▶ undone, last first ─▶ CommitError; as if nothing was
+//! ```
+
+mod apply;
+mod history;
+mod undo;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use self::{history::History, undo::Undo};
+use crate::{
+    Account, Batch, BlobHash, BlobRef, Change, CommitError, Committed, Fields, Limits, MailboxId,
+    MailboxInfo, MailboxName, Message, ModSeq, Page, Precondition, Scan, Snapshot, SpecialUse, SpoolEntry,
+    SpoolKey, StoreError, Uid, UidValidity, Usage, Vanished,
+};
+
+/// All accounts, mailboxes, messages and the spool, as a pure state machine.
+///
+/// It holds no message bodies; it counts who refers to them. The same batches applied in the same order give the
+/// same state and the same outcomes: that makes it the oracle of the conformance suite.
+#[derive(Debug, Default)]
+pub struct Model {
+    limits: Limits,
+    accounts: HashMap<Account, AccountState>,
+    mailboxes: BTreeMap<MailboxId, Mailbox>,
+    spool: BTreeMap<SpoolKey, SpoolEntry>,
+    // How many messages and spool entries refer to a blob; never 0.
+    references: HashMap<BlobHash, u64>,
+    counters: Counters,
+}
+
+/// What a batch did to a [`Model`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Applied {
+    /// One outcome for each operation.
+    pub committed: Committed,
+    /// What to tell the feeds.
+    pub changes: Vec<(Account, Change)>,
+    /// The blobs that nothing refers to after the batch.
+    pub released: Vec<BlobRef>,
+}
+
+impl Model {
+    /// Makes an empty model.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
+    /// Applies a batch, all of it or nothing.
+    ///
+    /// `known` tells whether the bytes of a blob that nothing refers to yet are at hand.
+    ///
+    /// # Errors
+    /// [`CommitError`] says why nothing was applied.
+    pub fn apply(&mut self, batch: &Batch, known: impl Fn(&BlobRef) -> bool) -> Result<Applied, CommitError> {
+        let quotas = self.check(&batch.preconditions)?;
+        let mut transaction = apply::Transaction::new(self, batch.now, &known);
+        let applied = transaction
+            .run(&batch.ops)
+            .and_then(|()| transaction.check_quotas(&quotas));
+        match applied {
+            Ok(()) => Ok(transaction.finish()),
+            Err(error) => {
+                transaction.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Lists the mailboxes of an account by name.
+    pub fn mailboxes(&self, account: &Account) -> Vec<MailboxInfo> {
+        let Some(state) = self.accounts.get(account) else {
+            return Vec::new();
+        };
+        let info = |(name, id): (&MailboxName, &MailboxId)| {
+            let special_use = self.mailboxes.get(id).and_then(|mailbox| mailbox.special_use);
+            MailboxInfo::new(*id, name.clone(), special_use, state.subscriptions.contains(name))
+        };
+        state.names.iter().map(info).collect()
+    }
+
+    /// Lists the subscribed names of an account.
+    pub fn subscriptions(&self, account: &Account) -> Vec<MailboxName> {
+        self.accounts
+            .get(account)
+            .map(|state| state.subscriptions.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Tells how much an account keeps.
+    pub fn usage(&self, account: &Account) -> Usage {
+        self.accounts
+            .get(account)
+            .map(|state| state.head.usage)
+            .unwrap_or_default()
+    }
+
+    /// Describes a mailbox.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`].
+    pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, StoreError> {
+        Ok(self.mailbox(mailbox)?.head.clone())
+    }
+
+    /// Reads a page of messages.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`].
+    pub fn scan(&self, mailbox: MailboxId, scan: &Scan) -> Result<Page, StoreError> {
+        let mailbox = self.mailbox(mailbox)?;
+        let since = scan.since.unwrap_or(ModSeq::ZERO);
+        let mut found = scan
+            .uids
+            .ranges()
+            .flat_map(|range| mailbox.messages.range(range))
+            .map(|(_, message)| message)
+            .filter(|message| message.mod_seq > since);
+        let messages = found
+            .by_ref()
+            .take(scan.limit.max(1))
+            .map(|message| select(message, scan.fields))
+            .collect();
+        Ok(Page::new(
+            messages,
+            found.next().map(|message| message.uid),
+            mailbox.head.highest_mod_seq,
+        ))
+    }
+
+    /// Tells which UIDs were expunged after a mod-sequence.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`].
+    pub fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, StoreError> {
+        Ok(self.mailbox(mailbox)?.history.since(since))
+    }
+
+    /// Reads the spool.
+    pub fn spool(&self, after: Option<SpoolKey>, limit: usize) -> Vec<SpoolEntry> {
+        let from = after.map_or(SpoolKey::new(0), |key| {
+            SpoolKey::new(key.value().saturating_add(1))
+        });
+        self.spool
+            .range(from..)
+            .take(limit)
+            .map(|(_, entry)| entry.clone())
+            .collect()
+    }
+
+    /// Tells whether a message or a spool entry refers to the blob.
+    pub fn refers_to(&self, blob: &BlobRef) -> bool {
+        self.references.contains_key(blob.hash())
+    }
+
+    /// Checks what can be checked before, and returns the quotas with what was used then.
+    fn check<'b>(
+        &self,
+        preconditions: &'b [Precondition],
+    ) -> Result<Vec<(&'b Precondition, Usage)>, CommitError> {
+        let mut quotas = Vec::new();
+        for precondition in preconditions {
+            match precondition {
+                Precondition::Quota { account, .. } => quotas.push((precondition, self.usage(account))),
+                Precondition::Unchanged { mailbox, since } => {
+                    let unchanged = |it: &Mailbox| it.head.highest_mod_seq <= *since;
+                    if !self.mailboxes.get(mailbox).is_some_and(unchanged) {
+                        return Err(CommitError::Conflict { mailbox: *mailbox });
+                    }
+                }
+            }
+        }
+        Ok(quotas)
+    }
+
+    fn mailbox(&self, mailbox: MailboxId) -> Result<&Mailbox, StoreError> {
+        self.mailboxes.get(&mailbox).ok_or(StoreError::NoSuchMailbox)
+    }
+}
+
+fn select(message: &Message, fields: Fields) -> Message {
+    let mut selected = Message::new(message.uid, message.mod_seq);
+    if fields.contains(Fields::FLAGS) {
+        selected.flags = message.flags.clone();
+    }
+    if fields.contains(Fields::DATES) {
+        selected.internal_date = message.internal_date;
+        selected.save_date = message.save_date;
+    }
+    if fields.contains(Fields::BLOB) {
+        selected.blob = message.blob.clone();
+    }
+    if fields.contains(Fields::INDEX) {
+        selected.index = message.index.clone();
+    }
+    selected
+}
+
+#[derive(Debug, Default)]
+struct AccountState {
+    head: AccountHead,
+    names: BTreeMap<MailboxName, MailboxId>,
+    subscriptions: BTreeSet<MailboxName>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct AccountHead {
+    usage: Usage,
+    last_uid_validity: Option<UidValidity>,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    head: Snapshot,
+    special_use: Option<SpecialUse>,
+    messages: BTreeMap<Uid, Message>,
+    history: History,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    last_mailbox: u64,
+    last_spool: u64,
+}
