@@ -276,8 +276,10 @@ impl Fields {
     pub const BLOB: Self = Self(4);
     /// The part index.
     pub const INDEX: Self = Self(8);
+    /// The size alone, which is cheaper to read than [`Fields::BLOB`].
+    pub const SIZE: Self = Self(16);
     /// All of them.
-    pub const ALL: Self = Self(15);
+    pub const ALL: Self = Self(31);
 
     /// Tells whether all of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -334,6 +336,7 @@ pub struct Message {
     pub blob: Option<BlobRef>,
     /// The bytes of its part index ([`Fields::INDEX`]).
     pub index: Bytes,
+    size: u64,
 }
 
 impl Message {
@@ -347,12 +350,20 @@ impl Message {
             save_date: 0,
             blob: None,
             index: Bytes::new(),
+            size: 0,
         }
     }
 
-    /// Returns the size in octets (RFC822.SIZE), 0 when [`Fields::BLOB`] was not asked for.
+    /// Sets the size of a message whose bytes were not asked for; for stores.
+    #[must_use]
+    pub const fn with_size(mut self, size: u64) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// Returns the size in octets (RFC822.SIZE); 0 when neither [`Fields::SIZE`] nor [`Fields::BLOB`] was asked for.
     pub fn size(&self) -> u64 {
-        self.blob.as_ref().map_or(0, BlobRef::size)
+        self.blob.as_ref().map_or(self.size, BlobRef::size)
     }
 }
 

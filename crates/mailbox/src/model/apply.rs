@@ -531,13 +531,9 @@ impl<'m> Transaction<'m> {
         change: impl FnOnce(&mut Snapshot),
     ) -> Result<(), CommitError> {
         let it = self.mailbox(mailbox)?;
-        let (before, special_use) = (it.head.clone(), it.special_use);
+        let before = it.head.clone();
         change(&mut it.head);
-        self.undo.push(Undo::Head {
-            mailbox,
-            before,
-            special_use,
-        });
+        self.undo.push(Undo::Head { mailbox, before });
         Ok(())
     }
 

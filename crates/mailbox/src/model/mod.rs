@@ -190,6 +190,9 @@ impl Model {
 
 fn select(message: &Message, fields: Fields) -> Message {
     let mut selected = Message::new(message.uid, message.mod_seq);
+    if fields.contains(Fields::SIZE) || fields.contains(Fields::BLOB) {
+        selected = selected.with_size(message.size());
+    }
     if fields.contains(Fields::FLAGS) {
         selected.flags = message.flags.clone();
     }

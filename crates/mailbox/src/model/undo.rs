@@ -1,9 +1,7 @@
 //! The way back from a batch that is refused half-way
 
 use super::{AccountHead, Counters, Mailbox, Model, history};
-use crate::{
-    Account, BlobHash, MailboxId, MailboxName, Message, Snapshot, SpecialUse, SpoolEntry, SpoolKey, Uid,
-};
+use crate::{Account, BlobHash, MailboxId, MailboxName, Message, Snapshot, SpoolEntry, SpoolKey, Uid};
 
 /// One step back: what was there before.
 #[derive(Debug)]
@@ -16,7 +14,6 @@ pub(super) enum Undo {
     Head {
         mailbox: MailboxId,
         before: Snapshot,
-        special_use: Option<SpecialUse>,
     },
     History {
         mailbox: MailboxId,
@@ -63,14 +60,9 @@ impl Model {
                     };
                 }
             }
-            Undo::Head {
-                mailbox,
-                before,
-                special_use,
-            } => {
+            Undo::Head { mailbox, before } => {
                 if let Some(mailbox) = self.mailboxes.get_mut(&mailbox) {
                     mailbox.head = before;
-                    mailbox.special_use = special_use;
                 }
             }
             Undo::History { mailbox, pushed } => {
