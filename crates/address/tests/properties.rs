@@ -33,7 +33,7 @@ proptest! {
         if let Ok(address) = EmailAddress::parse(&text) {
             prop_assert_eq!(address.to_string(), text.clone());
             printable(&text);
-            prop_assert_eq!(EmailAddress::parse(&address.to_string()), Ok(address.clone()));
+            prop_assert_eq!(EmailAddress::parse(address.as_ref()), Ok(address.clone()));
             prop_assert_eq!(format!("{}@{}", address.local_part(), address.host()).parse(), Ok(address));
         }
         if let Ok(domain) = Domain::parse(&text) {
