@@ -32,9 +32,10 @@ pub enum Error {
     /// The configuration demands authentication, and the server offers no mechanism that may be used.
     #[error("the server offers no usable way to authenticate")]
     AuthNotOffered,
-    /// The server failed to prove that it knows the password (RFC 5802 §3), or its challenge makes no sense.
-    #[error("the server's side of the authentication is wrong")]
-    ServerNotAuthentic,
+    /// The exchange of AUTH went wrong on the server's side: it failed to prove that it knows the password
+    /// (RFC 5802 §3), or its challenge makes no sense. Or the caller's credentials cannot be sent.
+    #[error("authentication failed: {0}")]
+    Auth(mailwright_sasl::Error),
     /// The caller could not go on with a body; the connection cannot be used further.
     #[error("the caller gave the body up")]
     BodyAborted,
@@ -45,7 +46,7 @@ impl Error {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Refused(_, reply) => !reply.is_permanent(),
-            Self::ServerNotAuthentic | Self::AuthNotOffered => false,
+            Self::Auth(_) | Self::AuthNotOffered => false,
             // A server without TLS today may be a certificate that is being replaced.
             Self::TlsNotOffered
             | Self::Protocol(..)

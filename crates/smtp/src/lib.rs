@@ -1,5 +1,6 @@
 //! SMTP, submission and LMTP engines for both ends, without I/O.
 
+pub mod client;
 mod command;
 pub mod dsn;
 mod envelope;
@@ -8,8 +9,9 @@ mod line;
 mod reply;
 pub mod server;
 
+pub use client::Client;
 pub use command::{Command, CommandError, Extensions, Hello, HelloVerb};
 pub use envelope::{BodyType, Mail, MailParams, Rcpt, RcptParams, Submitter};
 pub use error::{Error, Limit, Stage, Violation};
 pub use reply::{BadCode, EnhancedCode, Rejection, Reply};
-pub use server::Server;
+pub use server::{Protocol, Server};

@@ -6,8 +6,8 @@ use std::fmt;
 
 /// A reply of a server: code, enhanced status code and text of one or more lines.
 ///
-/// If it can be built, it can be sent: the text holds no control characters, and every line fits the 512
-/// octets of RFC 5321 §4.5.3.1.5. Characters outside of ASCII are sent as `?`.
+/// If it can be built, it can be sent: the text holds no control characters, and lines that do not fit the 512
+/// octets of RFC 5321 §4.5.3.1.5 are sent as several. Characters outside of ASCII are sent as `?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
@@ -128,7 +128,7 @@ impl Reply {
     /// Queues the reply; the enhanced code only if the session has it (RFC 2034 §4).
     pub(crate) fn write(&self, out: &mut SendBuf, enhanced: bool) {
         let enhanced = self.enhanced.filter(|_| enhanced);
-        let mut lines = self.lines().peekable();
+        let mut lines = self.lines().flat_map(wrap).peekable();
         while let Some(line) = lines.next() {
             out.put_u64(u64::from(self.code));
             out.put(if lines.peek().is_some() { b"-" } else { b" " });
@@ -164,32 +164,31 @@ impl fmt::Display for Reply {
     }
 }
 
-/// Replaces control characters and wraps long lines.
+/// Replaces control characters; CRLF becomes LF.
 fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut line = 0;
-    for c in text.trim_end_matches(['\r', '\n']).chars() {
-        match c {
-            '\n' => {
-                out.push('\n');
-                line = 0;
-                continue;
-            }
-            // The CR of a CRLF.
-            '\r' => continue,
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
+    let text = text.trim_end_matches(['\r', '\n']);
+    text.chars()
+        .filter(|c| *c != '\r')
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect()
+}
+
+/// Cuts a line into pieces that fit the length of a reply line.
+fn wrap(mut line: &str) -> impl Iterator<Item = &str> {
+    let mut first = true;
+    std::iter::from_fn(move || {
+        if line.is_empty() && !first {
+            return None;
         }
-        line += c.len_utf8();
-        if line >= MAX_TEXT {
-            out.push('\n');
-            line = 0;
+        first = false;
+        let mut at = line.len().min(MAX_TEXT);
+        while !line.is_char_boundary(at) {
+            at -= 1;
         }
-    }
-    if out.ends_with('\n') {
-        out.pop();
-    }
-    out
+        let (piece, rest) = line.split_at(at);
+        line = rest;
+        Some(piece)
+    })
 }
 
 /// A reply that says no: its code is 4xx or 5xx, by construction.
