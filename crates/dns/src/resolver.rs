@@ -79,7 +79,7 @@ pub struct Stats {
 /// [`poll_answer`](Self::poll_answer), and wait for bytes or for [`deadline`](Self::deadline).
 pub struct Resolver {
     config: Config,
-    entropy: Box<dyn FnMut(&mut [u8]) + Send>,
+    entropy: Entropy,
     cache: Cache,
     servers: Vec<ServerState>,
     lookups: HashMap<u64, Lookup>,
@@ -681,6 +681,8 @@ impl fmt::Debug for Resolver {
             .finish_non_exhaustive()
     }
 }
+
+type Entropy = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// What is remembered of a server.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,1 +1,99 @@
-//! From a recipient domain to an ordered list of delivery attempts
+//! The way of mail: from the domain of a recipient to an ordered list of addresses to try.
+//!
+//! It looks up nothing itself: it says which questions it needs answered, and takes the answers from whatever resolves
+//! them, `mailwright-dns` or a table in a test. It opens no connection, and knows no queue.
+//!
+//! ```text
+//!  Destination ─▶ Planner ─▶ Step::Ask ─▶ resolver
+//!                   │  ▲                     │
+//!                   │  └───── answer ◀───────┘
+//!                   ▼
+//!               Step::Ready ─▶ Route: Attempts, Permanent or Temporary, and why
+//! ```
+//!
+//! ```
+//! use mailwright_dns::{Answer, Mx, Name, Negative, Record, RecordType, Records, Security};
+//! use mailwright_mx::{Config, Destination, Planner, Step};
+//! use std::sync::Arc;
+//!
+//! let domain = Destination::Domain("b.test".parse()?);
+//! let mut planner = Planner::new(domain, Arc::new(Config::default()), 42);
+//! let route = loop {
+//!     match planner.poll() {
+//!         Step::Ask(question) => {
+//!             let name = question.name.clone();
+//!             let records = match question.record_type {
+//!                 RecordType::Mx => vec![Record::Mx(Mx::new(10, Name::parse("mx.b.test")?))],
+//!                 RecordType::A => vec![Record::A([192, 0, 2, 25].into())],
+//!                 _ => vec![],
+//!             };
+//!             let answer = match records.is_empty() {
+//!                 true => Answer::NoData(Negative::new(name, Security::Insecure)),
+//!                 false => Answer::Records(Records::new(name, records, Security::Insecure)),
+//!             };
+//!             planner.answer(&question, answer);
+//!         }
+//!         Step::Wait => unreachable!("every question is answered at once"),
+//!         Step::Ready(route) => break route,
+//!     }
+//! };
+//! assert_eq!(route.attempts()[0].addr, "192.0.2.25:25".parse()?);
+//! for line in route.explain() {
+//!     println!("{line}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What becomes of an answer
+//!
+//! | answer | route |
+//! |---|---|
+//! | MX records | sorted by preference, shuffled within equal preference only |
+//! | this host among them, by name or address | dropped, with all that are not better; if none is left: 554 5.4.6 |
+//! | this host, and no better one could be resolved | 451 4.4.4 |
+//! | `.` alone (null MX) | 556 5.1.10; beside other records it is ignored |
+//! | no MX records | the domain is its own mail exchanger; without an address: 550 5.1.2 |
+//! | the domain does not exist | 550 5.1.2 |
+//! | any failure to look up MX records | 451 4.4.3, never an implicit MX |
+//! | no mail exchanger has a usable address | 550 5.4.4; 451 4.4.3 if a lookup failed |
+//! | a smart host or fixed route without address | 451 4.4.4 |
+//!
+//! A host with an address is used although the lookup of its other family failed; [`Route::explain`] tells of it. A
+//! mail exchanger that is an alias is tolerated (RFC 2181 §10.3 forbids it, zones have it).
+//!
+//! # Modules
+//!
+//! | what | for |
+//! |---|---|
+//! | [`Planner`], [`Destination`], [`Step`] | the machine |
+//! | [`Route`], [`Outcome`], [`Attempt`], [`Refusal`], [`EnhancedCode`], [`TlsPolicy`] | what it comes to |
+//! | [`Config`], [`Relay`], [`Target`], [`Families`] | settings, fixed routes, limits |
+//!
+//! # RFCs
+//!
+//! | RFC | what | where |
+//! |---|---|---|
+//! | 3463 | enhanced status codes | `route.rs`, `planner.rs` |
+//! | 5321 §5.1 | mail exchangers, own host, order | `planner.rs`, `candidate.rs`, `random.rs` |
+//! | 7435 | opportunistic TLS | `route.rs` |
+//! | 7505 | null MX | `planner.rs` |
+//!
+//! # Limits, and what is not here
+//!
+//! All limits are fields of [`Config`]. TLS is opportunistic for every attempt: DANE (RFC 7672) and MTA-STS (RFC 8461)
+//! are not looked up. Own code only; what it depends on comes with `mailwright-dns`.
+//!
+//! Minimum Rust version: 1.88.
+
+mod candidate;
+mod config;
+mod error;
+mod note;
+mod planner;
+mod random;
+mod route;
+
+pub use config::{Config, Families, Relay, Target};
+pub use error::Error;
+pub use planner::{Destination, Planner, Step};
+pub use route::{Attempt, EnhancedCode, Outcome, Refusal, Route, TlsPolicy};

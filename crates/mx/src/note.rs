@@ -1,0 +1,131 @@
+//! The reasons that [`Route::explain`](crate::Route::explain) gives
+
+use crate::{Relay, Target};
+use core::fmt;
+use core::net::IpAddr;
+use mailwright_dns::{Failure, Mx, Name, Question, Security};
+
+/// One step of planning, put into words only when somebody asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    FixedRoute {
+        domain: Name,
+        relays: Vec<Relay>,
+    },
+    SmartHosts(Vec<Relay>),
+    Literal(String),
+    Alias {
+        from: Name,
+        to: Name,
+    },
+    MailExchangers {
+        domain: Name,
+        records: Vec<Mx>,
+        security: Security,
+    },
+    Implicit(Name),
+    NullIgnored,
+    NoHostName(Name),
+    OwnName(Mx),
+    OwnAddress {
+        host: Target,
+        preference: u16,
+        address: IpAddr,
+    },
+    TooManyHosts {
+        used: usize,
+        of: usize,
+    },
+    Addresses {
+        host: Target,
+        addresses: Vec<IpAddr>,
+        security: Security,
+    },
+    NoAddress(Target),
+    UnusableAddress {
+        host: Target,
+        address: IpAddr,
+    },
+    TooManyAddresses {
+        host: Target,
+        used: usize,
+        of: usize,
+    },
+    TooManyAttempts {
+        used: usize,
+        of: usize,
+    },
+    Failed {
+        question: Question,
+        failure: Failure,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FixedRoute { domain, relays } => write!(f, "{domain} has a fixed route: {}", List(relays)),
+            Self::SmartHosts(relays) => write!(f, "everything goes through a smart host: {}", List(relays)),
+            Self::Literal(text) => write!(f, "{text} is an address: no MX records are looked up"),
+            Self::Alias { from, to } => write!(f, "{from} is an alias for {to}"),
+            Self::MailExchangers {
+                domain,
+                records,
+                security,
+            } => {
+                write!(f, "{domain} has MX records ({security}):")?;
+                records
+                    .iter()
+                    .try_for_each(|mx| write!(f, " {} {}", mx.preference, mx.exchange))
+            }
+            Self::Implicit(domain) => write!(f, "{domain} has no MX records: it is its own mail exchanger"),
+            Self::NullIgnored => f.write_str("a null MX record beside others means nothing: ignored"),
+            Self::NoHostName(name) => write!(f, "{name} is an address and not a host name: ignored"),
+            Self::OwnName(mx) => write!(
+                f,
+                "{} with preference {} is this host: dropped with all that are not better",
+                mx.exchange, mx.preference
+            ),
+            Self::OwnAddress {
+                host,
+                preference,
+                address,
+            } => write!(
+                f,
+                "{host} with preference {preference} is this host, by its address {address}: dropped with all that \
+                 are not better"
+            ),
+            Self::TooManyHosts { used, of } => write!(f, "only the best {used} of {of} hosts are looked at"),
+            Self::Addresses {
+                host,
+                addresses,
+                security,
+            } => {
+                write!(f, "{host} has addresses ({security}): {}", List(addresses))
+            }
+            Self::NoAddress(host) => write!(f, "{host} has no address"),
+            Self::UnusableAddress { host, address } => {
+                write!(f, "{host}: {address} cannot be a mail server: ignored")
+            }
+            Self::TooManyAddresses { host, used, of } => {
+                write!(f, "only {used} of the {of} addresses of {host} are used")
+            }
+            Self::TooManyAttempts { used, of } => {
+                write!(f, "only the first {used} of {of} attempts are made")
+            }
+            Self::Failed { question, failure } => write!(f, "looking up {question} failed: {failure}"),
+        }
+    }
+}
+
+struct List<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}{item}")?;
+        }
+        Ok(())
+    }
+}
