@@ -2,7 +2,7 @@
 
 use crate::config::is_usable;
 use crate::random::Random;
-use crate::{Families, Target};
+use crate::{Families, Target, Via};
 use core::net::IpAddr;
 use mailwright_dns::{Answer, Failure, Question, RecordType, Security};
 
@@ -11,6 +11,7 @@ use mailwright_dns::{Answer, Failure, Question, RecordType, Security};
 pub(crate) struct Candidate {
     pub(crate) host: Target,
     pub(crate) port: u16,
+    pub(crate) via: Via,
     pub(crate) preference: u16,
     /// The security of the answer that named the host; `None` if no answer did.
     pub(crate) security: Option<Security>,
@@ -28,7 +29,7 @@ struct Family {
 }
 
 impl Candidate {
-    pub(crate) fn new(host: Target, port: u16, preference: u16) -> Self {
+    pub(crate) fn new(host: Target, port: u16, via: Via, preference: u16) -> Self {
         let mut families = [RecordType::A, RecordType::Aaaa].map(|record_type| Family {
             record_type,
             addresses: Vec::new(),
@@ -42,6 +43,7 @@ impl Candidate {
         Self {
             host,
             port,
+            via,
             preference,
             security: None,
             families,

@@ -66,7 +66,7 @@
 //! | what | for |
 //! |---|---|
 //! | [`Planner`], [`Destination`], [`Step`] | the machine |
-//! | [`Route`], [`Outcome`], [`Attempt`], [`Refusal`], [`EnhancedCode`], [`TlsPolicy`] | what it comes to |
+//! | [`Route`], [`Outcome`], [`Attempt`], [`Refusal`], [`EnhancedCode`], [`Via`], [`TlsPolicy`] | what it comes to |
 //! | [`Config`], [`Relay`], [`Target`], [`Families`] | settings, fixed routes, limits |
 //!
 //! # RFCs
@@ -96,4 +96,4 @@ mod route;
 pub use config::{Config, Families, Relay, Target};
 pub use error::Error;
 pub use planner::{Destination, Planner, Step};
-pub use route::{Attempt, EnhancedCode, Outcome, Refusal, Route, TlsPolicy};
+pub use route::{Attempt, EnhancedCode, Outcome, Refusal, Route, TlsPolicy, Via};

@@ -16,7 +16,7 @@ use crate::candidate::Candidate;
 use crate::config::is_usable;
 use crate::note::Note;
 use crate::random::Random;
-use crate::{Attempt, Config, Outcome, Refusal, Relay, Route, Target, TlsPolicy};
+use crate::{Attempt, Config, Outcome, Refusal, Relay, Route, Target, TlsPolicy, Via};
 use core::net::SocketAddr;
 use mailwright_address::{AddressLiteral, Domain};
 use mailwright_dns::{Answer, Failure, Mx, Name, Question, RecordType, Records};
@@ -106,7 +106,7 @@ impl Planner {
         match destination {
             Destination::Domain(domain) => planner.start_domain(&domain),
             Destination::Literal(literal) => planner.start_literal(&literal),
-            Destination::Relays(relays) => planner.start_relays(&relays),
+            Destination::Relays(relays) => planner.start_relays(&relays, Via::Relay),
         }
         planner
     }
@@ -168,7 +168,7 @@ impl Planner {
                 domain: name,
                 relays: relays.to_vec(),
             });
-            self.start_relays(relays);
+            self.start_relays(relays, Via::FixedRoute);
         } else if !self.start_smart_hosts() {
             self.to_ask.push_back(Question::new(name.clone(), RecordType::Mx));
             self.source = Source::MailExchangers(name);
@@ -197,8 +197,12 @@ impl Planner {
                 format!("mail for {literal} loops back to this host"),
             );
         }
-        self.candidates
-            .push(Candidate::new(Target::Address(address), self.config.port, 0));
+        self.candidates.push(Candidate::new(
+            Target::Address(address),
+            self.config.port,
+            Via::Literal,
+            0,
+        ));
     }
 
     fn start_smart_hosts(&mut self) -> bool {
@@ -207,15 +211,15 @@ impl Planner {
             return false;
         }
         self.notes.push(Note::SmartHosts(config.smart_hosts.clone()));
-        self.start_relays(&config.smart_hosts);
+        self.start_relays(&config.smart_hosts, Via::SmartHost);
         true
     }
 
-    fn start_relays(&mut self, relays: &[Relay]) {
+    fn start_relays(&mut self, relays: &[Relay], via: Via) {
         let used = self.cap_hosts(relays.len());
         for (place, relay) in (0u16..).zip(&relays[..used]) {
             self.candidates
-                .push(Candidate::new(relay.host.clone(), relay.port, place));
+                .push(Candidate::new(relay.host.clone(), relay.port, via, place));
         }
         self.ask_addresses();
     }
@@ -235,7 +239,8 @@ impl Planner {
                     self.notes.push(Note::OwnName(Mx::new(0, name)));
                     return self.refuse_loop(&question.name);
                 }
-                let mut candidate = Candidate::new(Target::Name(name), self.config.port, 0);
+                let mut candidate =
+                    Candidate::new(Target::Name(name), self.config.port, Via::ImplicitExchanger, 0);
                 candidate.security = Some(negative.security());
                 self.candidates.push(candidate);
                 self.ask_addresses();
@@ -291,7 +296,12 @@ impl Planner {
         }
         exchangers.truncate(self.cap_hosts(exchangers.len()));
         for mx in exchangers {
-            let mut candidate = Candidate::new(Target::Name(mx.exchange), self.config.port, mx.preference);
+            let mut candidate = Candidate::new(
+                Target::Name(mx.exchange),
+                self.config.port,
+                Via::MailExchanger,
+                mx.preference,
+            );
             candidate.security = Some(records.security());
             self.candidates.push(candidate);
         }
@@ -434,10 +444,12 @@ impl Planner {
                     .iter()
                     .any(|earlier| earlier.addr == addr && earlier.tls == tls)
                 {
-                    let (host, preference) = (candidate.host.clone(), candidate.preference);
+                    let host = candidate.host.clone();
+                    let Candidate { via, preference, .. } = *candidate;
                     attempts.push(Attempt {
                         host,
                         addr,
+                        via,
                         preference,
                         security,
                         tls,

@@ -79,6 +79,8 @@ pub struct Attempt {
     pub host: Target,
     /// Address and port.
     pub addr: SocketAddr,
+    /// What the host is to the destination.
+    pub via: Via,
     /// The preference of the MX record; 0 for an implicit one and for literals, the place in the list for relays.
     pub preference: u16,
     /// The weakest security among the answers that led here. [`Security::Indeterminate`] if none was asked for.
@@ -92,14 +94,46 @@ impl fmt::Display for Attempt {
         let Self {
             host,
             addr,
+            via,
             preference,
             security,
             tls,
         } = self;
         write!(
             f,
-            "try {host} at {addr} (preference {preference}, DNS {security}, TLS {tls})"
+            "try {host} at {addr} ({via}, preference {preference}, DNS {security}, TLS {tls})"
         )
+    }
+}
+
+/// What a host is to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Via {
+    /// A mail exchanger by MX record.
+    MailExchanger,
+    /// The domain itself, for want of MX records.
+    ImplicitExchanger,
+    /// The address in the recipient's address.
+    Literal,
+    /// The end of a fixed route.
+    FixedRoute,
+    /// A smart host for everything.
+    SmartHost,
+    /// One of [`Destination::Relays`](crate::Destination::Relays).
+    Relay,
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MailExchanger => "mail exchanger",
+            Self::ImplicitExchanger => "implicit mail exchanger",
+            Self::Literal => "address literal",
+            Self::FixedRoute => "fixed route",
+            Self::SmartHost => "smart host",
+            Self::Relay => "relay",
+        })
     }
 }
 
