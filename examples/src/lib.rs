@@ -1,1 +1,6 @@
-//! Mailwright's examples.
+//! Programs that show the Mailwright crates at work. Each says in its first lines what it shows and how to run it.
+//!
+//! | program | shows |
+//! |---|---|
+//! | `back_to_back` | an SMTP client and an SMTP server joined in memory: no socket, no runtime |
+//! | `smtp_sink` | an SMTP server on blocking sockets that prints what it receives: no runtime, few dependencies |
