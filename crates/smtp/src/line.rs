@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_cut_gives_the_same_lines() {
-        let input = b"NOOP\r\na\nMAIL b\nc\r\nwith\rCR\r\n\r\n0123456789\r\n01234567890\nx\r\r\r\nnext\r\n\nx\r\nopen";
+        let input = b"NOOP\r\na\nMAIL b\nc\r\nwith\rCR\r\n\r\n0123456789\r\n012345678901\nx\r\r\r\nnext\r\n\nx\r\nopen";
         let want = [
             Ok("NOOP"),
             Err(LineFault::BareLf),

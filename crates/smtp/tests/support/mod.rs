@@ -1,0 +1,276 @@
+//! Fixtures shared by the tests of both machines.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+use mailwright_sasl::{Answer, Credentials, Question, ScramCredentials, Secret};
+use mailwright_smtp::client::{self, Cause, Client, Delivery, Outcome, Transaction};
+use mailwright_smtp::server::{self, Aborted, Protocol, Server};
+use mailwright_smtp::{BodyType, EnhancedCode, HelloVerb, Mail, Rcpt, Rejection};
+use mailwright_wire::Machine;
+use mailwright_wire::testing::{Fixture, Seen};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+pub const USER: &str = "alice";
+pub const PASSWORD: &str = "wonderland";
+
+pub fn server_config(protocol: Protocol) -> server::Config {
+    server::Config::new(protocol, "mx.example".parse().unwrap())
+}
+
+pub fn client_config(protocol: Protocol) -> client::Config {
+    client::Config::new(protocol, "client.example".parse().unwrap())
+}
+
+/// One account, no policy.
+pub fn check(question: &Question) -> Answer {
+    match question {
+        Question::Password {
+            username, password, ..
+        } if username == USER && password.as_str() == Some(PASSWORD) => Answer::Accept,
+        Question::Scram { username, .. } if username == USER => {
+            let password = Secret::from(PASSWORD);
+            let iterations = 4096.try_into().unwrap();
+            Answer::Scram(ScramCredentials::derive(&password, b"salt", iterations))
+        }
+        _ => Answer::Deny,
+    }
+}
+
+pub struct ServerFixture {
+    config: server::Config,
+    over_tls: bool,
+    auth: Option<Question>,
+}
+
+impl ServerFixture {
+    pub fn new(config: server::Config) -> Self {
+        Self {
+            config,
+            over_tls: false,
+            auth: None,
+        }
+    }
+
+    pub fn over_tls(mut self) -> Self {
+        self.over_tls = true;
+        self
+    }
+}
+
+impl Fixture for ServerFixture {
+    type Machine = Server;
+
+    fn start(&mut self, now: Instant) -> Server {
+        let server = Server::new(self.config.clone(), [7; 32], now);
+        if self.over_tls { server.over_tls() } else { server }
+    }
+
+    fn event(&mut self, machine: &mut Server, event: server::Event) -> Seen {
+        use server::Event;
+        Seen::Line(match event {
+            Event::Connect => "connect".into(),
+            Event::Hello(hello) => {
+                assert_eq!(
+                    hello.verb == HelloVerb::Lhlo,
+                    self.config.protocol == Protocol::Lmtp
+                );
+                format!("hello {}", hello.name())
+            }
+            Event::Auth(question) => {
+                let text = format!(
+                    "auth {} as {}",
+                    question.username(),
+                    question.authzid().unwrap_or("itself")
+                );
+                self.auth = Some(question);
+                text
+            }
+            Event::Authenticated(identity) => format!("authenticated {}", identity.acting()),
+            Event::Mail(mail) => format!("mail {mail}"),
+            Event::Rcpt(rcpt) => format!("rcpt {rcpt}"),
+            Event::Data => "data".into(),
+            Event::Body(body) => return Seen::Body(body),
+            Event::Message { size } => format!("message {size} {}", machine.transmission_type()),
+            Event::Aborted(why) => match why {
+                Aborted::Reset => "aborted reset",
+                Aborted::TooBig => "aborted too big",
+                Aborted::BareNewline => "aborted bare newline",
+                _ => "aborted refused",
+            }
+            .into(),
+            other => panic!("unknown event {other:?}"),
+        })
+    }
+
+    fn answer(&mut self, machine: &mut Server, text: &str) {
+        let (what, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match what {
+            "yes" if rest.is_empty() => machine.accept(),
+            "yes" => machine.accept_with(rest),
+            "no" => machine.reject(rejection(rest)),
+            "unavailable" => machine.answer_auth(Answer::Unavailable),
+            "refuse" => machine.refuse_message(rejection(rest)),
+            "shutdown" => machine.shutdown(),
+            _ => panic!("unknown answer {text:?}"),
+        }
+    }
+
+    fn default_answer(&mut self, machine: &mut Server) {
+        match self.auth.take() {
+            Some(question) => machine.answer_auth(check(&question)),
+            None => machine.accept(),
+        }
+    }
+
+    fn tls_started(&mut self, machine: &mut Server) {
+        machine.tls_started();
+    }
+}
+
+fn rejection(text: &str) -> Rejection {
+    let mut words = text.splitn(3, ' ');
+    let code = words.next().unwrap().parse().unwrap();
+    let enhanced = EnhancedCode::parse(words.next().unwrap()).unwrap();
+    Rejection::new(code, enhanced, words.next().unwrap_or("")).unwrap()
+}
+
+/// A client that sends the given transactions with their bodies, one after the other, then quits.
+pub struct ClientFixture {
+    config: client::Config,
+    over_tls: bool,
+    jobs: VecDeque<(Transaction, Vec<Vec<u8>>)>,
+    body: Option<VecDeque<Vec<u8>>>,
+}
+
+impl ClientFixture {
+    pub fn new(config: client::Config) -> Self {
+        Self {
+            config,
+            over_tls: false,
+            jobs: VecDeque::new(),
+            body: None,
+        }
+    }
+
+    pub fn over_tls(mut self) -> Self {
+        self.over_tls = true;
+        self
+    }
+
+    pub fn sending(mut self, transaction: Transaction, body: &[&[u8]]) -> Self {
+        let body = body.iter().map(|piece| piece.to_vec()).collect();
+        self.jobs.push_back((transaction, body));
+        self
+    }
+}
+
+impl Fixture for ClientFixture {
+    type Machine = Client;
+
+    fn start(&mut self, _: Instant) -> Client {
+        let client = Client::new(self.config.clone(), [9; 32]);
+        if self.over_tls { client.over_tls() } else { client }
+    }
+
+    fn event(&mut self, _: &mut Client, event: client::Event) -> Seen {
+        use client::Event;
+        Seen::Line(match event {
+            Event::Ready => "ready".into(),
+            Event::BodyWanted => {
+                let job = self.jobs.pop_front().expect("a body without a transaction");
+                self.body = Some(job.1.into());
+                "body wanted".into()
+            }
+            Event::Finished(outcome) => {
+                if self.body.take().is_none() {
+                    self.jobs.pop_front();
+                }
+                describe(&outcome)
+            }
+            other => panic!("unknown event {other:?}"),
+        })
+    }
+
+    fn answer(&mut self, machine: &mut Client, text: &str) {
+        match text {
+            "abort" => machine.body_abort(),
+            "hold" => {}
+            "quit" => machine.quit(),
+            _ => panic!("unknown answer {text:?}"),
+        }
+    }
+
+    fn default_answer(&mut self, machine: &mut Client) {
+        match (&mut self.body, self.jobs.front()) {
+            (Some(body), _) => match body.pop_front() {
+                Some(piece) => machine.body(piece.into()),
+                None => machine.body_end(),
+            },
+            (None, Some(job)) => machine.send(job.0.clone()),
+            (None, None) => machine.quit(),
+        }
+    }
+
+    fn tls_started(&mut self, machine: &mut Client) {
+        machine.tls_started();
+    }
+}
+
+/// An outcome in one line.
+pub fn describe(outcome: &Outcome) -> String {
+    let mut text = String::from("finished");
+    for delivery in &outcome.deliveries {
+        match delivery {
+            Delivery::Delivered(reply) => text += &format!(", delivered {}", reply.code()),
+            Delivery::Failed(failure) => {
+                let permanent = if failure.is_permanent() {
+                    "permanent"
+                } else {
+                    "temporary"
+                };
+                let cause = match &failure.cause {
+                    Cause::Reply(reply) => reply.code().to_string(),
+                    Cause::Unsupported(what) => format!("no {what}"),
+                    Cause::Connection(_) => "connection".into(),
+                    other => format!("{other:?}"),
+                };
+                let (stage, status) = (failure.stage, failure.status());
+                text += &format!(", failed at {stage}: {cause} ({permanent}, {status})");
+            }
+        }
+    }
+    if !outcome.reusable {
+        text += "; dead";
+    }
+    text
+}
+
+pub fn mail(path: &str) -> Mail {
+    Mail::new(path.parse().unwrap())
+}
+
+pub fn transaction(from: &str, to: &[&str]) -> Transaction {
+    let recipients = to.iter().map(|path| Rcpt::new(path.parse().unwrap())).collect();
+    Transaction::new(mail(from), recipients)
+}
+
+pub fn eight_bit(mut transaction: Transaction) -> Transaction {
+    transaction.mail.params.body = Some(BodyType::EightBitMime);
+    transaction
+}
+
+pub fn credentials() -> Credentials {
+    Credentials::new(USER, PASSWORD)
+}
+
+/// Runs a machine until it has nothing to do, writing all it has; returns what it sent.
+pub fn drain<M: Machine>(machine: &mut M) -> Vec<u8> {
+    let mut sent = vec![];
+    while !machine.send_buf().is_empty() {
+        let n = machine.send_buf().len();
+        sent.extend_from_slice(machine.send_buf());
+        machine.sent(n);
+    }
+    sent
+}
