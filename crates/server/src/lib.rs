@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod config;
 pub mod conn;
 pub mod delivery;
+pub mod dns;
 mod listen;
 mod server;
 pub mod shared;
