@@ -1,0 +1,485 @@
+//! The client engine (RFC 1939, RFC 2449, RFC 2595, RFC 5034)
+//!
+//! ```text
+//!  command() ─▶ queue ─▶ send_buf          recv_buf ─▶ replies in the same order ─▶ events
+//!                 │ as many ahead as                        ▲
+//!                 ▼ PIPELINING allows                       │
+//!              in flight ───────────────────────────────────┘
+//! ```
+
+mod capabilities;
+mod command;
+mod config;
+mod login;
+
+pub use capabilities::Capabilities;
+pub use command::Command;
+pub use config::Config;
+
+use crate::{Error, Phase, Reply};
+use bytes::Bytes;
+use login::Login;
+use mailwright_sasl as sasl;
+use mailwright_wire::{BareNewlines, DotDecoder, DotPiece, LineFramer, Machine, RecvBuf, SendBuf, Step};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a server said. Nothing here owes an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server is there.
+    Greeting(Reply),
+    /// What the server can do.
+    Capabilities(Capabilities),
+    /// How much is in the maildrop.
+    Stat {
+        /// How many messages.
+        messages: u32,
+        /// Their size, as the server counts it.
+        octets: u64,
+    },
+    /// The size of a message.
+    Size {
+        /// The number of the message, counted from 1.
+        message: u32,
+        /// Its size, as the server counts it.
+        octets: u64,
+    },
+    /// The unique id of a message, which stays its own over sessions.
+    UniqueId {
+        /// The number of the message, counted from 1.
+        message: u32,
+        /// The unique id; any characters without line break, as the server sent it.
+        uid: String,
+    },
+    /// The next octets of the message, with the dot-stuffing removed and all else as the server sent it.
+    Body(Bytes),
+    /// The oldest command that was open is done; all that it gives was told before.
+    Done(Reply),
+    /// The server refused the oldest command that was open.
+    Refused(Reply),
+}
+
+/// The client's end of a POP3 connection.
+#[derive(Debug)]
+pub struct Client {
+    config: Arc<Config>,
+    nonces: sasl::NonceSource,
+    rx: RecvBuf,
+    tx: SendBuf,
+    lines: LineFramer,
+    state: State,
+    events: VecDeque<Event>,
+    queue: VecDeque<Command>,
+    in_flight: VecDeque<Command>,
+    /// The status line of the oldest command; told when the command is complete.
+    opening: Reply,
+    pipelining: bool,
+    quitting: bool,
+    is_tls: bool,
+    by: Instant,
+    moved: bool,
+    failed: Option<Error>,
+}
+
+#[derive(Debug)]
+enum State {
+    Greeting,
+    /// A status line comes next, or nothing is asked.
+    Ready,
+    Login(Box<Login>),
+    Capabilities(Capabilities),
+    Rows,
+    Body(DotDecoder),
+    StartTls,
+    Closed,
+}
+
+impl Client {
+    /// Starts a conversation; the greeting is awaited.
+    ///
+    /// `is_tls` says whether the connection is under TLS already. `entropy` must be fresh, unpredictable
+    /// randomness for each connection: nonces come from it.
+    pub fn new(config: impl Into<Arc<Config>>, is_tls: bool, entropy: [u8; 32], now: Instant) -> Self {
+        let config = config.into();
+        Self {
+            nonces: sasl::NonceSource::new(entropy),
+            rx: RecvBuf::new(config.max_line.max(Self::BODY_READ)),
+            tx: SendBuf::new(),
+            lines: LineFramer::new(config.max_line),
+            state: State::Greeting,
+            events: VecDeque::new(),
+            queue: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            opening: Reply::default(),
+            pipelining: false,
+            quitting: false,
+            is_tls,
+            by: now + config.reply_timeout,
+            moved: false,
+            failed: None,
+            config,
+        }
+    }
+
+    /// Queues a command; it is sent when its turn comes.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what must not be sent: a password without TLS, a control character in a command, STLS under
+    /// TLS, and anything behind QUIT or after the end. The conversation goes on as if nothing was asked.
+    pub fn command(&mut self, command: Command) -> Result<(), Error> {
+        if self.quitting || self.failed.is_some() {
+            return Err(Error::Finished);
+        }
+        // STLS that is still in the queue counts: it is done, or refused, before what follows is sent.
+        let will_be_tls = self.is_tls || self.queue.contains(&Command::Stls);
+        match &command {
+            Command::Stls if self.is_tls => return Err(Error::AlreadyTls),
+            Command::Login(credentials) => {
+                let printable = |octets: &[u8]| !octets.iter().any(u8::is_ascii_control);
+                if !printable(credentials.username().as_bytes())
+                    || !printable(credentials.password().as_bytes())
+                {
+                    return Err(Error::Unsendable);
+                }
+                self.check_plaintext(will_be_tls)?;
+            }
+            Command::Auth(mechanism, _) if mechanism.is_plaintext() => self.check_plaintext(will_be_tls)?,
+            Command::Quit => self.quitting = true,
+            _ => {}
+        }
+        self.moved |= self.is_idle();
+        self.queue.push_back(command);
+        Ok(())
+    }
+
+    /// Whether all commands were answered.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty() && self.events.is_empty()
+    }
+
+    /// Whether the connection is under TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Goes on under TLS, after [`Step::StartTls`]. What the server announced before counts no more.
+    ///
+    /// # Panics
+    ///
+    /// Panics if TLS was not asked for.
+    pub fn tls_started(&mut self) {
+        assert!(matches!(self.state, State::StartTls), "TLS was not asked for");
+        self.is_tls = true;
+        self.moved = true;
+        self.pipelining = false;
+        self.done();
+    }
+
+    fn check_plaintext(&self, is_tls: bool) -> Result<(), Error> {
+        match is_tls || self.config.allow_plaintext {
+            true => Ok(()),
+            false => Err(Error::PlaintextRefused),
+        }
+    }
+
+    fn send_queued(&mut self) {
+        if !matches!(
+            self.state,
+            State::Ready | State::Capabilities(_) | State::Rows | State::Body(_)
+        ) {
+            return;
+        }
+        while let Some(next) = self.queue.front() {
+            let window = if self.pipelining {
+                self.config.max_pipelined
+            } else {
+                1
+            };
+            let alone = next.stands_alone() || self.in_flight.iter().any(Command::stands_alone);
+            if !self.in_flight.is_empty() && (alone || self.in_flight.len() >= window) {
+                return;
+            }
+            let Some(command) = self.queue.pop_front() else {
+                return;
+            };
+            let secret_is_open = !self.is_tls && !self.config.allow_plaintext;
+            match &command {
+                // STLS was refused in between.
+                Command::Login(_) if secret_is_open => return self.fail(Error::PlaintextRefused),
+                Command::Auth(m, _) if m.is_plaintext() && secret_is_open => {
+                    return self.fail(Error::PlaintextRefused);
+                }
+                Command::Login(credentials) => {
+                    self.state = State::Login(Box::new(Login::user(credentials.clone(), &mut self.tx)));
+                }
+                Command::Auth(mechanism, credentials) => {
+                    let exchange = sasl::Client::new(*mechanism, credentials.clone(), &self.nonces.draw());
+                    match Login::auth(exchange, &mut self.tx) {
+                        Ok(login) => self.state = State::Login(Box::new(login)),
+                        Err(error) => return self.fail(error.into()),
+                    }
+                }
+                command => command.put(&mut self.tx),
+            }
+            self.in_flight.push_back(command);
+        }
+    }
+
+    /// Takes a line of the server, without its ending.
+    fn line(&mut self, line: &[u8]) -> Result<(), Error> {
+        match &mut self.state {
+            State::Greeting => {
+                let reply = status(line)?.map_err(|text| Error::Refused(Reply::parse(text)))?;
+                self.events.push_back(Event::Greeting(Reply::parse(reply)));
+                self.state = State::Ready;
+            }
+            State::Login(login) => match login.reply(line, &mut self.tx)? {
+                None => {}
+                Some(Ok(reply)) => self.end(Event::Done(reply)),
+                Some(Err(reply)) => self.end(Event::Refused(reply)),
+            },
+            State::Capabilities(capabilities) if line == b"." => {
+                let capabilities = core::mem::take(capabilities);
+                self.pipelining = capabilities.has("PIPELINING");
+                self.events.push_back(Event::Capabilities(capabilities));
+                self.done();
+            }
+            State::Capabilities(capabilities) => {
+                if capabilities.len() < self.config.max_capabilities {
+                    capabilities.push(Reply::parse(line).text);
+                }
+            }
+            State::Rows if line == b"." => self.done(),
+            State::Rows => self.row(line.strip_prefix(b".").unwrap_or(line))?,
+            _ => self.status(line)?,
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, line: &[u8]) -> Result<(), Error> {
+        let command = self.in_flight.front().ok_or(Error::Unsolicited)?;
+        let text = match status(line)? {
+            Ok(text) => text,
+            Err(text) => {
+                self.end(Event::Refused(Reply::parse(text)));
+                return Ok(());
+            }
+        };
+        self.opening = Reply::parse(text);
+        match command {
+            Command::Capa => self.state = State::Capabilities(Capabilities::default()),
+            Command::List(None) | Command::Uidl(None) => self.state = State::Rows,
+            Command::Retr(_) | Command::Top { .. } => {
+                self.state = State::Body(DotDecoder::new(BareNewlines::Keep));
+            }
+            Command::Stls => {
+                // What the server sent in the clear behind its reply may be somebody else's.
+                self.rx.clear();
+                self.lines.reset();
+                self.state = State::StartTls;
+            }
+            Command::List(Some(_)) | Command::Uidl(Some(_)) => {
+                self.row(text)?;
+                self.done();
+            }
+            Command::Stat => {
+                let (messages, rest) = number(text).ok_or(Error::Malformed)?;
+                let (octets, _) = number(rest).ok_or(Error::Malformed)?;
+                let messages = u32::try_from(messages).map_err(|_| Error::Malformed)?;
+                self.events.push_back(Event::Stat { messages, octets });
+                self.done();
+            }
+            _ => self.done(),
+        }
+        Ok(())
+    }
+
+    /// A row of a listing: the number of a message and what the open command asked about it.
+    fn row(&mut self, row: &[u8]) -> Result<(), Error> {
+        let (message, rest) = number(row).ok_or(Error::Malformed)?;
+        let message = u32::try_from(message).map_err(|_| Error::Malformed)?;
+        self.events
+            .push_back(if let Some(Command::Uidl(_)) = self.in_flight.front() {
+                let uid = core::str::from_utf8(rest).map_err(|_| Error::Malformed)?.trim();
+                Event::UniqueId {
+                    message,
+                    uid: Some(uid)
+                        .filter(|u| !u.is_empty())
+                        .ok_or(Error::Malformed)?
+                        .to_owned(),
+                }
+            } else {
+                let (octets, _) = number(rest).ok_or(Error::Malformed)?;
+                Event::Size { message, octets }
+            });
+        Ok(())
+    }
+
+    fn body(&mut self, now: Instant) -> Option<Step<Event>> {
+        let State::Body(decoder) = &mut self.state else {
+            return None;
+        };
+        match decoder.next(&mut self.rx)? {
+            DotPiece::Data(data) => {
+                self.by = now + self.config.reply_timeout;
+                Some(Step::Event(Event::Body(data)))
+            }
+            DotPiece::End => {
+                self.lines.reset();
+                self.done();
+                self.events.pop_front().map(Step::Event)
+            }
+        }
+    }
+
+    /// The oldest command is complete.
+    fn done(&mut self) {
+        let reply = core::mem::take(&mut self.opening);
+        self.end(Event::Done(reply));
+    }
+
+    fn end(&mut self, event: Event) {
+        let command = self.in_flight.pop_front();
+        self.state = match command {
+            Some(Command::Quit) => State::Closed,
+            _ => State::Ready,
+        };
+        self.events.push_back(event);
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    fn waits_for_peer(&self) -> bool {
+        let open = !self.in_flight.is_empty() || matches!(self.state, State::Greeting);
+        !self.tx.is_empty() || (open && self.failed.is_none() && !matches!(self.state, State::StartTls))
+    }
+
+    /// How much is read at a time while a message comes, in octets.
+    const BODY_READ: usize = 64 * 1024;
+}
+
+impl Machine for Client {
+    type Event = Event;
+    type Error = Error;
+
+    fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
+        if core::mem::take(&mut self.moved) {
+            self.by = now + self.config.reply_timeout;
+        }
+        if self.deadline().is_some_and(|at| now >= at) {
+            self.tx = SendBuf::new();
+            self.fail(Error::Timeout(Phase::Reply));
+        }
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            if let Some(error) = &self.failed {
+                return match self.tx.is_empty() {
+                    true => Err(error.clone()),
+                    false => Ok(Step::Write),
+                };
+            }
+            self.send_queued();
+            if self.failed.is_some() {
+                continue;
+            }
+            let step = match self.state {
+                State::StartTls => Step::StartTls,
+                State::Closed => Step::Close,
+                State::Body(_) => match self.body(now) {
+                    Some(step) => return Ok(step),
+                    None => Step::Read,
+                },
+                _ => match self.lines.next(&mut self.rx) {
+                    Ok(Some(line)) => {
+                        self.by = now + self.config.reply_timeout;
+                        if let Err(error) = self.line(&line.data) {
+                            self.fail(error);
+                        }
+                        continue;
+                    }
+                    Ok(None) => Step::Read,
+                    Err(_) => {
+                        self.fail(Error::LineTooLong);
+                        continue;
+                    }
+                },
+            };
+            if !self.tx.is_empty() {
+                return Ok(Step::Write);
+            }
+            if step == Step::Read && self.rx.is_eof() {
+                self.fail(Error::Closed);
+                continue;
+            }
+            return Ok(step);
+        }
+    }
+
+    fn recv_buf(&mut self) -> &mut [u8] {
+        match self.state {
+            // Whatever comes before the handshake is not for this engine to read.
+            State::StartTls => &mut [],
+            State::Body(_) => self.rx.room_for(Self::BODY_READ),
+            _ => self.rx.room(),
+        }
+    }
+
+    fn received(&mut self, n: usize) {
+        self.rx.received(n);
+    }
+
+    fn send_buf(&self) -> &[u8] {
+        self.tx.data()
+    }
+
+    fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
+        self.tx.vectored(chunks)
+    }
+
+    fn sent(&mut self, n: usize) {
+        self.tx.sent(n);
+        self.moved |= n > 0;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.waits_for_peer().then_some(self.by)
+    }
+}
+
+/// What stands behind `+OK`, or behind `-ERR`.
+fn status(line: &[u8]) -> Result<Result<&[u8], &[u8]>, Error> {
+    let after = |word: &str| {
+        let (start, rest) = line.split_at_checked(word.len())?;
+        let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
+        (start.eq_ignore_ascii_case(word.as_bytes()) && ends).then(|| rest.trim_ascii())
+    };
+    match (after("+OK"), after("-ERR")) {
+        (Some(text), _) => Ok(Ok(text)),
+        (_, Some(text)) => Ok(Err(text)),
+        _ => Err(Error::Malformed),
+    }
+}
+
+/// The number that `text` starts with, behind any spaces, and the rest behind it.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let text = text.trim_ascii_start();
+    let end = text
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(text.len());
+    let digits = core::str::from_utf8(&text[..end]).ok()?;
+    let rest = &text[end..];
+    if !rest.first().is_none_or(u8::is_ascii_whitespace) {
+        return None;
+    }
+    Some((digits.parse().ok()?, rest))
+}
