@@ -1,0 +1,422 @@
+//! Dates (RFC 5322 §3.3, §4.3)
+
+use crate::lex::skip_cfws;
+
+/// A moment, and the time zone it was written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct DateTime {
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub unix: i64,
+    /// Minutes east of UTC. A zone that tells nothing (`-0000`, military letters, unknown names) is 0.
+    pub offset: i16,
+}
+
+impl DateTime {
+    /// A moment in the time zone `offset` minutes east of UTC.
+    pub const fn new(unix: i64, offset: i16) -> Self {
+        Self { unix, offset }
+    }
+
+    /// The date and time of day on a clock in this time zone.
+    pub fn civil(self) -> Civil {
+        let local = self.unix.saturating_add(i64::from(self.offset) * 60);
+        let (days, second) = (local.div_euclid(86_400), local.rem_euclid(86_400) as u32);
+        let (year, month, day) = civil_from_days(days);
+        Civil {
+            year,
+            month,
+            day,
+            hour: (second / 3600) as u8,
+            minute: (second / 60 % 60) as u8,
+            second: (second % 60) as u8,
+            weekday: (days + 4).rem_euclid(7) as u8,
+        }
+    }
+}
+
+/// A date and time of day without a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Civil {
+    /// Of the proleptic Gregorian calendar.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+    /// 0 is Sunday.
+    pub weekday: u8,
+}
+
+/// Reads a date: the current and the obsolete forms of RFC 5322, and that of the C library's `ctime`.
+///
+/// Comments and white space may stand between all tokens. A year of two digits is 1950 to 2049, one of three
+/// digits counts from 1900 (RFC 5322 §4.3). The day of week is not checked. A leap second is the first second
+/// behind it. Without a zone the time is UTC.
+///
+/// ```
+/// use mailwright_message::date;
+/// let date = date::parse(b"21 Nov 97 09:55:06 GMT").unwrap();
+/// assert_eq!((date.unix, date.offset), (880_106_106, 0));
+/// assert_eq!(date::format(date), "Fri, 21 Nov 1997 09:55:06 +0000");
+/// ```
+pub fn parse(value: &[u8]) -> Option<DateTime> {
+    let mut scan = Scan { input: value, at: 0 };
+    let mut word = scan.word();
+    if !word.is_empty() && month(word).is_none() {
+        scan.eat(b',');
+        word = scan.word();
+    }
+    let (day, month, year, time);
+    if word.is_empty() {
+        day = scan.number(2)?;
+        scan.eat(b'-');
+        month = self::month(scan.word())?;
+        scan.eat(b'-');
+        year = scan.year()?;
+        time = scan.time()?;
+    } else {
+        // ctime: `Fri Nov 21 09:55:06 1997`, with a zone before or behind the year.
+        month = self::month(word)?;
+        day = scan.number(2)?;
+        scan.eat(b',');
+        time = scan.time()?;
+        let zone = if scan.peek().is_some_and(|b| b.is_ascii_alphabetic()) {
+            zone_name(scan.word())
+        } else {
+            None
+        };
+        year = scan.year()?;
+        let offset = zone.or_else(|| scan.zone()).unwrap_or(0);
+        return moment(year, month, day, time, offset);
+    }
+    let offset = scan.zone().unwrap_or(0);
+    moment(year, month, day, time, offset)
+}
+
+/// Prints a date as RFC 5322 §3.3 has it: `Fri, 21 Nov 1997 09:55:06 -0600`.
+///
+/// Years before 1900 and after 9999, which the format does not have, print as the nearest it has.
+pub fn format(date: DateTime) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const FIRST: i64 = -2_208_902_400;
+    const LAST: i64 = 253_402_214_400;
+    let date = DateTime {
+        unix: date.unix.clamp(FIRST, LAST),
+        offset: date.offset.clamp(-1439, 1439),
+    };
+    let civil = date.civil();
+    let minutes = date.offset.unsigned_abs();
+    format!(
+        "{}, {} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
+        DAYS[usize::from(civil.weekday)],
+        civil.day,
+        MONTHS[usize::from(civil.month) - 1],
+        civil.year,
+        civil.hour,
+        civil.minute,
+        civil.second,
+        if date.offset < 0 { '-' } else { '+' },
+        minutes / 60,
+        minutes % 60
+    )
+}
+
+/// Hour, minute, second.
+type Time = (i64, i64, i64);
+
+fn moment(year: i64, month: u8, day: i64, (hour, minute, second): Time, offset: i16) -> Option<DateTime> {
+    if day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let local = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(DateTime::new(local - i64::from(offset) * 60, offset))
+}
+
+/// Tokens of a date.
+struct Scan<'a> {
+    input: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn peek(&mut self) -> Option<u8> {
+        self.at = skip_cfws(self.input, self.at);
+        self.input.get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// The letters that come next, perhaps none; a full stop behind them is dropped.
+    fn word(&mut self) -> &'a [u8] {
+        self.peek();
+        let from = self.at;
+        while self.input.get(self.at).is_some_and(u8::is_ascii_alphabetic) {
+            self.at += 1;
+        }
+        let word = &self.input[from..self.at];
+        if !word.is_empty() && self.input.get(self.at) == Some(&b'.') {
+            self.at += 1;
+        }
+        word
+    }
+
+    fn digits(&mut self) -> &'a [u8] {
+        self.peek();
+        let from = self.at;
+        while self.input.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        &self.input[from..self.at]
+    }
+
+    /// A number of at most `max` digits; `max` is small enough for no overflow.
+    fn number(&mut self, max: usize) -> Option<i64> {
+        let digits = self.digits();
+        (1..=max).contains(&digits.len()).then(|| value(digits))
+    }
+
+    fn year(&mut self) -> Option<i64> {
+        let digits = self.digits();
+        let year = match digits.len() {
+            2..=4 => value(digits),
+            _ => return None,
+        };
+        Some(match digits.len() {
+            2 if year < 50 => year + 2000,
+            2 | 3 => year + 1900,
+            _ => year,
+        })
+    }
+
+    fn time(&mut self) -> Option<Time> {
+        let hour = self.number(2)?;
+        if !self.eat(b':') && !self.eat(b'.') {
+            return None;
+        }
+        let minute = self.number(2)?;
+        let mut second = 0;
+        if self.eat(b':') || self.eat(b'.') {
+            second = self.number(2)?;
+            if self.input.get(self.at) == Some(&b'.') {
+                self.at += 1;
+                self.digits();
+            }
+        }
+        Some((hour, minute, second))
+    }
+
+    fn zone(&mut self) -> Option<i16> {
+        let sign = match self.peek()? {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return zone_name(self.word()),
+        };
+        self.at += 1;
+        let digits = self.digits();
+        let (hours, minutes) = match digits.len() {
+            1 | 2 => (value(digits), 0),
+            // `+02:00` is not of this RFC, but common.
+            _ if digits.len() == 4 => (value(&digits[..2]), value(&digits[2..])),
+            _ => return None,
+        };
+        let minutes = if digits.len() == 2 && self.eat(b':') {
+            self.number(2)?
+        } else {
+            minutes
+        };
+        (hours < 24 && minutes < 60).then(|| sign * (hours * 60 + minutes) as i16)
+    }
+}
+
+fn value(digits: &[u8]) -> i64 {
+    digits.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// The month of a name or of a name cut short, from three letters on.
+fn month(word: &[u8]) -> Option<u8> {
+    let start = word.get(..3)?;
+    let at = MONTHS
+        .iter()
+        .position(|name| start.eq_ignore_ascii_case(name.as_bytes()))?;
+    Some(at as u8 + 1)
+}
+
+/// The zones of RFC 822; all others say nothing about the offset (RFC 5322 §4.3).
+fn zone_name(name: &[u8]) -> Option<i16> {
+    let hours = match name.to_ascii_uppercase().as_slice() {
+        b"" => return None,
+        b"EDT" => -4,
+        b"EST" | b"CDT" => -5,
+        b"CST" | b"MDT" => -6,
+        b"MST" | b"PDT" => -7,
+        b"PST" => -8,
+        _ => 0,
+    };
+    Some(hours * 60)
+}
+
+fn days_in_month(year: i64, month: u8) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01. Years are counted from March, so that the leap day comes last.
+fn days_from_civil(year: i64, month: u8, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = (i64::from(month) + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn civil_from_days(days: i64) -> (i64, u8, u8) {
+    let days = days + 719_468;
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u8;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    } as u8;
+    let year = year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dates_of_rfc_5322_appendix_a() {
+        for (input, want) in [
+            (
+                "Fri, 21 Nov 1997 09:55:06 -0600",
+                "Fri, 21 Nov 1997 09:55:06 -0600",
+            ),
+            ("Tue, 1 Jul 2003 10:52:37 +0200", "Tue, 1 Jul 2003 10:52:37 +0200"),
+            (
+                "Thu, 13 Feb 1969 23:32:54 -0330",
+                "Thu, 13 Feb 1969 23:32:54 -0330",
+            ),
+            (
+                "Mon, 24 Nov 1997 14:22:01 -0800",
+                "Mon, 24 Nov 1997 14:22:01 -0800",
+            ),
+            // A.5
+            (
+                "Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)",
+                "Thu, 13 Feb 1969 23:32:00 -0330",
+            ),
+            // A.6.2
+            ("21 Nov 97 09:55:06 GMT", "Fri, 21 Nov 1997 09:55:06 +0000"),
+            // A.6.3
+            (
+                "Fri, 21 Nov 1997 09(comment):   55  :  06 -0600",
+                "Fri, 21 Nov 1997 09:55:06 -0600",
+            ),
+        ] {
+            assert_eq!(format(parse(input.as_bytes()).expect(input)), want, "{input}");
+        }
+    }
+
+    #[test]
+    fn the_forms_of_the_wild() {
+        for (input, unix, offset) in [
+            ("Fri Nov 21 09:55:06 1997", 880_106_106, 0),
+            ("Fri Nov 21 09:55:06 EST 1997", 880_124_106, -300),
+            ("Fri Nov 21 09:55:06 1997 -0500", 880_124_106, -300),
+            ("21-Nov-97 09:55:06 PDT", 880_131_306, -420),
+            ("Friday, 21 November 1997 09:55:06 +01:00", 880_102_506, 60),
+            ("21 nov 1997 9:55 z", 880_106_100, 0),
+            ("21 Nov 1997 09:55:06.123 -0000", 880_106_106, 0),
+            ("21 Nov 097 09:55:06 A", 880_106_106, 0),
+            ("31 Dec 2016 23:59:60 UT", 1_483_228_800, 0),
+            ("29 Feb 2000 00:00 +0000", 951_782_400, 0),
+            ("1 Jan 49 00:00 +0000", 2_493_072_000, 0),
+            ("1 Jan 50 00:00 +0000", -631_152_000, 0),
+        ] {
+            let date = parse(input.as_bytes()).expect(input);
+            assert_eq!((date.unix, date.offset), (unix, offset), "{input}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date() {
+        for input in [
+            "",
+            "Fri",
+            "Fri,",
+            "21",
+            "21 Nov",
+            "21 Nov 1997",
+            "21 Nov 1997 09",
+            "21 Xyz 1997 09:55",
+            "0 Nov 1997 09:55",
+            "31 Nov 1997 09:55",
+            "29 Feb 1900 09:55",
+            "21 Nov 1997 24:00",
+            "21 Nov 1997 09:60",
+            "21 Nov 1997 09:55:61",
+            "211 Nov 1997 09:55",
+            "21 Nov 19977 09:55",
+            "99999999999999999999 Nov 1997 09:55",
+            "(",
+        ] {
+            assert_eq!(parse(input.as_bytes()), None, "{input}");
+        }
+        assert_eq!(parse(b"14 Oct 2012 16:09:01 ---0700").map(|d| d.offset), Some(0));
+    }
+
+    #[test]
+    fn years_that_the_format_does_not_have() {
+        assert_eq!(
+            format(DateTime::new(i64::MAX, i16::MAX)),
+            "Fri, 31 Dec 9999 23:59:00 +2359"
+        );
+        assert_eq!(
+            format(DateTime::new(i64::MIN, i16::MIN)),
+            "Mon, 1 Jan 1900 00:01:00 -2359"
+        );
+        let _ = DateTime::new(i64::MAX, 1).civil();
+        let _ = DateTime::new(i64::MIN, -1).civil();
+    }
+
+    proptest! {
+        #[test]
+        fn format_then_parse(unix in -2_208_902_400i64..253_402_214_400, offset in -1439i16..=1439) {
+            let date = DateTime::new(unix, offset);
+            prop_assert_eq!(parse(format(date).as_bytes()), Some(date));
+        }
+
+        #[test]
+        fn any_octets_parse(value in "[0-9A-Za-z:,+(). -]{0,60}") {
+            let _ = parse(value.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is odd about a message
+
+/// Something odd, and where. A defect never keeps a message from being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Defect {
+    /// What is odd.
+    pub kind: DefectKind,
+    /// Where, in octets from the start of the message.
+    pub offset: u64,
+}
+
+impl Defect {
+    pub(crate) fn new(kind: DefectKind, offset: u64) -> Self {
+        Self { kind, offset }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// What can be odd about a message.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum DefectKind {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl DefectKind {
+            /// The inverse of `as u8`.
+            pub(crate) fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+// The numbers stand in stored indexes: never use one again for something else.
+kinds! {
+    /// An mbox separator line (`From …`) stands before the header; it is in the header's range, but no field.
+    MboxLine = 1,
+    /// The first line of a header is no field: there is no header, and the body starts here.
+    MissingHeader = 2,
+    /// A line inside of a header is no field and continues none; it is passed over.
+    InvalidHeaderLine = 3,
+    /// The header ends without an empty line.
+    UnendedHeader = 4,
+    /// A field that should stand once came again; the first one counts.
+    DuplicateField = 5,
+    /// A Content-Type value names no type; the default is taken.
+    InvalidContentType = 6,
+    /// A multipart names no boundary: all of its body is one text/plain part.
+    MissingBoundary = 7,
+    /// The boundary of a multipart never came: all of its body is one text/plain part.
+    NoParts = 8,
+    /// The last delimiter of a multipart is missing.
+    UnclosedMultipart = 9,
+    /// There is text behind the two hyphens of a last delimiter.
+    DelimiterTrail = 10,
+    /// A multipart or message is said to be in base64 or quoted-printable (RFC 2045 §6.4 forbids it); its parts
+    /// are looked for in the octets as they are.
+    EncodedComposite = 11,
+    /// Parts are nested deeper than the limit: this one is taken as application/octet-stream.
+    TooDeep = 12,
+    /// There are more parts than the limit: delimiters from here on are body text.
+    TooManyParts = 13,
+    /// There are more header fields than the limit: from here on they are not in the index.
+    TooManyFields = 14,
+    /// A field is longer than the limit: what is behind the limit is not looked at.
+    FieldTooLong = 15,
+    /// An address list has more members than the limit: the rest is not in the envelope.
+    TooManyAddresses = 16,
+    /// A value has more parameters than the limit: the rest is left out.
+    TooManyParameters = 17,
+    /// The text of envelopes and body structures is longer than the limit: the rest is left out.
+    TooMuchText = 18,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_round_trip() {
+        let known = (0..=u8::MAX).filter_map(|code| Some((code, DefectKind::from_code(code)?)));
+        assert_eq!(known.map(|(code, kind)| assert_eq!(code, kind as u8)).count(), 18);
+    }
+}

@@ -1,0 +1,258 @@
+//! Parts of an indexed message
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::build::{KIND_MESSAGE, KIND_MULTIPART, encoding_of};
+use super::format::{FIELD, HEAD, PART, Record};
+use super::{Index, Table};
+use crate::body_structure::BodyStructure;
+use crate::charset;
+use crate::envelope::Envelope;
+use crate::transfer::Encoding;
+
+/// A part: the root, a part of a multipart, or the root of a nested message.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    index: &'a Index,
+    place: u32,
+}
+
+/// What a part is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // RFC 2045 §2.4 knows no fourth
+pub enum Kind {
+    /// It has no parts.
+    Leaf,
+    /// It has one part or more.
+    Multipart,
+    /// message/rfc822 or message/global: its one child is the root of the nested message.
+    Message,
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn new(index: &'a Index, place: u32) -> Self {
+        Self { index, place }
+    }
+
+    /// What the part is made of.
+    pub fn kind(&self) -> Kind {
+        match self.entry().u8(46) {
+            KIND_MULTIPART => Kind::Multipart,
+            KIND_MESSAGE => Kind::Message,
+            _ => Kind::Leaf,
+        }
+    }
+
+    /// The place of the part among all parts of the message, in the order in which they start.
+    pub fn place(&self) -> u32 {
+        self.place
+    }
+
+    /// How deep the part is nested; the root is at 0.
+    pub fn depth(&self) -> u16 {
+        self.entry().u16(44)
+    }
+
+    /// The header, with the empty line that ends it.
+    pub fn header(&self) -> Range<u64> {
+        self.entry().u64(0)..self.entry().u64(8)
+    }
+
+    /// The body, without the line end that belongs to the delimiter behind it.
+    pub fn body(&self) -> Range<u64> {
+        self.entry().u64(8)..self.entry().u64(16)
+    }
+
+    /// Lines of the body; a last one without line end counts.
+    pub fn lines(&self) -> u64 {
+        self.entry().u64(24)
+    }
+
+    /// The parts right inside of this one.
+    pub fn children(&self) -> Parts<'a> {
+        Parts {
+            index: self.index,
+            place: self.place + 1,
+            end: self.next().min(self.index.part_count()),
+            depth: Some(self.depth() + 1),
+        }
+    }
+
+    /// Where the fields of the header are.
+    pub fn fields(&self) -> FieldSpans<'a> {
+        let count = self.index.field_count();
+        let end = match self.place + 1 {
+            next if next < self.index.part_count() => Part::new(self.index, next).first_field().min(count),
+            _ => count,
+        };
+        FieldSpans {
+            index: self.index,
+            header: self.header(),
+            at: self.first_field(),
+            end,
+        }
+    }
+
+    /// The envelope, for the root of a message: the one with the index, or one inside of it.
+    pub fn envelope(&self) -> Option<Envelope<'a>> {
+        let mut record = self.record();
+        record.block();
+        let is_root = self.place == 0 || self.index.is_nested_root(self.place);
+        is_root.then(|| Envelope::read(record))
+    }
+
+    /// The body structure.
+    pub fn body_structure(&self) -> BodyStructure<'a> {
+        BodyStructure::read(*self, self.record().block())
+    }
+
+    /// How the body is encoded.
+    pub fn encoding(&self) -> Encoding {
+        encoding_of(self.entry().u8(47))
+    }
+
+    /// Whether this is a leaf of type text/*.
+    pub fn is_text(&self) -> bool {
+        self.kind() == Kind::Leaf && self.body_structure().media_type().eq_ignore_ascii_case(b"text")
+    }
+
+    /// Removes the transfer encoding from the octets of [`Part::body`]. Parts inside of it are not touched.
+    pub fn decode<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        match self.kind() {
+            Kind::Leaf => self.encoding().decode(body),
+            Kind::Multipart | Kind::Message => Cow::Borrowed(body),
+        }
+    }
+
+    /// Removes transfer encoding and charset from the octets of [`Part::body`]. In a charset that is not known,
+    /// the text is taken as UTF-8 or Windows-1252.
+    pub fn decode_text(&self, body: &[u8]) -> String {
+        let octets = self.decode(body);
+        let mut parameters = self.body_structure().parameters();
+        let label = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"));
+        label
+            .and_then(|(_, label)| charset::decode(label, &octets))
+            .unwrap_or_else(|| charset::guess(&octets))
+            .into_owned()
+    }
+
+    fn entry(&self) -> Table<'a> {
+        let at = HEAD + self.place as usize * PART;
+        Table(self.index.bytes.get(at..at + PART).unwrap_or_default())
+    }
+
+    /// The place behind the last part inside of this one.
+    pub(super) fn next(&self) -> u32 {
+        self.entry().u32(32)
+    }
+
+    fn first_field(&self) -> u32 {
+        self.entry().u32(36)
+    }
+
+    fn record(&self) -> Record<'a> {
+        self.index.record(self.entry().u32(40))
+    }
+}
+
+impl Index {
+    /// Whether the part before a place is the message that this one is the root of.
+    fn is_nested_root(&self, place: u32) -> bool {
+        let before = Part::new(self, place - 1);
+        before.kind() == Kind::Message && before.depth() + 1 == Part::new(self, place).depth()
+    }
+}
+
+impl std::fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("kind", &self.kind())
+            .field("depth", &self.depth())
+            .field("header", &self.header())
+            .field("body", &self.body())
+            .field("lines", &self.lines())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parts of one message.
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    index: &'a Index,
+    place: u32,
+    end: u32,
+    /// Only parts of this depth, and what is inside of them is passed over.
+    depth: Option<u16>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn all(index: &'a Index) -> Self {
+        Self {
+            index,
+            place: 0,
+            end: index.part_count(),
+            depth: None,
+        }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        if self.place >= self.end {
+            return None;
+        }
+        let part = Part::new(self.index, self.place);
+        self.place = match self.depth {
+            None => self.place + 1,
+            Some(depth) if depth == part.depth() => part.next().max(self.place + 1),
+            Some(_) => return None,
+        };
+        Some(part)
+    }
+}
+
+/// Where a field is. All ranges count from the start of the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldSpan {
+    /// The name as written.
+    pub name: Range<u64>,
+    /// What stands behind the colon, without the last line end.
+    pub value: Range<u64>,
+    /// All of the field, with its last line end.
+    pub field: Range<u64>,
+}
+
+/// The fields of one header.
+#[derive(Debug, Clone)]
+pub struct FieldSpans<'a> {
+    index: &'a Index,
+    header: Range<u64>,
+    at: u32,
+    end: u32,
+}
+
+impl Iterator for FieldSpans<'_> {
+    type Item = FieldSpan;
+
+    fn next(&mut self) -> Option<FieldSpan> {
+        if self.at >= self.end {
+            return None;
+        }
+        let entry = Table(&self.index.bytes[self.index.fields_at + self.at as usize * FIELD..]);
+        self.at += 1;
+        let within = |at: u64| at.min(self.header.end);
+        let start = within(self.header.start.saturating_add(entry.u32(0).into()));
+        let end = within(start.saturating_add(entry.u32(4).into()));
+        let value_at = entry.u16(10);
+        let value = end.min(start.saturating_add(u64::from(value_at >> 2)));
+        Some(FieldSpan {
+            name: start..end.min(start.saturating_add(u64::from(entry.u16(8)))),
+            value: value..value.max(end - u64::from(value_at & 3).min(end)),
+            field: start..end,
+        })
+    }
+}
