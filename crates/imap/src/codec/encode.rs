@@ -1,0 +1,351 @@
+//! Printing commands (RFC 3501 §9)
+
+use super::out::Out;
+use super::{Body, Command, ListOptions, ReturnOptions, SearchKey};
+use crate::data::{Alias, FetchItem, StatusItem};
+use crate::{Flag, Flags, StoreAction};
+use bytes::Bytes;
+use mailwright_wire::SendBuf;
+
+impl Command {
+    /// Prints the command without its final CRLF. What can only be a literal is a non-synchronising one
+    /// (RFC 7888). The message of APPEND is not part of it: the caller goes on with the literal.
+    pub fn encode(&self, tx: &mut SendBuf) {
+        let mut out = Printer(Out(tx));
+        out.0.0.put(&self.tag);
+        out.0.raw(" ");
+        out.body(&self.body);
+    }
+}
+
+struct Printer<'a>(Out<'a>);
+
+impl Printer<'_> {
+    fn raw(&mut self, text: &str) -> &mut Self {
+        self.0.raw(text);
+        self
+    }
+
+    /// A string as clients send it.
+    fn string(&mut self, text: &[u8]) -> &mut Self {
+        let quotable = |b: &u8| !matches!(b, 0 | b'\r' | b'\n' | 128..);
+        if text.iter().all(quotable) && text.len() <= 1000 {
+            self.0.astring(text);
+        } else {
+            self.raw("{").0.number(text.len() as u64);
+            self.raw("+}\r\n").0.0.put(text);
+        }
+        self
+    }
+
+    fn string_list(&mut self, list: &[Bytes]) -> &mut Self {
+        self.raw("(");
+        for (i, text) in list.iter().enumerate() {
+            self.raw(if i > 0 { " " } else { "" }).string(text);
+        }
+        self.raw(")")
+    }
+
+    /// A string that must not be an atom: the grammar wants `string` here.
+    fn quoted(&mut self, text: &[u8]) -> &mut Self {
+        if text.iter().all(|b| !matches!(b, 0 | b'\r' | b'\n' | 128..)) && text.len() <= 1000 {
+            self.0.string(text);
+            return self;
+        }
+        self.string(text)
+    }
+
+    fn body(&mut self, body: &Body) {
+        match body {
+            Body::Capability => self.raw("CAPABILITY"),
+            Body::Noop => self.raw("NOOP"),
+            Body::Logout => self.raw("LOGOUT"),
+            Body::StartTls => self.raw("STARTTLS"),
+            Body::Check => self.raw("CHECK"),
+            Body::Close => self.raw("CLOSE"),
+            Body::Unselect => self.raw("UNSELECT"),
+            Body::Idle => self.raw("IDLE"),
+            Body::Namespace => self.raw("NAMESPACE"),
+            Body::Expunge(None) => self.raw("EXPUNGE"),
+            Body::Expunge(Some(set)) => {
+                self.raw("UID EXPUNGE ").0.display(set);
+                self
+            }
+            Body::Authenticate { mechanism, initial } => {
+                self.raw("AUTHENTICATE ").0.0.put(mechanism);
+                if let Some(initial) = initial {
+                    self.raw(" ").0.0.put(initial);
+                }
+                self
+            }
+            Body::Login { username, password } => {
+                self.raw("LOGIN ").string(username).raw(" ").string(password)
+            }
+            Body::Enable(names) => {
+                self.raw("ENABLE");
+                for name in names {
+                    self.raw(" ").0.0.put(name);
+                }
+                self
+            }
+            Body::Id(fields) if fields.is_empty() => self.raw("ID NIL"),
+            Body::Id(fields) => {
+                self.raw("ID (");
+                for (i, (name, value)) in fields.iter().enumerate() {
+                    self.raw(if i > 0 { " " } else { "" }).quoted(name).raw(" ");
+                    match value {
+                        Some(value) => self.quoted(value),
+                        None => self.raw("NIL"),
+                    };
+                }
+                self.raw(")")
+            }
+            Body::Select(name) => self.raw("SELECT ").string(name),
+            Body::Examine(name) => self.raw("EXAMINE ").string(name),
+            Body::Create { mailbox, special_use } => {
+                self.raw("CREATE ").string(mailbox);
+                if !special_use.is_empty() {
+                    self.raw(" (USE (");
+                    self.0.joined(special_use, |out, u| {
+                        out.raw(u.as_str());
+                    });
+                    self.raw("))");
+                }
+                self
+            }
+            Body::Delete(name) => self.raw("DELETE ").string(name),
+            Body::Rename { from, to } => self.raw("RENAME ").string(from).raw(" ").string(to),
+            Body::Subscribe(name) => self.raw("SUBSCRIBE ").string(name),
+            Body::Unsubscribe(name) => self.raw("UNSUBSCRIBE ").string(name),
+            Body::List {
+                reference,
+                patterns,
+                options,
+            } => self.list(reference, patterns, options.as_ref()),
+            Body::Lsub { reference, pattern } => self.raw("LSUB ").string(reference).raw(" ").quoted(pattern),
+            Body::Status { mailbox, items } => {
+                self.raw("STATUS ").string(mailbox).raw(" ").status_items(items)
+            }
+            Body::Append {
+                mailbox,
+                flags,
+                internal_date,
+            } => {
+                self.raw("APPEND ").string(mailbox).raw(" ");
+                if !flags.is_empty() {
+                    self.flags(flags).raw(" ");
+                }
+                if let Some(date) = internal_date {
+                    self.0.date_time(*date).raw(" ");
+                }
+                self
+            }
+            Body::Search {
+                uid,
+                returns,
+                charset,
+                keys,
+            } => self.search(*uid, *returns, charset.as_ref(), keys),
+            Body::Fetch {
+                uid,
+                set,
+                items,
+                with_uid,
+            } => {
+                self.uid(*uid).raw("FETCH ").0.display(set);
+                self.fetch_items(items, *with_uid && !*uid)
+            }
+            Body::Store {
+                uid,
+                set,
+                action,
+                silent,
+                flags,
+            } => {
+                self.uid(*uid).raw("STORE ").0.display(set);
+                self.raw(match action {
+                    StoreAction::Replace => " FLAGS",
+                    StoreAction::Add => " +FLAGS",
+                    StoreAction::Remove => " -FLAGS",
+                });
+                self.raw(if *silent { ".SILENT " } else { " " }).flags(flags)
+            }
+            Body::Copy {
+                uid,
+                moving,
+                set,
+                mailbox,
+            } => {
+                self.uid(*uid)
+                    .raw(if *moving { "MOVE " } else { "COPY " })
+                    .0
+                    .display(set);
+                self.raw(" ").string(mailbox)
+            }
+        };
+    }
+
+    fn uid(&mut self, uid: bool) -> &mut Self {
+        self.raw(if uid { "UID " } else { "" })
+    }
+
+    fn flags(&mut self, flags: &Flags) -> &mut Self {
+        self.0.flags(flags, false);
+        self
+    }
+
+    fn status_items(&mut self, items: &[StatusItem]) -> &mut Self {
+        self.raw("(");
+        self.0.joined(items, |out, item| {
+            out.raw(item.as_str());
+        });
+        self.raw(")")
+    }
+
+    fn list(&mut self, reference: &[u8], patterns: &[Bytes], options: Option<&ListOptions>) -> &mut Self {
+        self.raw("LIST ");
+        if let Some(o) = options {
+            let select = [
+                (o.subscribed, "SUBSCRIBED"),
+                (o.recursive, "RECURSIVEMATCH"),
+                (o.special_use, "SPECIAL-USE"),
+            ];
+            self.words(&select).raw(" ");
+        }
+        self.string(reference).raw(" ");
+        match (patterns, options) {
+            ([pattern], _) => self.quoted(pattern),
+            _ => self.string_list(patterns),
+        };
+        if let Some(o) = options {
+            let returns = [
+                (o.return_subscribed, "SUBSCRIBED"),
+                (o.return_children, "CHILDREN"),
+                (o.return_special_use, "SPECIAL-USE"),
+            ];
+            self.raw(" RETURN (");
+            let mut some = self.bare_words(&returns);
+            if !o.return_status.is_empty() {
+                self.raw(if std::mem::replace(&mut some, true) {
+                    " "
+                } else {
+                    ""
+                });
+                self.raw("STATUS ").status_items(&o.return_status);
+            }
+            self.raw(")");
+        }
+        self
+    }
+
+    fn words(&mut self, words: &[(bool, &str)]) -> &mut Self {
+        self.raw("(");
+        self.bare_words(words);
+        self.raw(")")
+    }
+
+    /// The chosen words with spaces between; says whether there was one.
+    fn bare_words(&mut self, words: &[(bool, &str)]) -> bool {
+        let mut some = false;
+        for (_, word) in words.iter().filter(|(chosen, _)| *chosen) {
+            self.raw(if std::mem::replace(&mut some, true) {
+                " "
+            } else {
+                ""
+            })
+            .raw(word);
+        }
+        some
+    }
+
+    fn fetch_items(&mut self, items: &[FetchItem], with_uid: bool) -> &mut Self {
+        self.raw(" (");
+        // A list must not be empty: a bare UID FETCH asks for the UID it gets anyway.
+        if with_uid || items.is_empty() {
+            self.raw(if items.is_empty() { "UID" } else { "UID " });
+        }
+        self.0.joined(items, |out, item| {
+            match item {
+                FetchItem::Flags => out.raw("FLAGS"),
+                FetchItem::InternalDate => out.raw("INTERNALDATE"),
+                FetchItem::Size => out.raw("RFC822.SIZE"),
+                FetchItem::Envelope => out.raw("ENVELOPE"),
+                FetchItem::Body => out.raw("BODY"),
+                FetchItem::BodyStructure => out.raw("BODYSTRUCTURE"),
+                FetchItem::Section(item) => match item.alias {
+                    Some(alias) => out.raw(Alias::as_str(alias)),
+                    None => {
+                        out.raw(if item.peek { "BODY.PEEK[" } else { "BODY[" });
+                        out.section(&item.section).raw("]");
+                        if let Some(partial) = item.partial {
+                            out.raw("<").number(u64::from(partial.start)).raw(".");
+                            out.number(u64::from(partial.len.get())).raw(">");
+                        }
+                        out
+                    }
+                },
+            };
+        });
+        self.raw(")")
+    }
+
+    fn search(
+        &mut self,
+        uid: bool,
+        returns: Option<ReturnOptions>,
+        charset: Option<&Bytes>,
+        keys: &[SearchKey],
+    ) -> &mut Self {
+        self.uid(uid).raw("SEARCH");
+        if let Some(r) = returns {
+            self.raw(" RETURN ")
+                .words(&[(r.min, "MIN"), (r.max, "MAX"), (r.all, "ALL"), (r.count, "COUNT")]);
+        }
+        if let Some(charset) = charset {
+            self.raw(" CHARSET ").string(charset);
+        }
+        for key in keys {
+            self.raw(" ").key(key);
+        }
+        self
+    }
+
+    fn key(&mut self, key: &SearchKey) -> &mut Self {
+        let date = |out: &mut Self, name: &str, date: &crate::Date| {
+            out.raw(name).raw(" ").0.display(date);
+        };
+        match key {
+            SearchKey::All => drop(self.raw("ALL")),
+            SearchKey::New => drop(self.raw("NEW")),
+            SearchKey::Old => drop(self.raw("OLD")),
+            SearchKey::Recent => drop(self.raw("RECENT")),
+            SearchKey::Has(Flag::Keyword(keyword)) => drop(self.raw("KEYWORD ").raw(keyword.as_str())),
+            SearchKey::Lacks(Flag::Keyword(keyword)) => drop(self.raw("UNKEYWORD ").raw(keyword.as_str())),
+            SearchKey::Has(flag) => drop(self.raw(flag.as_str().trim_start_matches('\\'))),
+            SearchKey::Lacks(flag) => drop(self.raw("UN").raw(flag.as_str().trim_start_matches('\\'))),
+            SearchKey::Before(d) => date(self, "BEFORE", d),
+            SearchKey::On(d) => date(self, "ON", d),
+            SearchKey::Since(d) => date(self, "SINCE", d),
+            SearchKey::SentBefore(d) => date(self, "SENTBEFORE", d),
+            SearchKey::SentOn(d) => date(self, "SENTON", d),
+            SearchKey::SentSince(d) => date(self, "SENTSINCE", d),
+            SearchKey::Larger(n) => drop(self.raw("LARGER ").0.number(*n)),
+            SearchKey::Smaller(n) => drop(self.raw("SMALLER ").0.number(*n)),
+            SearchKey::Header(name, value) => drop(self.raw("HEADER ").string(name).raw(" ").string(value)),
+            SearchKey::Body(value) => drop(self.raw("BODY ").string(value)),
+            SearchKey::Text(value) => drop(self.raw("TEXT ").string(value)),
+            SearchKey::Sequence(set) => drop(self.0.display(set)),
+            SearchKey::Uid(set) => drop(self.raw("UID ").0.display(set)),
+            SearchKey::Not(key) => drop(self.raw("NOT ").key(key)),
+            SearchKey::Or(left, right) => drop(self.raw("OR ").key(left).raw(" ").key(right)),
+            SearchKey::And(keys) => {
+                self.raw("(");
+                for (i, key) in keys.iter().enumerate() {
+                    self.raw(if i > 0 { " " } else { "" }).key(key);
+                }
+                self.raw(")");
+            }
+        }
+        self
+    }
+}

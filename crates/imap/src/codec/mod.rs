@@ -1,0 +1,20 @@
+//! Commands and responses on the wire (RFC 3501 §9)
+//!
+//! A command is framed first, its literals included ([`Framer`]), and parsed when it is complete
+//! ([`Command::parse`]). Strings are slices of the frame: reference-counted, not copied, so that what is parsed
+//! can outlive the receive buffer.
+
+mod command;
+mod cursor;
+mod encode;
+mod frame;
+mod out;
+mod parse;
+
+pub use command::{Body, Command, ListOptions, ReturnOptions, SearchKey};
+pub use cursor::ParseError;
+pub use frame::{Frame, Framer, Literal, TooLong};
+
+pub(crate) use cursor::is_atom_char;
+pub(crate) use out::Out;
+pub(crate) use parse::{append_head, tag_of};

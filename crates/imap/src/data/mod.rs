@@ -1,0 +1,14 @@
+//! Data items of FETCH, LIST and STATUS, as plain types (RFC 3501 §7)
+
+mod body_structure;
+mod envelope;
+mod list;
+mod section;
+mod status;
+
+pub use body_structure::{BodyStructure, Disposition, Fields, Multipart, Params, Part, PartKind};
+pub use envelope::{Address, Envelope};
+pub use list::{ListRow, Namespace, Namespaces, SpecialUse};
+pub(crate) use section::Alias;
+pub use section::{BodyItem, FetchItem, Partial, Section, SectionText};
+pub use status::{Status, StatusItem};

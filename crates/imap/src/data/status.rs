@@ -1,0 +1,89 @@
+//! STATUS items (RFC 3501 §6.3.10, RFC 8438)
+
+use std::num::NonZeroU32;
+
+/// Something STATUS can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StatusItem {
+    /// The number of messages.
+    Messages,
+    /// The number of recent messages.
+    Recent,
+    /// The next UID.
+    UidNext,
+    /// The UID validity.
+    UidValidity,
+    /// The number of unseen messages.
+    Unseen,
+    /// The number of messages marked deleted (RFC 9051).
+    Deleted,
+    /// The sum of all sizes in octets (RFC 8438).
+    Size,
+}
+
+impl StatusItem {
+    const ALL: [Self; 7] = [
+        Self::Messages,
+        Self::Recent,
+        Self::UidNext,
+        Self::UidValidity,
+        Self::Unseen,
+        Self::Deleted,
+        Self::Size,
+    ];
+
+    /// The item on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "MESSAGES",
+            Self::Recent => "RECENT",
+            Self::UidNext => "UIDNEXT",
+            Self::UidValidity => "UIDVALIDITY",
+            Self::Unseen => "UNSEEN",
+            Self::Deleted => "DELETED",
+            Self::Size => "SIZE",
+        }
+    }
+
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|item| item.as_str().as_bytes().eq_ignore_ascii_case(text))
+    }
+}
+
+/// The state of a mailbox. What is `None` is left out of the answer; what was not asked for is, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The number of messages.
+    pub messages: Option<u32>,
+    /// The number of recent messages.
+    pub recent: Option<u32>,
+    /// The next UID.
+    pub uid_next: Option<NonZeroU32>,
+    /// The UID validity.
+    pub uid_validity: Option<NonZeroU32>,
+    /// The number of unseen messages.
+    pub unseen: Option<u32>,
+    /// The number of messages marked deleted.
+    pub deleted: Option<u32>,
+    /// The sum of all sizes in octets.
+    pub size: Option<u64>,
+}
+
+impl Status {
+    pub(crate) fn value(&self, item: StatusItem) -> Option<u64> {
+        match item {
+            StatusItem::Messages => self.messages.map(u64::from),
+            // Whoever does not track it has none (RFC 9051 dropped it).
+            StatusItem::Recent => Some(u64::from(self.recent.unwrap_or(0))),
+            StatusItem::UidNext => self.uid_next.map(|n| u64::from(n.get())),
+            StatusItem::UidValidity => self.uid_validity.map(|n| u64::from(n.get())),
+            StatusItem::Unseen => self.unseen.map(u64::from),
+            StatusItem::Deleted => self.deleted.map(u64::from),
+            StatusItem::Size => self.size,
+        }
+    }
+}

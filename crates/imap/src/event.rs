@@ -1,0 +1,247 @@
+//! What a client asks for, owned and resolved
+
+use crate::{Criterion, DateTime, FetchItem, Flags, StatusItem, UidSet};
+use bytes::Bytes;
+use mailwright_sasl::{Identity, Question};
+
+/// What the client did.
+///
+/// Events marked *question* are owed an answer; no other event comes before it was given. Any question can be
+/// refused with [`reject`](crate::Server::reject). [`accept`](crate::Server::accept) is the plain yes, and ends
+/// answers that are given row by row. Mailbox names are UTF-8; INBOX comes in that spelling.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// *Question*, answered by [`answer_auth`](crate::Server::answer_auth): are these credentials good?
+    /// From LOGIN and AUTHENTICATE.
+    Auth(Question),
+    /// The client is logged in as this user.
+    Authenticated(Identity),
+    /// The client said what it is (RFC 2971). For logs; RFC 2971 §1 forbids to behave differently.
+    Id(Vec<(String, Option<String>)>),
+    /// *Question*, answered by [`selected`](crate::Server::selected): SELECT, or EXAMINE if `read_only`.
+    ///
+    /// Whatever was selected before is closed without expunging.
+    Select {
+        /// The mailbox.
+        mailbox: String,
+        /// EXAMINE.
+        read_only: bool,
+    },
+    /// *Question*: CREATE. A trailing delimiter has been taken off.
+    Create {
+        /// The mailbox.
+        mailbox: String,
+        /// What it is to be used for (RFC 6154 §3).
+        special_use: Vec<crate::SpecialUse>,
+    },
+    /// *Question*: DELETE.
+    Delete {
+        /// The mailbox; never INBOX.
+        mailbox: String,
+    },
+    /// *Question*: RENAME. Children move along. Renaming INBOX moves its messages and leaves it empty
+    /// (RFC 3501 §6.3.5).
+    Rename {
+        /// The old name.
+        from: String,
+        /// The new name; never INBOX.
+        to: String,
+    },
+    /// *Question*: SUBSCRIBE.
+    Subscribe {
+        /// The mailbox, which need not exist.
+        mailbox: String,
+    },
+    /// *Question*: UNSUBSCRIBE.
+    Unsubscribe {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// *Question*, answered by [`list`](crate::Server::list) for each mailbox of the account, then
+    /// [`accept`](crate::Server::accept): LIST, LSUB. The engine picks what matches.
+    List(ListRequest),
+    /// *Question*, answered by [`status`](crate::Server::status): STATUS.
+    Status {
+        /// The mailbox.
+        mailbox: String,
+        /// What was asked for; more may be told, and is left out.
+        items: Vec<StatusItem>,
+    },
+    /// *Question*, answered by [`accept`](crate::Server::accept) or [`reject`](crate::Server::reject): may this
+    /// message come? From APPEND, before the client sends the message if it waits for our leave.
+    Append(AppendRequest),
+    /// The next octets of the message.
+    AppendData(Bytes),
+    /// *Question*, answered by [`appended`](crate::Server::appended): the message is complete.
+    AppendEnd,
+    /// The command turned out malformed behind the message: drop what came.
+    AppendAborted,
+    /// *Question*: NOOP or CHECK with a mailbox selected. [`notify`](crate::Server::notify) what has changed,
+    /// then accept.
+    Noop,
+    /// *Question*: CLOSE, UNSELECT.
+    Close {
+        /// Whether messages marked deleted are to be expunged, without telling.
+        expunge: bool,
+    },
+    /// *Question*: EXPUNGE, UID EXPUNGE. Remove messages marked deleted, [`notify`](crate::Server::notify) that,
+    /// then accept.
+    Expunge {
+        /// Only these (RFC 4315).
+        uids: Option<UidSet>,
+    },
+    /// *Question*, answered by [`search`](crate::Server::search) in pieces, then
+    /// [`accept`](crate::Server::accept): SEARCH, UID SEARCH.
+    Search(Criterion),
+    /// *Question*, answered by [`fetch`](crate::Server::fetch) for each message, then
+    /// [`accept`](crate::Server::accept): FETCH, UID FETCH.
+    Fetch(FetchRequest),
+    /// *Question*, answered by [`stored`](crate::Server::stored) for each message, then
+    /// [`accept`](crate::Server::accept): STORE, UID STORE.
+    Store(StoreRequest),
+    /// *Question*, answered by [`copied`](crate::Server::copied): COPY, UID COPY. All or nothing.
+    Copy {
+        /// The messages.
+        uids: UidSet,
+        /// Where to.
+        mailbox: String,
+    },
+    /// *Question*, answered by [`notify`](crate::Server::notify) of the expunges, then
+    /// [`copied`](crate::Server::copied): MOVE, UID MOVE (RFC 6851).
+    Move {
+        /// The messages.
+        uids: UidSet,
+        /// Where to.
+        mailbox: String,
+    },
+    /// *Question*, answered by [`namespaces`](crate::Server::namespaces): NAMESPACE (RFC 2342).
+    Namespace,
+    /// The client idles (RFC 2177): from here on each [`notify`](crate::Server::notify) is told at once.
+    Idle,
+}
+
+/// A LIST or LSUB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListRequest {
+    /// Only subscribed names are asked for. They are listed even if there is no such mailbox.
+    pub subscribed_only: bool,
+    /// STATUS items asked for with each mailbox (RFC 5819): answer [`list_status`](crate::Server::list_status)
+    /// behind each row for which [`list`](crate::Server::list) returned true. Empty if none are.
+    pub status: Vec<StatusItem>,
+}
+
+/// The head of an APPEND.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppendRequest {
+    /// Where to. If it does not exist, refuse with
+    /// [`NO_SUCH_MAILBOX`](crate::Rejection::NO_SUCH_MAILBOX), which becomes TRYCREATE.
+    pub mailbox: String,
+    /// The message's flags.
+    pub flags: Flags,
+    /// Its internal date; `None` for the moment of arrival.
+    pub internal_date: Option<DateTime>,
+    /// Its size in octets, which is exact.
+    pub size: u64,
+}
+
+/// A FETCH or UID FETCH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchRequest {
+    /// The messages.
+    pub uids: UidSet,
+    /// What to tell of each. Empty if only the UID is wanted, which the engine fills in.
+    pub items: Vec<FetchItem>,
+    /// Whether `\Seen` is to be set on all of them first: a body section was asked for without PEEK and the
+    /// mailbox is not read-only. Where that changed the flags, tell them in the message's row, asked or not.
+    pub mark_seen: bool,
+}
+
+/// A STORE or UID STORE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreRequest {
+    /// The messages.
+    pub uids: UidSet,
+    /// What to do with the flags.
+    pub action: StoreAction,
+    /// The flags.
+    pub flags: Flags,
+}
+
+/// What STORE does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // the grammar's three forms
+pub enum StoreAction {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// What is told of a mailbox that was selected; see [`Server::selected`](crate::Server::selected).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Selected {
+    /// The UIDs of all messages.
+    pub uids: UidSet,
+    /// The UID validity.
+    pub uid_validity: std::num::NonZeroU32,
+    /// The next UID.
+    pub uid_next: std::num::NonZeroU32,
+    /// The UID of the first message without `\Seen`.
+    pub first_unseen: Option<u32>,
+    /// The first UID that no session has been told of: it and what follows is `\Recent` here.
+    /// `None` if nobody keeps count; then nothing ever is.
+    pub first_recent: Option<u32>,
+    /// Keywords in use, besides the five system flags.
+    pub keywords: Vec<crate::Keyword>,
+    /// Whether clients may make new keywords (`\*`). Defaults to true.
+    pub new_keywords: bool,
+    /// Read-only although SELECT was asked. EXAMINE is read-only in any case.
+    pub read_only: bool,
+}
+
+impl Selected {
+    /// Describes a mailbox by what is always needed.
+    pub fn new(uids: UidSet, uid_validity: std::num::NonZeroU32, uid_next: std::num::NonZeroU32) -> Self {
+        Self {
+            uids,
+            uid_validity,
+            uid_next,
+            first_unseen: None,
+            first_recent: None,
+            keywords: Vec::new(),
+            new_keywords: true,
+            read_only: false,
+        }
+    }
+}
+
+/// Where messages went (RFC 4315 §3): both sets have the same size and order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyUid {
+    /// The UID validity of the destination.
+    pub uid_validity: std::num::NonZeroU32,
+    /// UIDs in the source, ascending.
+    pub from: UidSet,
+    /// UIDs in the destination, ascending.
+    pub to: UidSet,
+}
+
+impl CopyUid {
+    /// Pairs the sets; `None` unless they are of one size and not empty.
+    pub fn new(uid_validity: std::num::NonZeroU32, from: UidSet, to: UidSet) -> Option<Self> {
+        (from.len() == to.len() && !from.is_empty()).then_some(Self {
+            uid_validity,
+            from,
+            to,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! What SEARCH asks for, resolved and decoded (RFC 3501 §6.4.4)
+
+use crate::{Date, Flag, UidSet};
+
+/// A search criterion over messages. The thirty-odd search keys come down to these.
+///
+/// Strings are compared as substrings without regard to case, decoded from MIME.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Criterion {
+    /// Every message.
+    All,
+    /// Messages with one of these UIDs. Sequence numbers, `*` and `\Recent` have been resolved to this.
+    Uids(UidSet),
+    /// Messages that have the flag.
+    Flag(Flag),
+    /// INTERNALDATE is before the day, without regard to time and zone.
+    Before(Date),
+    /// INTERNALDATE is on the day.
+    On(Date),
+    /// INTERNALDATE is on the day or later.
+    Since(Date),
+    /// The Date field is before the day, without regard to time and zone.
+    SentBefore(Date),
+    /// The Date field is on the day.
+    SentOn(Date),
+    /// The Date field is on the day or later.
+    SentSince(Date),
+    /// RFC822.SIZE is larger than this.
+    Larger(u64),
+    /// RFC822.SIZE is smaller than this.
+    Smaller(u64),
+    /// A header field with this name contains the string; an empty string matches any such field.
+    /// For From, To, Cc and Bcc the addresses are meant.
+    Header {
+        /// The field's name.
+        name: String,
+        /// The substring.
+        value: String,
+    },
+    /// The body contains the string.
+    Body(String),
+    /// Header or body contain the string.
+    Text(String),
+    /// The criterion does not hold.
+    Not(Box<Self>),
+    /// One of the two holds.
+    Or(Box<Self>, Box<Self>),
+    /// All hold.
+    And(Vec<Self>),
+}

@@ -1,0 +1,565 @@
+//! The server engine of a session (RFC 3501 §3)
+
+mod answers;
+mod append;
+mod auth;
+mod commands;
+mod fetch;
+mod list;
+mod replies;
+mod search;
+
+pub use fetch::FetchRow;
+
+use crate::codec::{Frame, Framer, Literal, TooLong, append_head, tag_of};
+use crate::{Capabilities, Change, Code, Config, Error, Event, Updates, View, When};
+use append::Appending;
+use bytes::Bytes;
+use list::Listing;
+use mailwright_sasl::{self as sasl, NonceSource};
+use mailwright_wire::{Counted, Machine, RecvBuf, SendBuf, Step};
+use replies::Reply;
+use search::Searching;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One IMAP session, seen from the server.
+///
+/// ```text
+///            +--------------------+   LOGIN, AUTHENTICATE   +---------------+
+/// greeting ->| NotAuthenticated   |------------------------>| Authenticated |<- PREAUTH greeting
+///            | (STARTTLS)         |                         +---------------+
+///            +--------------------+      SELECT, EXAMINE  |   ^  CLOSE, UNSELECT,
+///                                                         v   |  failed SELECT
+///                 LOGOUT, BYE: Logout from anywhere      +----------+
+///                                                        | Selected |
+///                                                        +----------+
+/// ```
+///
+/// Drive it as any [`Machine`]. Commands are taken one after the other: one that is pipelined stays in the
+/// receive buffer until the answer to the one before it is complete, and when that buffer is full nothing more
+/// is read. So there is never more than one question open, and no ambiguity about sequence numbers
+/// (RFC 9051 §5.5).
+///
+/// A long answer is given while [`has_room`](Server::has_room); [`Step::Answer`] comes again when what was
+/// given has been sent.
+#[derive(Debug)]
+pub struct Server {
+    config: Arc<Config>,
+    capabilities: Capabilities,
+    rx: RecvBuf,
+    tx: SendBuf,
+    framer: Framer,
+    state: State,
+    phase: Phase,
+    /// The tag of the command at hand.
+    tag: Bytes,
+    events: VecDeque<Event>,
+    is_tls: bool,
+    nonces: NonceSource,
+    bad_commands: u32,
+    auth_failures: u32,
+    deadline: Instant,
+    /// Something was received or sent since the last poll.
+    active: bool,
+    failed: Option<Error>,
+    /// A farewell to be said as soon as no answer is in the way.
+    farewell: Option<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    NotAuthenticated,
+    Authenticated,
+    Selected(Box<Selection>),
+}
+
+/// The mailbox that is selected.
+#[derive(Debug)]
+struct Selection {
+    view: View,
+    read_only: bool,
+    keywords: Vec<crate::Keyword>,
+    new_keywords: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Between commands, or within one that is not complete.
+    Command,
+    /// A literal of a refused command is being dropped.
+    Drain(Counted),
+    /// What is left of a refused command is being dropped.
+    Skip,
+    /// An answer is owed.
+    Asked(Task),
+    /// AUTHENTICATE waits for the client's next response.
+    Auth(Box<sasl::Server>),
+    /// The message of an APPEND is coming.
+    Append(Appending),
+    /// IDLE, and what is being told right now.
+    Idle(Updates),
+    /// What may be told before the tagged response, and that.
+    Finish(Box<(Updates, Reply)>),
+    StartTls,
+    Closing,
+}
+
+/// What the embedder was asked, and what is needed to put its answer into words.
+#[derive(Debug)]
+enum Task {
+    Auth(Box<sasl::Server>),
+    Select {
+        read_only: bool,
+    },
+    /// A yes is all there is to say: the text for it.
+    Simple(&'static str),
+    Close,
+    List(Box<Listing>),
+    Status(Box<(String, Vec<crate::StatusItem>)>),
+    AppendStart(Appending),
+    AppendEnd,
+    Search(Box<Searching>),
+    Fetch(Box<fetch::Fetching>),
+    Store(Box<Storing>),
+    Copy {
+        moving: bool,
+    },
+    Namespace,
+}
+
+/// A STORE that is being answered.
+#[derive(Debug)]
+struct Storing {
+    uid: bool,
+    silent: bool,
+    uids: crate::UidSet,
+}
+
+/// What one turn of the machine came to.
+enum Turn {
+    Again,
+    Wait(Step<Event>),
+}
+
+/// How the connection under a session starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // protected or not
+pub enum Transport {
+    /// Plaintext: STARTTLS may be offered, and logins may be disabled.
+    Plaintext,
+    /// Under TLS from the first octet, or as good as that (a local socket).
+    Tls,
+}
+
+/// How long a client may take to read a farewell.
+const FAREWELL_TIME: Duration = Duration::from_secs(10);
+
+impl Server {
+    /// Starts a session with the greeting. `entropy` must be fresh, unpredictable randomness.
+    pub fn new(config: Arc<Config>, transport: Transport, entropy: [u8; 32], now: Instant) -> Self {
+        let mut server = Self::start(config, transport, entropy, now);
+        server.greet("OK");
+        server
+    }
+
+    /// Starts a session whose client is known already: the greeting is PREAUTH.
+    pub fn preauthenticated(
+        config: Arc<Config>,
+        transport: Transport,
+        entropy: [u8; 32],
+        now: Instant,
+    ) -> Self {
+        let mut server = Self::start(config, transport, entropy, now);
+        server.enter_authenticated();
+        server.greet("PREAUTH");
+        server
+    }
+
+    fn start(config: Arc<Config>, transport: Transport, entropy: [u8; 32], now: Instant) -> Self {
+        Self {
+            capabilities: config.capabilities,
+            // One octet more than the longest command, so that a longer one shows.
+            rx: RecvBuf::new(config.max_command_before_login + 1),
+            tx: SendBuf::new(),
+            framer: Framer::default(),
+            state: State::NotAuthenticated,
+            phase: Phase::Command,
+            tag: Bytes::new(),
+            events: VecDeque::new(),
+            is_tls: transport == Transport::Tls,
+            nonces: NonceSource::new(entropy),
+            bad_commands: 0,
+            auth_failures: 0,
+            deadline: now + config.login_timeout,
+            active: false,
+            failed: None,
+            farewell: None,
+            config,
+        }
+    }
+
+    /// Says that TLS is up, after [`Step::StartTls`]. What was received in the clear behind STARTTLS has been
+    /// dropped (RFC 3501 §6.2.1, CVE-2011-0411).
+    ///
+    /// # Panics
+    ///
+    /// Panics if TLS was not asked for.
+    pub fn tls_started(&mut self) {
+        assert!(matches!(self.phase, Phase::StartTls), "TLS was not asked for");
+        self.rx.clear();
+        self.framer.reset();
+        self.is_tls = true;
+        self.phase = Phase::Command;
+    }
+
+    /// Tells that the selected mailbox has changed. The client hears of it when the protocol allows: at once
+    /// if it idles. Without a selected mailbox this does nothing.
+    ///
+    /// Repeating a change is harmless. Notices must come in the order of the changes.
+    pub fn notify(&mut self, change: Change) {
+        if let State::Selected(selection) = &mut self.state {
+            selection.view.change(change);
+        }
+    }
+
+    /// Ends the session with BYE and this text, as soon as no command is being answered; an open question may
+    /// still be answered. Then [`Step::Close`] follows.
+    pub fn shutdown(&mut self, text: &str) {
+        self.farewell.get_or_insert_with(|| text.to_owned());
+    }
+
+    /// Gives up at once, in the middle of an answer if need be: the next poll fails with
+    /// [`Error::CutShort`]. For when the rest of a message that was announced cannot be read.
+    pub fn abort(&mut self) {
+        self.failed.get_or_insert(Error::CutShort);
+    }
+
+    /// Changes what is offered in this session: for accounts whose clients break on something.
+    ///
+    /// Best called before the login is answered, whose OK tells the client.
+    pub fn set_capabilities(&mut self, capabilities: Capabilities) {
+        self.capabilities = capabilities;
+    }
+
+    /// Whether the output has room for more of a long answer.
+    pub fn has_room(&self) -> bool {
+        self.tx.len() < self.config.output_high_water && self.failed.is_none()
+    }
+
+    /// The view of the selected mailbox.
+    pub fn view(&self) -> Option<&View> {
+        match &self.state {
+            State::Selected(selection) => Some(&selection.view),
+            _ => None,
+        }
+    }
+
+    /// Whether the selected mailbox is read-only; false if none is selected.
+    pub fn is_read_only(&self) -> bool {
+        matches!(&self.state, State::Selected(selection) if selection.read_only)
+    }
+
+    /// Whether the client idles, so that a change is told as soon as it is known.
+    pub fn is_idling(&self) -> bool {
+        matches!(self.phase, Phase::Idle(_))
+    }
+
+    /// Whether the connection is protected by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    fn turn(&mut self) -> Turn {
+        match &mut self.phase {
+            Phase::Asked(_) => Turn::Wait(Step::Answer),
+            Phase::StartTls => Turn::Wait(Step::StartTls),
+            Phase::Closing => Turn::Wait(Step::Close),
+            Phase::Finish(_) => self.finish(),
+            Phase::Append(_) if self.farewell.is_none() => self.append_turn(),
+            Phase::Idle(_) => self.idle_turn(),
+            _ if self.farewell.is_some() => {
+                if matches!(self.phase, Phase::Append(_)) {
+                    self.events.push_back(Event::AppendAborted);
+                }
+                let text = self.farewell.take().unwrap_or_default();
+                self.out().raw("* BYE ").text(&text).raw("\r\n");
+                self.phase = Phase::Closing;
+                Turn::Again
+            }
+            Phase::Command => self.command_turn(),
+            Phase::Drain(literal) => {
+                if literal.drain(&mut self.rx) {
+                    self.phase = Phase::Skip;
+                    return Turn::Again;
+                }
+                self.read()
+            }
+            Phase::Skip => self.skip_turn(),
+            Phase::Auth(_) => self.auth_turn(),
+            Phase::Append(_) => self.append_turn(),
+        }
+    }
+
+    fn command_turn(&mut self) -> Turn {
+        match self.next_frame() {
+            Ok(None) => self.read(),
+            Ok(Some(Frame::Command(frame))) => {
+                self.command(frame);
+                Turn::Again
+            }
+            Ok(Some(Frame::Literal(literal))) => {
+                self.literal(literal);
+                Turn::Again
+            }
+            Err(TooLong { literal, .. }) => {
+                self.tag = Bytes::from_static(b"*");
+                self.bad("Command is too long");
+                self.skip_literal(literal);
+                Turn::Again
+            }
+        }
+    }
+
+    /// A literal is announced: what is to become of it?
+    fn literal(&mut self, literal: Literal) {
+        if !matches!(self.state, State::NotAuthenticated) {
+            let head = self.framer.take_head();
+            match append_head(&head) {
+                Ok(Some(command)) => return self.append(command, literal),
+                Ok(None) => self.framer.restore_head(&head),
+                Err(error) => {
+                    self.tag = tag_of(&head).unwrap_or_else(|| Bytes::from_static(b"*"));
+                    self.bad(error.reason);
+                    return self.skip_literal(Some(literal));
+                }
+            }
+        }
+        let max_literal = match self.state {
+            State::NotAuthenticated => self.config.max_literal_before_login,
+            _ => self.config.max_literal,
+        };
+        let room = self.max_command().saturating_sub(self.framer.head().len() + 32);
+        if literal.len > u64::from(max_literal).min(room as u64) {
+            let head = self.framer.take_head();
+            self.tag = tag_of(&head).unwrap_or_else(|| Bytes::from_static(b"*"));
+            self.refuse_literal(literal);
+            return;
+        }
+        self.framer.keep_literal(literal);
+        if literal.is_sync {
+            self.out().raw("+ OK\r\n");
+        }
+    }
+
+    fn refuse_literal(&mut self, literal: Literal) {
+        self.reply_now(&Reply::no(Some(Code::TooBig), "Literal is too large"));
+        self.count_bad();
+        self.skip_literal(Some(literal));
+    }
+
+    /// Drops the rest of a command that was refused at a literal. Of a synchronising one nothing more comes;
+    /// the octets of another one are on their way, and must not be taken for commands (RFC 7888 §4).
+    fn skip_literal(&mut self, literal: Option<Literal>) {
+        self.phase = match literal {
+            Some(literal) if !literal.is_sync && literal.len > self.config.max_drained => {
+                return self.fail(Error::LiteralTooLarge, "Literal is too large to go on");
+            }
+            Some(literal) if !literal.is_sync => Phase::Drain(Counted::new(literal.len)),
+            _ => Phase::Command,
+        };
+    }
+
+    fn skip_turn(&mut self) -> Turn {
+        let next = match self.next_frame() {
+            Ok(None) => return self.read(),
+            Ok(Some(Frame::Command(_))) => None,
+            Ok(Some(Frame::Literal(literal))) => Some(literal),
+            Err(TooLong { literal, .. }) => literal,
+        };
+        self.framer.take_head();
+        self.skip_literal(next);
+        Turn::Again
+    }
+
+    fn idle_turn(&mut self) -> Turn {
+        let Phase::Idle(updates) = &mut self.phase else {
+            return Turn::Again;
+        };
+        if let Some(update) = updates.next() {
+            self.tell(update);
+            return Turn::Again;
+        }
+        if let State::Selected(selection) = &mut self.state
+            && selection.view.has_updates(When::Anything)
+        {
+            *updates = selection.view.updates(When::Anything);
+            return Turn::Again;
+        }
+        if self.farewell.is_some() {
+            self.phase = Phase::Command;
+            return Turn::Again;
+        }
+        match self.next_line() {
+            Ok(None) => return self.read(),
+            Ok(Some(line)) if line.trim_ascii().eq_ignore_ascii_case(b"DONE") => {
+                self.complete(Reply::ok("Idle completed"), When::Anything);
+            }
+            // RFC 2177 has no other way out; whatever it was, the client no longer idles.
+            _ => {
+                self.phase = Phase::Command;
+                self.bad("DONE was expected");
+            }
+        }
+        Turn::Again
+    }
+
+    /// More input is needed.
+    fn read(&mut self) -> Turn {
+        if self.rx.is_eof() {
+            self.failed = Some(Error::Closed);
+            return Turn::Again;
+        }
+        Turn::Wait(Step::Read)
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, TooLong> {
+        let max = self.max_command();
+        self.framer.next(&mut self.rx, max)
+    }
+
+    fn next_line(&mut self) -> Result<Option<Bytes>, TooLong> {
+        let max = self.max_command();
+        self.framer.line(&mut self.rx, max)
+    }
+
+    fn max_command(&self) -> usize {
+        match self.state {
+            State::NotAuthenticated => self.config.max_command_before_login,
+            _ => self.config.max_command,
+        }
+    }
+
+    fn enter_authenticated(&mut self) {
+        self.state = State::Authenticated;
+        self.rx.set_limit(self.config.max_command + 1);
+        self.active = true;
+    }
+
+    fn fail(&mut self, error: Error, text: &str) {
+        if self.failed.is_none() {
+            self.out().raw("* BYE ").text(text).raw("\r\n");
+            self.failed = Some(error);
+        }
+    }
+
+    fn watch_clock(&mut self, now: Instant) {
+        let logged_in = !matches!(self.state, State::NotAuthenticated);
+        if std::mem::take(&mut self.active) && logged_in && self.failed.is_none() {
+            self.deadline = now + self.config.idle_timeout;
+        }
+        if now < self.deadline || self.waits_for_caller() {
+            return;
+        }
+        if !self.tx.is_empty() {
+            // The client does not take our output, so it will not take a farewell either.
+            self.tx = SendBuf::new();
+        } else if self.failed.is_none() && !matches!(self.phase, Phase::Closing | Phase::StartTls) {
+            let text = if logged_in {
+                "Idle for too long"
+            } else {
+                "Login took too long"
+            };
+            self.fail_on_time(text);
+            self.deadline = now + FAREWELL_TIME;
+            return;
+        }
+        if self.failed.is_none() {
+            self.failed = Some(self.timeout());
+        }
+    }
+
+    fn fail_on_time(&mut self, text: &str) {
+        let error = self.timeout();
+        self.fail(error, text);
+    }
+
+    fn timeout(&self) -> Error {
+        match self.state {
+            State::NotAuthenticated => Error::LoginTimeout,
+            _ => Error::IdleTimeout,
+        }
+    }
+
+    /// Nothing the client does could help: the embedder has to answer.
+    fn waits_for_caller(&self) -> bool {
+        matches!(self.phase, Phase::Asked(_)) && self.tx.is_empty() && self.failed.is_none()
+    }
+}
+
+impl Machine for Server {
+    type Event = Event;
+    type Error = Error;
+
+    fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
+        self.watch_clock(now);
+        loop {
+            if let Some(error) = self.failed {
+                return if self.tx.is_empty() {
+                    Err(error)
+                } else {
+                    Ok(Step::Write)
+                };
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            if !self.has_room() {
+                return Ok(Step::Write);
+            }
+            if let Turn::Wait(step) = self.turn() {
+                return Ok(if self.tx.is_empty() { step } else { Step::Write });
+            }
+        }
+    }
+
+    fn recv_buf(&mut self) -> &mut [u8] {
+        match &self.phase {
+            Phase::Append(_) => self.rx.room_for(APPEND_READ),
+            _ => self.rx.room(),
+        }
+    }
+
+    fn received(&mut self, n: usize) {
+        self.rx.received(n);
+        self.active = true;
+    }
+
+    fn send_buf(&self) -> &[u8] {
+        self.tx.data()
+    }
+
+    fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
+        self.tx.vectored(chunks)
+    }
+
+    fn sent(&mut self, n: usize) {
+        // After a failure the output may have been dropped while a write was on its way.
+        let n = if self.failed.is_some() {
+            n.min(self.tx.len())
+        } else {
+            n
+        };
+        self.tx.sent(n);
+        self.active = true;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        (!self.waits_for_caller()).then_some(self.deadline)
+    }
+}
+
+/// How much room is offered while a message comes in.
+const APPEND_READ: usize = 16 * 1024;
