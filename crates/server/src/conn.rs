@@ -72,6 +72,9 @@ pub enum ConnError<E> {
     Stalled,
 }
 
+/// What [`Conn::next`] gives.
+pub type Next<M> = Result<Turn<<M as Machine>::Event>, ConnError<<M as Machine>::Error>>;
+
 impl<M: Machine> Conn<M> {
     /// How long the peer may take nothing of the pending output, unless
     /// [`set_write_timeout`](Conn::set_write_timeout) says otherwise.
@@ -106,7 +109,7 @@ impl<M: Machine> Conn<M> {
     ///
     /// When the machine or the transport failed, or the peer stopped reading. Call [`close`](Conn::close) then
     /// as well: it gives a farewell the time to arrive.
-    pub async fn next(&mut self) -> Result<Turn<M::Event>, ConnError<M::Error>> {
+    pub async fn next(&mut self) -> Next<M> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
@@ -169,7 +172,7 @@ impl<M: Machine> Conn<M> {
         self.write_timeout = limit;
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Turn<M::Event>, ConnError<M::Error>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<M>> {
         loop {
             // tokio's clock, so that tests may stop it.
             let now = tokio::time::Instant::now().into_std();
