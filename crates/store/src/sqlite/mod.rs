@@ -1,0 +1,336 @@
+//! The embedded store: SQLite, and pack segments for large bodies
+//!
+//! ```text
+//!  folder/LOCK             held as long as the store is open
+//!         mail.db          accounts, mailboxes, messages, part indexes, small bodies, the spool
+//!         mail.db-wal      what was committed and is not copied into mail.db yet
+//!         packs/N.pack     large bodies
+//! ```
+
+mod apply;
+mod blob;
+mod cache;
+mod check;
+mod links;
+mod pool;
+mod read;
+mod rows;
+mod schema;
+mod writer;
+
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use bytes::Bytes;
+use mailwright_mailbox::{
+    Account, Batch, BlobRef, ChangeHub, CommitError, Committed, Feed, Limits, MailboxId, MailboxInfo,
+    MailboxName, ModSeq, Page, Scan, Snapshot, SpoolEntry, SpoolKey, Store, StoreError, Usage, Vanished,
+};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+pub use self::{blob::SqliteBlobWriter, check::Report};
+use self::{
+    pool::Pool,
+    writer::{Request, Tally, Writer},
+};
+use crate::{
+    Error,
+    folder::{self, Folder},
+    oneshot,
+    pack::Packs,
+};
+
+/// How a [`SqliteStore`] works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// What the store refuses to exceed, and how much of the past it remembers.
+    pub limits: Limits,
+    /// When a commit is acknowledged.
+    pub durability: Durability,
+    /// How many threads read; 4 by default, at least 1.
+    pub reader_threads: usize,
+    /// No record is added to a pack that has this many octets; 64 MiB by default. A single body may be larger.
+    pub pack_octets: u64,
+    /// The most octets of `mail.db`; beyond it commits fail with [`CommitError::Full`]. No limit by default.
+    pub database_octets: Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            durability: Durability::Synced,
+            reader_threads: 4,
+            pack_octets: 64 << 20,
+            database_octets: None,
+        }
+    }
+}
+
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// When it is on the disk: a power cut loses nothing that was acknowledged.
+    #[default]
+    Synced,
+    /// At once. A killed process loses nothing, but a power cut loses mail that was acknowledged and may damage the
+    /// whole database. For tests and for mail that can be fetched again.
+    UnsyncedMayLoseMail,
+}
+
+/// How many commits there were, and how many times the disk was waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Batches that were committed.
+    pub commits: u64,
+    /// Database commits that carried them; each is one sync of the database.
+    pub syncs: u64,
+}
+
+/// A [`Store`] in a folder on disk.
+///
+/// It works on threads of its own and can be used from any executor. Dropping it waits for the commits that are
+/// queued.
+#[derive(Debug)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    hub: Arc<ChangeHub>,
+    tally: Arc<Tally>,
+}
+
+/// What the store shares with blob writers.
+#[derive(Debug)]
+struct Shared {
+    pool: Pool,
+    packs: Arc<Packs>,
+    // Tells references of this store from those of others.
+    identity: Arc<()>,
+    blobs: AtomicU64,
+    // Held as long as anyone may write to the folder.
+    _folder: Folder,
+}
+
+impl SqliteStore {
+    /// The longest body that is kept in the database, where one sync makes it durable together with its message;
+    /// longer ones go to the packs while they come.
+    pub const INLINE_OCTETS: usize = Packs::FRAME;
+
+    /// How many blob ids are set aside at each start, so that none is given twice even if its blob was never
+    /// committed.
+    const BLOB_IDS: i64 = 1 << 32;
+
+    /// Opens the store in a folder, which is created where it is missing. Blocks the thread.
+    ///
+    /// What a crash left behind is put right: uncommitted bodies are cut off or removed.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process has the folder, others when it cannot be used.
+    pub fn open(folder: impl AsRef<Path>, config: Config) -> Result<Self, Error> {
+        let folder = Folder::open(folder.as_ref())?;
+        let file = folder.path().join("mail.db");
+        let failed = |error: rusqlite::Error| Error::Io {
+            path: file.clone(),
+            reason: error.to_string(),
+        };
+        let conn = schema::open_writer(&file, config.durability)?;
+        if let Some(octets) = config.database_octets {
+            conn.pragma_update(None, "max_page_count", (octets / 4096) as i64)
+                .map_err(failed)?;
+        }
+        let first_blob = reserve_blobs(&conn).map_err(failed)?;
+        let last = |pack| last_record(&conn, pack).map_err(failed);
+        let packs = Arc::new(Packs::open(
+            &folder.path().join("packs"),
+            config.pack_octets,
+            last,
+        )?);
+        // The entries of mail.db and its log must outlast a power cut as well as their content.
+        folder::sync(folder.path()).map_err(|error| Error::io(folder.path(), &error))?;
+        let (hub, tally, identity) = (
+            Arc::new(ChangeHub::new()),
+            Arc::new(Tally::default()),
+            Arc::new(()),
+        );
+        let pool = Pool::start(&file, config.reader_threads)?;
+        let writer = Writer::new(
+            conn,
+            config.limits,
+            config.durability,
+            Arc::clone(&packs),
+            Arc::clone(&hub),
+            Arc::clone(&identity),
+            Arc::clone(&tally),
+        );
+        let writer = writer.map_err(failed)?;
+        let (requests, queue) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("mail-writer".into())
+            .spawn(move || writer.run(&queue));
+        let thread = thread.map_err(|error| Error::io(&file, &error))?;
+        let blobs = AtomicU64::new(first_blob);
+        let shared = Arc::new(Shared {
+            pool,
+            packs,
+            identity,
+            blobs,
+            _folder: folder,
+        });
+        let (requests, writer) = (Mutex::new(Some(requests)), Mutex::new(Some(thread)));
+        Ok(Self {
+            shared,
+            requests,
+            writer,
+            hub,
+            tally,
+        })
+    }
+
+    /// Tells how well commits share their syncs.
+    pub fn statistics(&self) -> Statistics {
+        let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        Statistics {
+            commits: read(&self.tally.commits),
+            syncs: read(&self.tally.syncs),
+        }
+    }
+
+    /// Checks the database against itself and every body against its hash. It reads everything, and stops nobody.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read at all; what is merely wrong is in the report.
+    pub async fn check(&self) -> Result<Report, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.read(move |conn| check::check(conn, &shared)).await
+    }
+
+    /// Runs a query of several statements at one moment of the database.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.shared
+            .pool
+            .run(move |conn| read::at_one_moment(conn, read))
+            .await
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.requests
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            // A writer that panicked has told its sessions by dropping their replies.
+            let _ = writer.join();
+        }
+        self.shared.pool.close();
+    }
+}
+
+impl Shared {
+    fn next_blob(&self) -> u64 {
+        self.blobs.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Store for SqliteStore {
+    type BlobWriter = SqliteBlobWriter;
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let (reply, replied) = oneshot::channel();
+        let sent = match &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(requests) => requests.send(Request { batch, reply }).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(CommitError::Closed);
+        }
+        replied.await.unwrap_or(Err(CommitError::Closed))
+    }
+
+    async fn mailboxes(&self, account: &Account) -> Result<Vec<MailboxInfo>, StoreError> {
+        let account = account.clone();
+        self.read(move |conn| read::mailboxes(conn, &account)).await
+    }
+
+    async fn subscriptions(&self, account: &Account) -> Result<Vec<MailboxName>, StoreError> {
+        let account = account.clone();
+        self.read(move |conn| read::subscriptions(conn, &account)).await
+    }
+
+    async fn usage(&self, account: &Account) -> Result<Usage, StoreError> {
+        let account = account.clone();
+        self.read(move |conn| read::usage(conn, &account)).await
+    }
+
+    async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, StoreError> {
+        self.read(move |conn| read::snapshot(conn, mailbox)).await
+    }
+
+    async fn scan(&self, mailbox: MailboxId, scan: Scan) -> Result<Page, StoreError> {
+        self.read(move |conn| read::scan(conn, mailbox, &scan)).await
+    }
+
+    async fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, StoreError> {
+        self.read(move |conn| read::vanished(conn, mailbox, since)).await
+    }
+
+    fn new_blob(&self) -> SqliteBlobWriter {
+        SqliteBlobWriter::new(Arc::clone(&self.shared))
+    }
+
+    async fn read_blob(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.shared.read_blob(blob, range).await
+    }
+
+    async fn spool(&self, after: Option<SpoolKey>, limit: usize) -> Result<Vec<SpoolEntry>, StoreError> {
+        self.read(move |conn| read::spool(conn, after, limit)).await
+    }
+
+    fn subscribe(&self, account: &Account) -> Feed {
+        self.hub.subscribe(account)
+    }
+}
+
+/// Sets ids aside for the blobs of this run and returns the first.
+fn reserve_blobs(conn: &Connection) -> rusqlite::Result<u64> {
+    let sql = "UPDATE counter SET value = value + ?1 WHERE name = 'blob' RETURNING value - ?1 + 1";
+    conn.query_row(sql, [SqliteStore::BLOB_IDS], |row| row.get::<_, i64>(0))
+        .map(|first| first as u64)
+}
+
+/// Returns where the last committed record of a pack begins; `None` when no body is in the pack.
+fn last_record(conn: &Connection, pack: u64) -> rusqlite::Result<Option<u64>> {
+    let sql = "SELECT start FROM blob WHERE pack = ?1 ORDER BY start DESC LIMIT 1";
+    conn.query_row(sql, [pack as i64], |row| row.get::<_, i64>(0))
+        .map(|start| start as u64)
+        .optional()
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        None => StoreError::Corrupt(error.to_string()),
+        Some(_) => StoreError::Io(error.to_string()),
+    }
+}

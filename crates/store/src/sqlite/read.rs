@@ -1,0 +1,232 @@
+//! Queries of the readers
+
+use mailwright_mailbox::{
+    Account, BlobHash, BlobRef, Fields, MailboxId, MailboxInfo, MailboxName, Message, ModSeq, Page, Scan,
+    Snapshot, SpecialUse, SpoolEntry, SpoolKey, StoreError, Uid, UidSet, Usage, Vanished,
+};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
+
+use super::{cache, failed, rows};
+
+/// Runs a query of several statements at one moment of the database.
+pub(super) fn at_one_moment<T>(
+    conn: &mut Connection,
+    read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = conn.transaction().map_err(failed)?;
+    let result = read(&transaction);
+    transaction.finish().map_err(failed)?;
+    result
+}
+
+pub(super) fn mailboxes(conn: &Connection, account: &Account) -> Result<Vec<MailboxInfo>, StoreError> {
+    let sql = "SELECT id, name, special_use,
+                   EXISTS (SELECT 1 FROM subscription AS s WHERE s.account = m.account AND s.name = m.name)
+               FROM mailbox AS m WHERE account = (SELECT id FROM account WHERE name = ?1) ORDER BY name";
+    let info = |row: &Row<'_>| {
+        let special_use = row.get_ref(2)?.as_str_or_null()?.and_then(SpecialUse::from_name);
+        Ok(MailboxInfo::new(
+            id(row, 0)?,
+            rows::mailbox_name(row, 1)?,
+            special_use,
+            row.get(3)?,
+        ))
+    };
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = statement.query_map([account.as_str()], info).map_err(failed)?;
+    rows.collect::<Result<_>>().map_err(failed)
+}
+
+pub(super) fn subscriptions(conn: &Connection, account: &Account) -> Result<Vec<MailboxName>, StoreError> {
+    let sql = "SELECT name FROM subscription WHERE account = (SELECT id FROM account WHERE name = ?1) ORDER BY name";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = statement
+        .query_map([account.as_str()], |row| rows::mailbox_name(row, 0))
+        .map_err(failed)?;
+    rows.collect::<Result<_>>().map_err(failed)
+}
+
+pub(super) fn usage(conn: &Connection, account: &Account) -> Result<Usage, StoreError> {
+    let state = cache::read_account(conn, account.as_str()).map_err(failed)?;
+    Ok(state.map_or_else(Usage::default, |it| Usage::new(it.octets, it.messages)))
+}
+
+pub(super) fn snapshot(conn: &Connection, mailbox: MailboxId) -> Result<Snapshot, StoreError> {
+    let sql = "SELECT name FROM mailbox WHERE id = ?1";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let name = statement.query_row([mailbox.value() as i64], |row| rows::mailbox_name(row, 0));
+    let name = name
+        .optional()
+        .map_err(failed)?
+        .ok_or(StoreError::NoSuchMailbox)?;
+    let it = head(conn, mailbox)?;
+    let count = |n: u64| u32::try_from(n).map_err(|_| StoreError::Corrupt("count of messages".into()));
+    let mut snapshot = Snapshot::new(it.account, name, it.uid_validity);
+    snapshot.uid_next = u32::try_from(it.uid_next).ok().and_then(Uid::new);
+    snapshot.highest_mod_seq = it.mod_seq;
+    snapshot.exists = count(it.messages)?;
+    snapshot.unseen = count(it.unseen)?;
+    snapshot.deleted = count(it.deleted)?;
+    snapshot.size = it.octets;
+    Ok(snapshot)
+}
+
+pub(super) fn scan(conn: &Connection, mailbox: MailboxId, scan: &Scan) -> Result<Page, StoreError> {
+    let highest = head(conn, mailbox)?.mod_seq;
+    let limit = scan.limit.clamp(1, MOST_MESSAGES);
+    let since = scan.since.unwrap_or(ModSeq::ZERO);
+    if since >= highest {
+        return Ok(Page::new(Vec::new(), None, highest));
+    }
+    let few = match scan.since {
+        Some(_) => changed(conn, mailbox, since).map_err(failed)?,
+        None => None,
+    };
+    let uids = match &few {
+        Some(few) => &scan.uids.intersection(few),
+        None => &scan.uids,
+    };
+    let (messages, next) = messages(conn, mailbox, uids, scan.fields, since, limit).map_err(failed)?;
+    Ok(Page::new(messages, next, highest))
+}
+
+pub(super) fn vanished(conn: &Connection, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, StoreError> {
+    let forgotten = head(conn, mailbox)?.forgotten;
+    let sql = "SELECT first, last FROM expunged WHERE mailbox = ?1 AND mod_seq > ?2 ORDER BY first";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let values = (mailbox.value() as i64, mod_seq(since));
+    let rows = statement
+        .query_map(values, |row| Ok((rows::uid(row, 0)?, rows::uid(row, 1)?)))
+        .map_err(failed)?;
+    let mut uids = UidSet::new();
+    for row in rows {
+        let (first, last) = row.map_err(failed)?;
+        uids.insert_range(first, last);
+    }
+    Ok(Vanished::new(uids, since >= forgotten))
+}
+
+pub(super) fn spool(
+    conn: &Connection,
+    after: Option<SpoolKey>,
+    limit: usize,
+) -> Result<Vec<SpoolEntry>, StoreError> {
+    let sql = "SELECT key, record, spool.blob, hash, octets FROM spool LEFT JOIN blob ON blob.id = spool.blob
+               WHERE key > ?1 ORDER BY key LIMIT ?2";
+    let entry = |row: &Row<'_>| {
+        let key = SpoolKey::new(row.get::<_, i64>(0)? as u64);
+        let record = row.get::<_, Vec<u8>>(1)?.into();
+        let blob = match row.get::<_, Option<i64>>(2)? {
+            Some(locator) => Some(blob(row, 3, locator)?),
+            None => None,
+        };
+        Ok(SpoolEntry::new(key, record, blob))
+    };
+    let after = after.map_or(0, |key| i64::try_from(key.value()).unwrap_or(i64::MAX));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = statement.query_map((after, limit), entry).map_err(failed)?;
+    rows.collect::<Result<_>>().map_err(failed)
+}
+
+fn head(conn: &Connection, mailbox: MailboxId) -> Result<cache::Mailbox, StoreError> {
+    cache::read_mailbox(conn, mailbox)
+        .map_err(failed)?
+        .ok_or(StoreError::NoSuchMailbox)
+}
+
+/// The messages that have changed since, when they are few enough that looking each up is faster than reading all.
+fn changed(conn: &Connection, mailbox: MailboxId, since: ModSeq) -> Result<Option<UidSet>> {
+    let sql =
+        "SELECT uid FROM message INDEXED BY message_mod_seq WHERE mailbox = ?1 AND mod_seq > ?2 LIMIT ?3";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query((mailbox.value() as i64, mod_seq(since), FEW_CHANGES + 1))?;
+    let mut uids = Vec::new();
+    while let Some(row) = rows.next()? {
+        uids.push(rows::uid(row, 0)?);
+    }
+    uids.sort_unstable();
+    Ok((uids.len() as i64 <= FEW_CHANGES).then(|| uids.into_iter().collect()))
+}
+
+fn messages(
+    conn: &Connection,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    fields: Fields,
+    since: ModSeq,
+    limit: usize,
+) -> Result<(Vec<Message>, Option<Uid>)> {
+    let mut statement = conn.prepare_cached(if fields.contains(Fields::INDEX) {
+        WITH_INDEX
+    } else if fields.contains(Fields::BLOB) {
+        WITH_BLOB
+    } else {
+        ALONE
+    })?;
+    let mut messages = Vec::with_capacity(limit.min(256));
+    for range in uids.ranges() {
+        let (first, last) = (range.start().value(), range.end().value());
+        let mut rows = statement.query((mailbox.value() as i64, first, last, mod_seq(since)))?;
+        while let Some(row) = rows.next()? {
+            if messages.len() == limit {
+                return Ok((messages, Some(rows::uid(row, 0)?)));
+            }
+            messages.push(message(row, fields)?);
+        }
+    }
+    Ok((messages, None))
+}
+
+fn message(row: &Row<'_>, fields: Fields) -> Result<Message> {
+    let mut message = Message::new(rows::uid(row, 0)?, ModSeq::new(row.get::<_, i64>(1)? as u64));
+    if fields.contains(Fields::FLAGS) {
+        message.flags = rows::flags(row, 2)?;
+    }
+    if fields.contains(Fields::DATES) {
+        message.internal_date = row.get(4)?;
+        message.save_date = row.get(5)?;
+    }
+    if fields.contains(Fields::SIZE) || fields.contains(Fields::BLOB) {
+        message = message.with_size(row.get::<_, i64>(6)? as u64);
+    }
+    if fields.contains(Fields::BLOB) {
+        let hash = BlobHash::from_bytes(row.get(8)?);
+        message.blob = Some(BlobRef::new(hash, message.size()).with_locator(row.get::<_, i64>(7)? as u64));
+    }
+    if fields.contains(Fields::INDEX) {
+        message.index = row.get::<_, Vec<u8>>(9)?.into();
+    }
+    Ok(message)
+}
+
+fn blob(row: &Row<'_>, column: usize, locator: i64) -> Result<BlobRef> {
+    let hash = BlobHash::from_bytes(row.get(column)?);
+    let octets = row.get::<_, i64>(column + 1)? as u64;
+    Ok(BlobRef::new(hash, octets).with_locator(locator as u64))
+}
+
+fn id(row: &Row<'_>, column: usize) -> Result<MailboxId> {
+    Ok(MailboxId::new(row.get::<_, i64>(column)? as u64))
+}
+
+/// A caller may pass any number; the database holds 63 bits.
+fn mod_seq(since: ModSeq) -> i64 {
+    i64::try_from(since.value()).unwrap_or(i64::MAX)
+}
+
+/// The most messages of a page, whatever the caller asks for.
+const MOST_MESSAGES: usize = 10_000;
+const FEW_CHANGES: i64 = 1000;
+// `+mod_seq` keeps the query planner on the table: the few that the index would find are handled before.
+const ALONE: &str =
+    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, octets, blob FROM message
+    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
+const WITH_BLOB: &str =
+    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, hash
+    FROM message CROSS JOIN blob ON blob.id = message.blob
+    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
+const WITH_INDEX: &str =
+    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, hash,
+    part_index FROM message CROSS JOIN blob ON blob.id = message.blob
+    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";

@@ -1,0 +1,263 @@
+//! The one thread that writes
+//!
+//! ```text
+//!  sessions ──▶ queue ──▶ group: all batches that wait
+//!                           each batch under a savepoint: a refused one is undone alone
+//!                           packs synced where the group has large bodies
+//!                           COMMIT: one sync for all
+//!                         feeds told, replies sent ──▶ sessions
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use mailwright_mailbox::{Account, Batch, Change, ChangeHub, CommitError, Committed, Limits};
+use rusqlite::{Connection, ErrorCode};
+
+use super::{
+    Durability,
+    apply::{Applied, Failure, Transaction},
+    cache::Cache,
+    links::Done,
+};
+use crate::{oneshot, pack::Packs};
+
+/// A batch on its way to the writer, and where the reply goes.
+pub(super) struct Request {
+    pub(super) batch: Batch,
+    pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// What the writer has done so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) commits: AtomicU64,
+    pub(super) syncs: AtomicU64,
+}
+
+/// The writer's state, which lives on its thread.
+pub(super) struct Writer {
+    conn: Connection,
+    cache: Cache,
+    limits: Limits,
+    durability: Durability,
+    packs: Arc<Packs>,
+    hub: Arc<ChangeHub>,
+    identity: Arc<()>,
+    tally: Arc<Tally>,
+    // How many pages the write-ahead log has since it was last begun anew.
+    log_pages: Arc<AtomicI32>,
+}
+
+/// What a batch of a group came to.
+type Reply = Result<(Committed, Vec<(Account, Change)>), CommitError>;
+
+impl Writer {
+    /// The most batches that share a commit.
+    const GROUP: usize = 256;
+    /// The write-ahead log is copied into the database when it has this many pages (16 MiB): often enough that it
+    /// stays small, seldom enough that the copying is not felt.
+    const LOG_PAGES: i32 = 4096;
+
+    #[allow(clippy::too_many_arguments)] // Everything the thread owns or shares, once, at its start.
+    pub(super) fn new(
+        mut conn: Connection,
+        limits: Limits,
+        durability: Durability,
+        packs: Arc<Packs>,
+        hub: Arc<ChangeHub>,
+        identity: Arc<()>,
+        tally: Arc<Tally>,
+    ) -> rusqlite::Result<Self> {
+        let cache = Cache::load(&conn)?;
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let counter = Arc::clone(&log_pages);
+        // The hook stands in for the automatic checkpoint, which would run before the replies are sent.
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            counter.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self {
+            conn,
+            cache,
+            limits,
+            durability,
+            packs,
+            hub,
+            identity,
+            tally,
+            log_pages,
+        })
+    }
+
+    /// Works until all senders are gone and the queue is empty.
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Request>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(Self::GROUP - 1));
+            self.commit(group);
+            self.tidy();
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Request>) {
+        let batches: Vec<&Batch> = group.iter().map(|request| &request.batch).collect();
+        let replies = match self.attempt(&batches) {
+            Ok(replies) => replies,
+            Err(error) if group.len() == 1 => vec![Err(error)],
+            // The disk failed for the group as a whole. One batch that is too large for it must not refuse the
+            // others, so each is tried alone.
+            Err(_) => batches
+                .iter()
+                .map(|batch| {
+                    self.attempt(&[batch])
+                        .unwrap_or_else(|error| vec![Err(error)])
+                        .remove(0)
+                })
+                .collect(),
+        };
+        for (request, reply) in group.into_iter().zip(replies) {
+            request.reply.send(reply.map(|(committed, changes)| {
+                changes
+                    .into_iter()
+                    .for_each(|(account, change)| self.hub.publish(&account, [change]));
+                committed
+            }));
+        }
+    }
+
+    /// Applies batches in one transaction; an error means that nothing of any was kept.
+    fn attempt(&mut self, batches: &[&Batch]) -> Result<Vec<Reply>, CommitError> {
+        let done = self.transact(batches);
+        if done.is_err() {
+            self.roll_back();
+        }
+        done
+    }
+
+    fn transact(&mut self, batches: &[&Batch]) -> Result<Vec<Reply>, CommitError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut replies = Vec::with_capacity(batches.len());
+        let mut packs = Done::default();
+        for batch in batches {
+            if batches.len() > 1 {
+                self.execute("SAVEPOINT batch")?;
+            }
+            let transaction = Transaction::new(
+                &self.conn,
+                &self.limits,
+                &mut self.cache,
+                &self.identity,
+                batch.now,
+            );
+            match transaction.run(batch) {
+                Ok(Applied {
+                    outcomes,
+                    changes,
+                    packs: done,
+                }) => {
+                    merge(&mut packs.sync, done.sync);
+                    packs.suspects.extend(done.suspects);
+                    replies.push(Ok((Committed::new(outcomes), changes)));
+                }
+                Err(Failure::Refused(error)) => {
+                    if batches.len() > 1 {
+                        self.execute("ROLLBACK TO batch")?;
+                    } else {
+                        self.execute("ROLLBACK")?;
+                        return Ok(vec![Err(error)]);
+                    }
+                    replies.push(Err(error));
+                }
+                Err(Failure::Engine(error)) => return Err(engine_failed(&error)),
+            }
+            if batches.len() > 1 {
+                self.execute("RELEASE batch")?;
+            }
+        }
+        self.cache
+            .flush(&self.conn)
+            .map_err(|error| engine_failed(&error))?;
+        if self.durability == Durability::Synced {
+            // Bodies are on the disk before anything that refers to them.
+            for (pack, upto) in &packs.sync {
+                self.packs.sync(*pack, *upto).map_err(|error| io_failed(&error))?;
+            }
+        }
+        self.execute("COMMIT")?;
+        self.cache.committed();
+        self.tally
+            .commits
+            .fetch_add(replies.len() as u64, Ordering::Relaxed);
+        self.tally.syncs.fetch_add(1, Ordering::Relaxed);
+        packs
+            .suspects
+            .into_iter()
+            .for_each(|pack| self.packs.suspect(pack));
+        Ok(replies)
+    }
+
+    fn roll_back(&mut self) {
+        if !self.conn.is_autocommit() {
+            // Where it fails too, the next BEGIN says so, and its batch is refused.
+            let _ = self.execute("ROLLBACK");
+        }
+        // What was remembered may be of the transaction that is gone.
+        self.cache.roll_back();
+    }
+
+    /// Does what can wait until the replies are sent.
+    fn tidy(&mut self) {
+        self.cache.trim();
+        if self.log_pages.load(Ordering::Relaxed) >= Self::LOG_PAGES {
+            // Readers that still need older pages only leave more for the next time; a failing disk shows itself
+            // at the next commit.
+            let _ = self
+                .conn
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+        for pack in self.packs.removable() {
+            let used = "SELECT EXISTS (SELECT 1 FROM blob WHERE pack = ?1)";
+            if let Ok(false) = self.conn.query_row(used, [pack as i64], |row| row.get(0)) {
+                // What cannot be removed is tried again when the store is next opened.
+                let _ = self.packs.remove(pack);
+            }
+        }
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), CommitError> {
+        let done = self
+            .conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]));
+        done.map(drop).map_err(|error| engine_failed(&error))
+    }
+}
+
+fn merge(all: &mut BTreeMap<u64, u64>, more: BTreeMap<u64, u64>) {
+    for (pack, upto) in more {
+        let it = all.entry(pack).or_default();
+        *it = (*it).max(upto);
+    }
+}
+
+fn engine_failed(error: &rusqlite::Error) -> CommitError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => CommitError::Full,
+        _ => CommitError::Io(error.to_string()),
+    }
+}
+
+fn io_failed(error: &io::Error) -> CommitError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CommitError::Full,
+        _ => CommitError::Io(error.to_string()),
+    }
+}
