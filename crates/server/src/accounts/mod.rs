@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 pub use file::AccountsFile;
 pub(crate) use file::private;
-pub use password::{hash_password, random_password, set_password};
+pub use password::{hash_password, password_fits, random_password, set_password};
 
 /// The accounts of a server.
 pub struct Accounts {

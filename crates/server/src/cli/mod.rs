@@ -1,0 +1,88 @@
+//! The command line.
+
+mod account;
+mod localserve;
+mod run;
+mod terminal;
+
+use clap::{Parser, Subcommand};
+use mailwright_server::config::{self, Config};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A whole mail server: SMTP, submission, LMTP, IMAP and POP3 in one program.
+#[derive(Debug, Parser)]
+#[command(name = "mailwright", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server for this machine alone, without any configuration.
+    Localserve(localserve::Arguments),
+    /// Run the server of a configuration file.
+    Serve {
+        /// The configuration file; `mailwright config example` prints one.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only check the configuration.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Add, list, change and remove accounts. A running server sees it at once.
+    Account(account::Arguments),
+    /// Check a configuration file, or print an example.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check a configuration file: every mistake is told with its line.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print a complete, commented configuration file.
+    Example,
+}
+
+/// What a command says when it fails.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Reads the arguments and does what they say.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Localserve(arguments) => localserve::run(arguments),
+        Command::Serve { config, check: true } | Command::Config(ConfigCommand::Check { config }) => check(config),
+        Command::Serve { config, check: false } => serve(config),
+        Command::Account(arguments) => account::run(arguments),
+        Command::Config(ConfigCommand::Example) => {
+            terminal::print(config::EXAMPLE);
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("mailwright: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(path: PathBuf) -> Result<(), Failure> {
+    let config = Config::load(&path)?;
+    mailwright_server::accounts::Accounts::load(&config)?;
+    terminal::print(&format!("{}: no mistakes\n", path.display()));
+    Ok(())
+}
+
+fn serve(path: PathBuf) -> Result<(), Failure> {
+    run::until_stopped(Config::load(&path)?, |_| Ok(()))
+}

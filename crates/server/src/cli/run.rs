@@ -1,0 +1,102 @@
+//! Running a server until a signal stops it.
+
+use super::Failure;
+use mailwright_server::{Config, Running, Server};
+use std::io::{self, IsTerminal};
+use tracing_subscriber::EnvFilter;
+
+/// The store of the program.
+pub(super) type Kept = mailwright_mailbox::MemoryStore;
+
+/// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT.
+pub(super) fn until_stopped(
+    config: Config,
+    started: impl FnOnce(&Running<Kept>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    start_logs();
+    raise_open_files(config.limits.connections);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stop = Signals::new()?;
+        std::fs::create_dir_all(&config.data)
+            .map_err(|error| format!("the data folder {}: {error}", config.data.display()))?;
+        let store = Kept::default();
+        let running = Server::builder(config).store(store).start().await?;
+        started(&running)?;
+        stop.next().await;
+        tracing::info!("stopping; a second signal stops at once");
+        tokio::select! {
+            () = running.shutdown() => tracing::info!("stopped"),
+            () = stop.next() => tracing::warn!("stopped at once"),
+        }
+        Ok(())
+    })
+}
+
+/// Logs to the standard error; `RUST_LOG` says how much, `info` without it.
+fn start_logs() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let color = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(io::stderr).init();
+}
+
+/// Takes as many open files as the system grants, and says if that is not enough.
+#[cfg(unix)]
+fn raise_open_files(connections: u32) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    /// Files of the store, listeners, connections to other servers.
+    const BESIDE: u64 = 200;
+
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum || (limit.current.is_some() && limit.maximum.is_none()) {
+        limit.current = limit.maximum;
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    if let Some(granted) = getrlimit(Resource::Nofile).current
+        && granted < u64::from(connections) + BESIDE
+    {
+        tracing::info!(
+            granted,
+            "the system grants fewer open files than limits.connections needs: raise LimitNOFILE or `ulimit -n`"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_open_files(_: u32) {}
+
+/// The signals that stop the server.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
