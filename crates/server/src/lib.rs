@@ -10,6 +10,7 @@ mod listen;
 mod server;
 pub mod shared;
 pub mod shutdown;
+mod smtp;
 mod stream;
 pub mod tls;
 

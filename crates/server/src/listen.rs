@@ -28,11 +28,11 @@ async fn serve<S: Store>(
 ) {
     // Each arm: `crate::smtp::serve(shared, stream, peer, listener).await` and so on.
     match listener.protocol {
-        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {}
-        Protocol::Imap => {}
-        Protocol::Pop3 => {}
+        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
+            crate::smtp::serve(shared, stream, peer, listener).await;
+        }
+        Protocol::Imap | Protocol::Pop3 => drop((shared, stream, peer)),
     }
-    drop((shared, stream, peer));
 }
 
 /// A listener that has its socket.

@@ -1,0 +1,302 @@
+//! Mail coming in: SMTP from other servers, submission from mail programs, LMTP (RFC 5321, RFC 6409, RFC 2033)
+//!
+//! ```text
+//!  Conn<smtp::Server> ─▶ Session ─ policy: who may send what to whom
+//!                           │ DATA
+//!                           ▼
+//!                        Intake ─ trace headers, header fix-ups, blob writers, index
+//!                           │ end of message
+//!                           ▼
+//!                        Envelope ─▶ ONE commit: INBOX of each account, spool for the others ─▶ 250
+//! ```
+
+mod envelope;
+mod intake;
+mod policy;
+
+use crate::config::{ListenerConfig, PlaintextLogin, Protocol, TlsMode};
+use crate::conn::{Conn, Turn};
+use crate::shared::{Shared, entropy};
+use crate::{Stream, unix_now};
+use envelope::{Accepted, Envelope};
+use intake::{Intake, Trace};
+use mailwright_address::Host;
+use mailwright_mailbox::{Account, CommitError, Store, StoreError};
+use mailwright_message::date::DateTime;
+use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
+use mailwright_smtp::{self as smtp, Rejection, Server};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Serves one SMTP, submission or LMTP connection until it ends.
+pub(crate) async fn serve<S: Store>(
+    shared: Arc<Shared<S>>,
+    stream: Stream,
+    peer: SocketAddr,
+    listener: Arc<ListenerConfig>,
+) {
+    let machine = Server::new(
+        machine_config(&shared, peer, &listener),
+        entropy(),
+        Instant::now(),
+    );
+    let machine = if stream.is_tls() {
+        machine.over_tls()
+    } else {
+        machine
+    };
+    let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream);
+    let mut conn = Conn::new(machine, stream);
+    conn.set_write_timeout(shared.config.limits.write_timeout);
+    let mut stopping = false;
+    loop {
+        let turn = tokio::select! {
+            turn = conn.next() => turn,
+            () = shared.shutdown.begun(), if !stopping => {
+                stopping = true;
+                conn.machine().shutdown();
+                continue;
+            }
+        };
+        match turn {
+            Ok(Turn::Event(event)) => session.event(conn.machine(), event).await,
+            Ok(Turn::StartTls) => {
+                conn = match conn.accept_tls(shared.tls.of_listener(&listener)).await {
+                    Ok(conn) => conn,
+                    Err(error) => return tracing::debug!(%peer, "no TLS: {error}"),
+                };
+                session.tls = conn.stream().tls_description();
+                let dropped = conn.machine().dropped_plaintext();
+                if dropped > 0 {
+                    tracing::warn!(%peer, octets = dropped, "dropped plaintext behind STARTTLS");
+                }
+                conn.machine().tls_started();
+            }
+            Ok(Turn::Close) => break,
+            // Every question is answered where its event is handled.
+            Ok(Turn::Answer) => break tracing::error!(%peer, "a question of the client was left open"),
+            Err(error) => break tracing::debug!(%peer, "{error}"),
+        }
+    }
+    conn.close().await;
+}
+
+/// What the engine is told for a listener and a peer.
+fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerConfig) -> Config {
+    let (protocol, bare_newlines) = match listener.protocol {
+        Protocol::Submission => (smtp::Protocol::Submission, BareNewlines::Normalise),
+        Protocol::Lmtp => (smtp::Protocol::Lmtp, BareNewlines::Normalise),
+        _ => (smtp::Protocol::Smtp, BareNewlines::Refuse),
+    };
+    let limits = &shared.config.limits;
+    let mut config = Config::new(protocol, Host::Domain(shared.config.hostname.clone()));
+    config.bare_newlines = bare_newlines;
+    config.extensions.starttls = listener.tls == TlsMode::Starttls;
+    config.extensions.auth = listener.protocol == Protocol::Submission;
+    config.auth_without_tls = match shared.config.plaintext_login {
+        PlaintextLogin::Never => AuthWithoutTls::Never,
+        allowed if allowed.allows(peer.ip()) => AuthWithoutTls::Always,
+        _ => AuthWithoutTls::Never,
+    };
+    config.limits.message_size = limits.message_size;
+    config.limits.recipients = u32::try_from(limits.recipients).unwrap_or(u32::MAX);
+    config.timeouts.command = limits.smtp_timeout;
+    config.timeouts.body = limits.smtp_timeout;
+    config
+}
+
+/// What is known of one connection, and the transaction under way.
+struct Session<S: Store> {
+    shared: Arc<Shared<S>>,
+    peer: SocketAddr,
+    listener: Arc<ListenerConfig>,
+    /// Version and cipher suite, for the trace header.
+    tls: Option<String>,
+    account: Option<Account>,
+    envelope: Option<Envelope>,
+    intake: Option<Intake<S>>,
+}
+
+impl<S: Store> Session<S> {
+    fn new(shared: Arc<Shared<S>>, peer: SocketAddr, listener: Arc<ListenerConfig>, stream: &Stream) -> Self {
+        Self {
+            shared,
+            peer,
+            listener,
+            tls: stream.tls_description(),
+            account: None,
+            envelope: None,
+            intake: None,
+        }
+    }
+
+    /// Handles an event; a question is answered when it returns.
+    async fn event(&mut self, machine: &mut Server, event: Event) {
+        match event {
+            Event::Connect | Event::Hello(_) => machine.accept(),
+            Event::Auth(question) => {
+                let username = question.username().to_owned();
+                let answer = self.shared.accounts.answer(question).await;
+                if !matches!(
+                    answer,
+                    mailwright_sasl::Answer::Accept | mailwright_sasl::Answer::Scram(_)
+                ) {
+                    tracing::info!(peer = %self.peer, user = ?username, "login refused");
+                }
+                machine.answer_auth(answer);
+            }
+            Event::Authenticated(identity) => {
+                self.account = self.shared.accounts.account(&identity);
+                tracing::debug!(peer = %self.peer, user = ?identity.authcid, "logged in");
+            }
+            Event::Mail(mail) => match self.judge_sender(&mail) {
+                Ok(()) => {
+                    self.envelope = Some(Envelope::new(mail));
+                    machine.accept();
+                }
+                Err(rejection) => self.refuse(machine, rejection),
+            },
+            Event::Rcpt(rcpt) => match self.judge_recipient(&rcpt) {
+                Ok(targets) => {
+                    if let Some(envelope) = &mut self.envelope {
+                        envelope.recipients.push(Accepted { rcpt, targets });
+                    }
+                    machine.accept();
+                }
+                Err(rejection) => self.refuse(machine, rejection),
+            },
+            Event::Data => {
+                self.begin_message(machine);
+                machine.accept();
+            }
+            Event::Body(data) => {
+                if let Some(intake) = &mut self.intake
+                    && let Err(error) = intake.write(data).await
+                {
+                    tracing::error!(peer = %self.peer, "a message cannot be stored: {error}");
+                    self.intake = None;
+                    machine.refuse_message(of_store(&error));
+                }
+            }
+            Event::Message { .. } => self.end_message(machine).await,
+            Event::Aborted(why) => {
+                tracing::debug!(peer = %self.peer, ?why, "transaction aborted");
+                self.envelope = None;
+                self.intake = None;
+            }
+            // An event this service does not know cannot be a question: the configuration switches those on.
+            other => tracing::debug!(peer = %self.peer, ?other, "not handled"),
+        }
+    }
+
+    fn refuse(&self, machine: &mut Server, rejection: Rejection) {
+        tracing::info!(peer = %self.peer, listener = self.listener.name, "refused: {rejection}");
+        machine.reject(rejection);
+    }
+
+    fn begin_message(&mut self, machine: &Server) {
+        let Some(envelope) = &self.envelope else { return };
+        let hello = machine.session().hello().map(|hello| hello.name().to_owned());
+        let trace = Trace {
+            hello,
+            peer: self.peer.ip(),
+            by: self.shared.config.hostname.as_str().to_owned(),
+            with: machine.transmission_type(),
+            tls: self.tls.clone(),
+            date: DateTime::new(unix_now(), 0),
+        };
+        let fix_up = self.listener.protocol == Protocol::Submission;
+        self.intake = Some(Intake::new(&self.shared.store, envelope, &trace, fix_up));
+    }
+
+    /// Stores the message, and says so only when it is durable.
+    async fn end_message(&mut self, machine: &mut Server) {
+        let (envelope, intake) = (self.envelope.take(), self.intake.take());
+        let (Some(envelope), Some(intake)) = (envelope, intake) else {
+            return answer_all(machine, &Err(Rejection::TRY_AGAIN));
+        };
+        let received = match intake.finish().await {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::error!(peer = %self.peer, "a message cannot be stored: {error}");
+                return answer_all(machine, &Err(of_store(&error)));
+            }
+        };
+        if received.hops > policy::MAX_HOPS {
+            tracing::warn!(peer = %self.peer, hops = received.hops, "routing loop");
+            return answer_all(machine, &Err(Rejection::LOOP));
+        }
+        let all: Vec<&Accepted> = envelope.recipients.iter().collect();
+        let stored = self.store(&envelope, &all, &received).await;
+        if let Err(rejection) = &stored
+            && machine.owed() > 1
+        {
+            // RFC 2033 §4.2: one recipient's failure is not another's.
+            tracing::info!(id = %envelope.id, "storing one by one: {rejection}");
+            for accepted in &envelope.recipients {
+                match self.store(&envelope, &[accepted], &received).await {
+                    Ok(()) => machine.accept_with(&format!("OK, {}", envelope.id)),
+                    Err(rejection) => machine.reject(rejection),
+                }
+            }
+            return;
+        }
+        answer_all(machine, &stored.map(|()| format!("OK, {}", envelope.id)));
+    }
+
+    /// Puts the message into mailboxes and spool in one commit.
+    async fn store(
+        &mut self,
+        envelope: &Envelope,
+        recipients: &[&Accepted],
+        received: &intake::Received,
+    ) -> Result<(), Rejection> {
+        let batch = envelope
+            .batch(&self.shared, recipients, received, self.account.as_ref())
+            .await
+            .map_err(|error| self.of_commit(envelope, &error))?;
+        let spooled = envelope::spools(&batch);
+        let committed = self.shared.store.commit(batch).await;
+        committed.map_err(|error| self.of_commit(envelope, &error))?;
+        if spooled {
+            self.shared.spooled.notify_one();
+        }
+        tracing::info!(
+            id = %envelope.id,
+            peer = %self.peer,
+            from = %envelope.mail.path,
+            recipients = recipients.len(),
+            size = received.size,
+            "message taken"
+        );
+        Ok(())
+    }
+
+    fn of_commit(&self, envelope: &Envelope, error: &CommitError) -> Rejection {
+        tracing::error!(id = %envelope.id, peer = %self.peer, "a message cannot be stored: {error}");
+        match error {
+            CommitError::OverQuota { .. } => Rejection::OVER_QUOTA,
+            CommitError::Full => Rejection::NO_STORAGE,
+            // A mailbox that went away in between is looked up again when the peer comes back.
+            _ => Rejection::TRY_AGAIN,
+        }
+    }
+}
+
+/// Gives every answer that is owed for a message.
+fn answer_all(machine: &mut Server, answer: &Result<String, Rejection>) {
+    while machine.owed() > 0 {
+        match answer {
+            Ok(text) => machine.accept_with(text),
+            Err(rejection) => machine.reject(rejection.clone()),
+        }
+    }
+}
+
+fn of_store(error: &StoreError) -> Rejection {
+    match error {
+        StoreError::Full => Rejection::NO_STORAGE,
+        _ => Rejection::TRY_AGAIN,
+    }
+}

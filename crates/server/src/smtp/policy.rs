@@ -1,0 +1,64 @@
+//! Who may send what to whom.
+
+use super::Session;
+use crate::config::Protocol;
+use crate::delivery::{Destination, Targets};
+use mailwright_address::{EmailAddress, ForwardPath};
+use mailwright_mailbox::Store;
+use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
+
+/// How many `Received` fields a message may have before it counts as going in circles (RFC 5321 §6.3 wants at
+/// least 100 to be let through).
+pub(super) const MAX_HOPS: usize = 100;
+
+impl<S: Store> Session<S> {
+    /// Submission: only addresses that lead to the account itself, and the null sender of receipts.
+    pub(super) fn judge_sender(&self, mail: &Mail) -> Result<(), Rejection> {
+        let (Protocol::Submission, Some(address)) = (self.listener.protocol, mail.path.address()) else {
+            return Ok(());
+        };
+        let own = match (self.shared.destination(address), &self.account) {
+            (Destination::Here(targets), Some(account)) => targets.accounts.contains(account),
+            _ => false,
+        };
+        own.then_some(())
+            .ok_or_else(|| Rejection::POLICY.with_text("Sender address does not belong to this account"))
+    }
+
+    /// Local recipients from anybody, others only from those who logged in (RFC 5321 §3.6, RFC 6409 §5.1).
+    pub(super) fn judge_recipient(&self, rcpt: &Rcpt) -> Result<Targets, Rejection> {
+        let address = match &rcpt.path {
+            ForwardPath::Address(address) => address.clone(),
+            ForwardPath::Postmaster => self.shared.postmaster().ok_or(Rejection::NO_SUCH_USER)?,
+        };
+        let outbound = self.shared.config.outbound.enabled;
+        match self.shared.destination(&address) {
+            Destination::Here(targets) if outbound || !targets.accounts.is_empty() => Ok(Targets {
+                elsewhere: targets.elsewhere.into_iter().filter(|_| outbound).collect(),
+                ..targets
+            }),
+            Destination::Here(_) => Err(no_way_out()),
+            Destination::Nobody => Err(Rejection::NO_SUCH_USER),
+            Destination::Elsewhere if self.listener.protocol != Protocol::Submission => {
+                Err(Rejection::RELAYING_DENIED)
+            }
+            Destination::Elsewhere if outbound => Ok(elsewhere(address)),
+            Destination::Elsewhere => Err(no_way_out()),
+        }
+    }
+}
+
+fn elsewhere(address: EmailAddress) -> Targets {
+    let mut targets = Targets::default();
+    targets.elsewhere.push(address);
+    targets
+}
+
+fn no_way_out() -> Rejection {
+    Rejection::new(
+        550,
+        EnhancedCode::new(5, 7, 1),
+        "This server sends no mail to other systems",
+    )
+    .expect("5xx and 5.x.x belong together")
+}
