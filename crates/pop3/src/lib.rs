@@ -63,7 +63,7 @@
 //! # use std::time::Instant as Clock;
 //! # let mut config = mailwright_pop3::server::Config::default();
 //! # config.allow_plaintext = true;
-//! # let mut server = Server::new(config, false, [0; 32], Clock::now());
+//! # let mut server = Server::new(config, [0; 32], Clock::now());
 //! # let mut io = Script(b"USER bob\r\nPASS x\r\nRETR 1\r\nQUIT\r\n", vec![]);
 //! # struct By<'a>(&'a mut Script);
 //! # impl Read for By<'_> { fn read(&mut self, b: &mut [u8]) -> io::Result<usize> { self.0.read(b) } }

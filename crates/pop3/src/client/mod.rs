@@ -101,9 +101,8 @@ enum State {
 impl Client {
     /// Starts a conversation; the greeting is awaited.
     ///
-    /// `is_tls` says whether the connection is under TLS already. `entropy` must be fresh, unpredictable
-    /// randomness for each connection: nonces come from it.
-    pub fn new(config: impl Into<Arc<Config>>, is_tls: bool, entropy: [u8; 32], now: Instant) -> Self {
+    /// `entropy` must be fresh, unpredictable randomness for each connection: nonces come from it.
+    pub fn new(config: impl Into<Arc<Config>>, entropy: [u8; 32], now: Instant) -> Self {
         let config = config.into();
         Self {
             nonces: sasl::NonceSource::new(entropy),
@@ -117,12 +116,18 @@ impl Client {
             opening: Reply::default(),
             pipelining: false,
             quitting: false,
-            is_tls,
+            is_tls: false,
             by: now + config.reply_timeout,
             moved: false,
             failed: None,
             config,
         }
+    }
+
+    /// Says that the connection is under TLS from its start (RFC 8314 §3).
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self { is_tls: true, ..self }
     }
 
     /// Queues a command; it is sent when its turn comes.

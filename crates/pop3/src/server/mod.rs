@@ -126,9 +126,8 @@ struct Listing {
 impl Server {
     /// Starts a conversation with the greeting.
     ///
-    /// `is_tls` says whether the connection is under TLS already. `entropy` must be fresh, unpredictable
-    /// randomness for each connection: nonces come from it.
-    pub fn new(config: impl Into<Arc<Config>>, is_tls: bool, entropy: [u8; 32], now: Instant) -> Self {
+    /// `entropy` must be fresh, unpredictable randomness for each connection: nonces come from it.
+    pub fn new(config: impl Into<Arc<Config>>, entropy: [u8; 32], now: Instant) -> Self {
         let config = config.into();
         let mut tx = SendBuf::new();
         put_ok(&mut tx, &config.greeting);
@@ -140,7 +139,7 @@ impl Server {
             state: State::Authorization { user: None },
             event: None,
             maildrop: None,
-            is_tls,
+            is_tls: false,
             shut_down: false,
             errors: 0,
             failures: 0,
@@ -151,6 +150,12 @@ impl Server {
             failed: None,
             config,
         }
+    }
+
+    /// Says that the connection is under TLS from its start (RFC 8314 §3).
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self { is_tls: true, ..self }
     }
 
     /// Answers [`Event::Auth`].
@@ -304,7 +309,7 @@ impl Server {
 
     /// How many octets were dropped that the client had sent in the clear behind STLS. More than none is an
     /// attack or a broken client (RFC 2595 §4, CVE-2011-0411).
-    pub fn dropped_before_tls(&self) -> usize {
+    pub fn dropped_plaintext(&self) -> usize {
         self.dropped
     }
 
@@ -404,7 +409,10 @@ impl Machine for Server {
                         continue;
                     }
                     match self.lines.next(&mut self.rx) {
-                        Ok(None) => Step::Read,
+                        Ok(None) => {
+                            self.rx.shrink();
+                            Step::Read
+                        }
                         line => {
                             self.idle_by = now + self.config.idle_timeout;
                             self.line(line.ok().flatten());

@@ -12,7 +12,6 @@ use std::time::Instant;
 /// A server whose maildrops all hold the same messages, and where bob's password is `s3cret`.
 pub struct ServerFixture {
     pub config: Config,
-    pub is_tls: bool,
     pub messages: Vec<(String, Bytes)>,
     /// Messages are handed over in pieces of this size.
     pub piece: usize,
@@ -27,7 +26,6 @@ impl ServerFixture {
         config.allow_plaintext = true;
         Self {
             config,
-            is_tls: false,
             messages: vec![message("uid-1", 120), message("uid-2", 200)],
             piece: 7,
             question: None,
@@ -97,7 +95,7 @@ impl Fixture for ServerFixture {
     type Machine = Server;
 
     fn start(&mut self, now: Instant) -> Server {
-        Server::new(self.config.clone(), self.is_tls, [1; 32], now)
+        Server::new(self.config.clone(), [1; 32], now)
     }
 
     fn event(&mut self, _: &mut Server, event: Event) -> Seen {
@@ -164,17 +162,13 @@ impl Fixture for ServerFixture {
 /// A client that does what `DO:` lines say.
 pub struct ClientFixture {
     pub config: client::Config,
-    pub is_tls: bool,
 }
 
 impl ClientFixture {
     pub fn new() -> Self {
         let mut config = client::Config::default();
         config.allow_plaintext = true;
-        Self {
-            config,
-            is_tls: false,
-        }
+        Self { config }
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -205,7 +199,7 @@ impl Fixture for ClientFixture {
     type Machine = Client;
 
     fn start(&mut self, now: Instant) -> Client {
-        Client::new(self.config.clone(), self.is_tls, [2; 32], now)
+        Client::new(self.config.clone(), [2; 32], now)
     }
 
     fn event(&mut self, _: &mut Client, event: client::Event) -> Seen {
