@@ -3,20 +3,16 @@ use std::time::Duration;
 
 /// How the queue paces, how long it tries, and how much it holds in memory.
 ///
-/// The back-off of a recipient after its n-th failed attempt is `retry_first` × `retry_factor`ⁿ⁻¹, at most
-/// `retry_max`, plus a random share of up to `retry_jitter` of that. With the defaults the attempts of one
-/// message lie about 0, 5, 13, 24, 41 and 66 minutes after its arrival, and four hours apart in the end:
-/// early enough behind the five minutes most greylists ask for, and never before them.
+/// With the defaults the attempts of one message lie about 0, 5, 20, 50, 110 and 230 minutes after its arrival,
+/// and four hours apart in the end: early enough behind the five minutes most greylists ask for, and never
+/// before them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The wait after the first failure. Default 5 minutes. RFC 5321 §4.5.4.1 asks for 30 minutes at least,
-    /// "except when the client knows why": nearly all first deferrals of today are greylisting.
-    pub retry_first: Duration,
-    /// What each further wait is multiplied by; at least 1. Default 1.5.
-    pub retry_factor: f64,
-    /// The longest wait. Default 4 hours.
-    pub retry_max: Duration,
+    /// The waits behind the first failed attempt of a recipient, the second, and so on; the last one repeats.
+    /// Default 5, 15 and 30 minutes, 1, 2 and 4 hours. RFC 5321 §4.5.4.1 asks for 30 minutes at least, but most
+    /// first deferrals are greylisting, which is over sooner. If there is none, it is 30 minutes.
+    pub retry: Vec<Duration>,
     /// The largest random addition to a wait, as a share of it, 0 to 1. Default 0.1. It only ever adds, so
     /// that no retry comes too early for a greylist.
     pub retry_jitter: f64,
@@ -53,10 +49,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
         Self {
-            retry_first: Duration::from_secs(5 * 60),
-            retry_factor: 1.5,
-            retry_max: Duration::from_secs(4 * 3600),
+            retry: [5, 15, 30, 60, 120, 240].map(minutes).to_vec(),
             retry_jitter: 0.1,
             expire_after: Duration::from_secs(5 * 24 * 3600),
             warn_after: Some(Duration::from_secs(4 * 3600)),
@@ -81,13 +76,12 @@ impl Config {
 
     /// The wait after the `attempts`-th failure, for a random `dice` in 0..1.
     pub fn backoff(&self, attempts: u32, dice: f64) -> Duration {
-        let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
-        let longest = self.retry_max.max(self.retry_first).as_secs_f64();
-        let wait = self.retry_first.as_secs_f64() * self.retry_factor.max(1.0).powi(exponent);
-        // `min` also takes the place of an infinite or undefined product.
-        let wait = wait.min(longest);
-        let jitter = wait * self.retry_jitter.clamp(0.0, 1.0) * dice.clamp(0.0, 1.0);
-        Duration::try_from_secs_f64(wait + jitter).unwrap_or(self.retry_max)
+        let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+        let wait = self.retry.get(step).or(self.retry.last());
+        let wait = wait.copied().unwrap_or(Duration::from_secs(30 * 60));
+        let share = self.retry_jitter.clamp(0.0, 1.0) * dice.clamp(0.0, 1.0);
+        let jitter = Duration::try_from_secs_f64(wait.as_secs_f64() * share).unwrap_or_default();
+        wait.saturating_add(jitter)
     }
 
     /// How long a destination rests after it could not be reached `failures` times in a row.
@@ -104,32 +98,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_the_longest_and_stay() {
+    fn the_last_wait_repeats() {
         let config = Config::default();
-        let minutes: Vec<u64> = (1..=6).map(|n| config.backoff(n, 0.0).as_secs() / 60).collect();
-        assert_eq!(minutes, [5, 7, 11, 16, 25, 37]);
-        for attempts in [20, 1000, u32::MAX] {
-            assert_eq!(config.backoff(attempts, 0.0), config.retry_max);
-            assert_eq!(config.backoff(attempts, 1.0), config.retry_max.mul_f64(1.1));
-        }
-        assert!(config.backoff(0, 0.0) >= config.retry_first);
+        let minutes: Vec<u64> = (1..=7).map(|n| config.backoff(n, 0.0).as_secs() / 60).collect();
+        assert_eq!(minutes, [5, 15, 30, 60, 120, 240, 240]);
+        assert_eq!(config.backoff(u32::MAX, 0.0), Duration::from_secs(4 * 3600));
+        assert_eq!(config.backoff(1, 1.0), Duration::from_secs(330));
     }
 
     #[test]
-    fn no_setting_makes_a_wait_shorter_than_the_first() {
-        for factor in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
-            let config = Config {
-                retry_factor: factor,
-                retry_jitter: f64::NAN,
-                ..Config::default()
-            };
-            for attempts in [1, 2, 100] {
-                assert!(
-                    config.backoff(attempts, 0.5) >= config.retry_first,
-                    "{factor} {attempts}"
-                );
-            }
+    fn no_setting_makes_a_wait_shorter() {
+        let mut config = Config::default();
+        for jitter in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
+            config.retry_jitter = jitter;
+            assert!(config.backoff(1, 0.5) >= Duration::from_secs(300), "{jitter}");
+            assert!(config.backoff(1, 0.5) <= Duration::from_secs(600), "{jitter}");
         }
+        config.retry = vec![Duration::MAX];
+        assert_eq!(config.backoff(1, 1.0), Duration::MAX);
+        config.retry.clear();
+        assert_eq!(config.backoff(9, 0.0), Duration::from_secs(1800));
     }
 
     #[test]

@@ -73,8 +73,8 @@ struct Spool {
     changed: HashSet<Key>,
     /// When the spool must be read again for what was left out of memory.
     again: Option<Timestamp>,
-    /// Whether memory was found full of messages that are due.
-    full: bool,
+    /// The recipients in memory when it was found full of messages that are due.
+    full: Option<usize>,
 }
 
 /// A stretch of the spool to be read and given to [`Queue::loaded`].
@@ -122,6 +122,7 @@ impl Queue {
     /// The next stretch of the spool to read; `None` while one is being read, when there is nothing more,
     /// or when memory is full of messages that are due.
     pub fn next_page(&mut self, now: Timestamp) -> Option<Page> {
+        self.advance(now);
         if self.spool.reading || self.is_full() {
             return None;
         }
@@ -135,7 +136,7 @@ impl Queue {
         }
         self.spool.more = false;
         self.spool.reading = true;
-        self.spool.full = false;
+        self.spool.full = None;
         Some(Page {
             after: self.spool.after,
             limit: self.config.page.max(1),
@@ -147,6 +148,7 @@ impl Queue {
     ///
     /// Returns the records that cannot be read; they stay in the spool, and belong in the log.
     pub fn loaded(&mut self, now: Timestamp, page: Page, records: Vec<(Key, Bytes)>) -> Vec<(Key, Error)> {
+        self.advance(now);
         self.spool.reading = false;
         self.spool.more |= records.len() >= page.limit;
         let mut errors = Vec::new();
@@ -156,7 +158,7 @@ impl Queue {
                     Ok(record) => match self.admit(now, key, record) {
                         Admission::Kept | Admission::Later => {}
                         Admission::Full => {
-                            self.spool.full = true;
+                            self.spool.full = Some(self.load);
                             self.spool.more = true;
                             break;
                         }
@@ -184,6 +186,7 @@ impl Queue {
         if self.is_known(key) {
             return true;
         }
+        self.advance(now);
         match self.admit(now, key, record) {
             Admission::Kept => true,
             Admission::Later => false,
@@ -228,12 +231,12 @@ impl Queue {
                 now + self.config.backoff(attempts, dice)
             });
         }
-        self.settle(now, key);
         if rests {
-            for key in self.destinations.drain(&name) {
-                self.send_back(now, key, &name);
+            for other in self.destinations.drain(&name) {
+                self.send_back(now, other, &name);
             }
         }
+        self.settle(now, key);
     }
 
     /// Takes an attempt back that came to nothing and says nothing, such as one cut short by a shutdown: it
@@ -387,8 +390,9 @@ impl Queue {
     }
 
     fn is_full(&self) -> bool {
-        let most = self.config.memory_recipients.max(1);
-        self.spool.full && self.load >= most - most / 4
+        // A quarter must have left, so that pages are not read for one record each; or something only waits
+        // that can be read again.
+        self.waiting.is_empty() && self.spool.full.is_some_and(|then| self.load >= then - then / 4)
     }
 
     fn read_again(&mut self, at: Timestamp) {
