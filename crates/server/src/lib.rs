@@ -1,4 +1,63 @@
-//! The Mailwright reference server: a library and the mailwright binary
+//! The Mailwright reference server: SMTP, submission, LMTP, IMAP and POP3 over one store, on tokio.
+//!
+//! It is thin. Protocols are the engines of their own crates, mail is kept behind the `Store` trait of
+//! `mailwright-mailbox`; here are sockets, TLS, configuration, accounts, and the translation between them.
+//! Whatever needs no I/O does not belong here.
+//!
+//! ```text
+//!   TCP ─▶ listen ─ TLS ─▶ Conn<machine> ─▶ service ──┬─▶ accounts          (who is it?)
+//!          (limits)        (conn.rs)        smtp      ├─▶ delivery          (address ─▶ mailboxes)
+//!                                           imap      ├─▶ Store::commit     (mail, flags, spool: one batch)
+//!                                           pop3      └─▶ Store::subscribe  (what others changed)
+//!                                                              │ spool
+//!                                           outbound ◀─────────┘
+//!                                             └─ dns, mx, Conn<smtp::Client> ─▶ other servers
+//! ```
+//!
+//! # Example
+//!
+//! A server inside a program or a test, on a free port:
+//!
+//! ```
+//! use mailwright_mailbox::MemoryStore;
+//! use mailwright_server::config::{AccountEntry, ListenerConfig, Protocol};
+//! use mailwright_server::{Config, Server, accounts::set_password};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let mut config = Config::new("mail.a.test".parse()?, folder.path());
+//! config.domains.push("a.test".parse()?);
+//! let mut alice = AccountEntry::new("alice@a.test".parse()?);
+//! set_password(&mut alice, &"secret".into());
+//! config.accounts.push(alice);
+//! config.listeners.push(ListenerConfig::new(Protocol::Smtp, "127.0.0.1:0".parse()?));
+//!
+//! let running = Server::builder(config).store(MemoryStore::default()).start().await?;
+//! let address = running.address("smtp").expect("it listens");
+//! let stream = tokio::net::TcpStream::connect(address).await?;
+//! # drop(stream);
+//! running.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modules
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | the configuration file and its checks |
+//! | [`accounts`] | passwords, the accounts file |
+//! | [`conn`] | the driver of every connection |
+//! | [`tls`] | certificates and trust |
+//! | [`delivery`] | from an address to mailboxes |
+//! | [`shared`], [`shutdown`] | what connections share, and how they end |
+//! | [`dns`] | the sockets of the stub resolver |
+//!
+//! # What is incomplete
+//!
+//! Certificates are read at the start only. There are no quotas, no throttling of failed logins beyond the
+//! engines' limits for one connection, no metrics, and no filtering of incoming mail.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;
@@ -6,7 +65,9 @@ pub mod config;
 pub mod conn;
 pub mod delivery;
 pub mod dns;
+mod imap;
 mod listen;
+mod pop3;
 mod server;
 pub mod shared;
 pub mod shutdown;

@@ -31,7 +31,8 @@ async fn serve<S: Store>(
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
             crate::smtp::serve(shared, stream, peer, listener).await;
         }
-        Protocol::Imap | Protocol::Pop3 => drop((shared, stream, peer)),
+        Protocol::Imap => crate::imap::serve(shared, stream, peer, listener).await,
+        Protocol::Pop3 => crate::pop3::serve(shared, stream, peer, listener).await,
     }
 }
 

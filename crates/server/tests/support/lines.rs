@@ -54,6 +54,42 @@ impl Lines {
         Self { stream: BufReader::new(Box::new(stream)), tag: 0 }
     }
 
+    /// Connects if the server is there.
+    pub async fn try_connect(addr: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(addr).await.ok()?;
+        Some(Self { stream: BufReader::new(Box::new(stream)), tag: 0 })
+    }
+
+    /// Reads a one-line or multi-line reply; `None` when the server is gone.
+    pub async fn try_reply(&mut self, want: &str) -> Option<()> {
+        loop {
+            let mut line = vec![];
+            let read = tokio::time::timeout(PATIENCE, self.stream.read_until(b'\n', &mut line)).await;
+            read.expect("an answer in time").ok()?;
+            if !line.ends_with(b"\n") {
+                return None;
+            }
+            if line.get(3) != Some(&b'-') {
+                assert!(line.starts_with(want.as_bytes()), "{} instead of {want}", line.escape_ascii());
+                return Some(());
+            }
+        }
+    }
+
+    /// Says something to a server that may be gone.
+    pub async fn try_say(&mut self, command: &str, want: &str) -> Option<()> {
+        self.try_send_raw(format!("{command}\r\n").as_bytes()).await;
+        self.try_reply(want).await
+    }
+
+    /// Connects from a given loopback address.
+    pub async fn connect_from(from: [u8; 4], addr: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from((from, 0))).expect("a loopback address");
+        let stream = socket.connect(addr).await.expect("the server listens");
+        Self { stream: BufReader::new(Box::new(stream)), tag: 0 }
+    }
+
     pub async fn connect_tls(addr: SocketAddr, tls: &Tls, name: &str) -> Self {
         Self::connect(addr).await.start_tls(tls, name).await
     }
@@ -78,6 +114,12 @@ impl Lines {
         })
         .await
         .expect("the server reads in time");
+    }
+
+    /// Sends as much as the server takes: it may hang up in between.
+    pub async fn try_send_raw(&mut self, data: &[u8]) {
+        let sent = tokio::time::timeout(PATIENCE, self.stream.write_all(data)).await;
+        let _ = sent.expect("the server reads or closes in time");
     }
 
     /// The next line with its literals, without the last CRLF; `None` when the server closed.

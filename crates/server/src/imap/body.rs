@@ -1,0 +1,28 @@
+//! Reading the octets of stored messages by range.
+
+use bytes::{Bytes, BytesMut};
+use mailwright_mailbox::{BlobRef, Store, StoreError};
+use std::ops::Range;
+
+/// Reads a whole range into memory: for headers and text parts, not for whole messages.
+pub(super) async fn read_all<S: Store>(
+    store: &S,
+    blob: &BlobRef,
+    range: Range<u64>,
+) -> Result<Bytes, StoreError> {
+    let first = store.read_blob(blob, range.clone()).await?;
+    let mut at = range.start + first.len() as u64;
+    if at >= range.end || first.is_empty() {
+        return Ok(first);
+    }
+    let mut all = BytesMut::from(&first[..]);
+    while at < range.end {
+        let piece = store.read_blob(blob, at..range.end).await?;
+        if piece.is_empty() {
+            break;
+        }
+        at += piece.len() as u64;
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}

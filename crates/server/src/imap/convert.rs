@@ -1,0 +1,169 @@
+//! Between the plain types of `mailbox` and those of the IMAP engine: neither crate knows the other.
+
+use mailwright_imap as imap;
+use mailwright_mailbox as mailbox;
+use mailwright_mailbox::{CommitError, MailboxName, StoreError, SystemFlags, Uid};
+
+/// The system flags in both worlds.
+const SYSTEM: [(SystemFlags, imap::Flag); 5] = [
+    (SystemFlags::SEEN, imap::Flag::Seen),
+    (SystemFlags::ANSWERED, imap::Flag::Answered),
+    (SystemFlags::FLAGGED, imap::Flag::Flagged),
+    (SystemFlags::DELETED, imap::Flag::Deleted),
+    (SystemFlags::DRAFT, imap::Flag::Draft),
+];
+
+/// The flags of a stored message as the engine prints them.
+pub(super) fn flags_to_imap(flags: &mailbox::Flags) -> imap::Flags {
+    let mut out = imap::Flags::new();
+    for (system, flag) in SYSTEM {
+        if flags.contains(system) {
+            out.insert(flag);
+        }
+    }
+    for keyword in flags.keywords() {
+        // A keyword that came in by another way than IMAP need not be an atom; it cannot be told.
+        if let Some(keyword) = imap::Keyword::new(keyword.as_str()) {
+            out.insert(imap::Flag::Keyword(keyword));
+        }
+    }
+    out
+}
+
+/// The flags a client gave, as the store keeps them.
+pub(super) fn flags_from_imap(flags: &imap::Flags) -> mailbox::Flags {
+    let mut out = mailbox::Flags::new();
+    for flag in flags.iter() {
+        match &flag {
+            imap::Flag::Keyword(keyword) => {
+                if let Some(keyword) = mailbox::Keyword::parse(keyword.as_str()) {
+                    out.insert_keyword(keyword);
+                }
+            }
+            system => {
+                if let Some((bit, _)) = SYSTEM.iter().find(|(_, flag)| flag == system) {
+                    out.insert(*bit);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Whether stored flags hold one flag.
+pub(super) fn has_flag(flags: &mailbox::Flags, flag: &imap::Flag) -> bool {
+    match flag {
+        imap::Flag::Keyword(keyword) => {
+            mailbox::Keyword::parse(keyword.as_str()).is_some_and(|keyword| flags.has_keyword(&keyword))
+        }
+        system => SYSTEM
+            .iter()
+            .any(|(bit, flag)| flag == system && flags.contains(*bit)),
+    }
+}
+
+/// A set of UIDs for the store.
+pub(super) fn uids_from_imap(uids: &imap::UidSet) -> mailbox::UidSet {
+    let mut out = mailbox::UidSet::new();
+    for range in uids.ranges() {
+        if let (Some(first), Some(last)) = (Uid::new(*range.start()), Uid::new(*range.end())) {
+            out.insert_range(first, last);
+        }
+    }
+    out
+}
+
+/// A set of UIDs for the engine.
+pub(super) fn uids_to_imap(uids: &mailbox::UidSet) -> imap::UidSet {
+    imap::UidSet::from_ranges(
+        uids.ranges()
+            .map(|range| range.start().value()..=range.end().value()),
+    )
+}
+
+/// What a mailbox is for, for the engine.
+pub(super) fn special_use_to_imap(of: mailbox::SpecialUse) -> Option<imap::SpecialUse> {
+    imap::SpecialUse::parse(&format!("\\{}", of.name().trim_start_matches('\\')))
+}
+
+/// What a mailbox is for, for the store.
+pub(super) fn special_use_from_imap(of: imap::SpecialUse) -> Option<mailbox::SpecialUse> {
+    mailbox::SpecialUse::from_name(of.as_str())
+        .or_else(|| mailbox::SpecialUse::from_name(of.as_str().trim_start_matches('\\')))
+}
+
+/// A name that a client gave.
+pub(super) fn name(text: &str) -> Result<MailboxName, imap::Rejection> {
+    MailboxName::parse(text)
+        .map_err(|error| imap::Rejection::new(Some(imap::Code::Cannot), format!("Mailbox name: {error}")))
+}
+
+/// What a client is told of a failed read.
+pub(super) fn unreadable(error: &StoreError) -> imap::Rejection {
+    match error {
+        StoreError::NoSuchMailbox => imap::Rejection::NO_SUCH_MAILBOX,
+        StoreError::NoSuchBlob => imap::Rejection::EXPUNGE_ISSUED,
+        StoreError::Corrupt(_) => {
+            imap::Rejection::new(Some(imap::Code::Corruption), "The message is damaged on disk")
+        }
+        error => {
+            tracing::error!("store: {error}");
+            imap::Rejection::UNAVAILABLE
+        }
+    }
+}
+
+/// What a client is told of a commit that was not done.
+pub(super) fn uncommitted(error: &CommitError) -> imap::Rejection {
+    match error {
+        CommitError::NoSuchMailbox { .. } => imap::Rejection::NO_SUCH_MAILBOX,
+        CommitError::AlreadyExists { .. } => imap::Rejection::ALREADY_EXISTS,
+        CommitError::HasChildren { .. } => imap::Rejection::new(
+            Some(imap::Code::HasChildren),
+            "Other mailboxes are below this name",
+        ),
+        CommitError::InvalidName { .. } => imap::Rejection::CANNOT,
+        CommitError::NoSuchBlob { .. } => imap::Rejection::EXPUNGE_ISSUED,
+        CommitError::Limit { limit, .. } => {
+            imap::Rejection::new(Some(imap::Code::Limit), format!("Over the limit of {limit}"))
+        }
+        CommitError::OverQuota { .. } => imap::Rejection::OVER_QUOTA,
+        error => {
+            tracing::error!("store: {error}");
+            imap::Rejection::UNAVAILABLE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_go_both_ways() {
+        let mut flags = imap::Flags::new();
+        for (_, flag) in SYSTEM {
+            flags.insert(flag);
+        }
+        flags.insert(imap::Flag::parse("$Forwarded").unwrap());
+        let stored = flags_from_imap(&flags);
+        assert!(flags.iter().all(|flag| has_flag(&stored, &flag)));
+        assert!(!has_flag(&stored, &imap::Flag::parse("$Junk").unwrap()));
+        assert_eq!(flags_to_imap(&stored), flags);
+    }
+
+    #[test]
+    fn uid_sets_go_both_ways() {
+        let uids = imap::UidSet::from_ranges([1..=3, 7..=7, 4_000_000_000..=u32::MAX]);
+        assert_eq!(uids_to_imap(&uids_from_imap(&uids)), uids);
+    }
+
+    #[test]
+    fn special_uses_go_both_ways() {
+        use imap::SpecialUse::*;
+        for special_use in [All, Archive, Drafts, Flagged, Junk, Sent, Trash] {
+            let stored = special_use_from_imap(special_use).expect("the store knows it");
+            assert_eq!(special_use_to_imap(stored), Some(special_use));
+        }
+    }
+}

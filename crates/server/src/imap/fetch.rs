@@ -1,0 +1,222 @@
+//! FETCH: rows from what the store keeps with each message, bodies by range (RFC 3501 §6.4.5).
+
+use super::convert::{flags_to_imap, uids_from_imap};
+use super::{Session, Stop, body};
+use crate::conn::{ConnError, Turn};
+use bytes::Bytes;
+use mailwright_imap::{self as imap, BodyItem, DateTime, FetchItem, FetchRequest, Rejection, SectionText};
+use mailwright_mailbox::{
+    BlobRef, Fields, FlagChange, Flags, MailboxId, Message, Op, Outcome, Scan, Store, StoreError,
+    SystemFlags, UidSet,
+};
+use mailwright_message::Index;
+use std::ops::Range;
+
+/// A section up to this many octets is read at once; a longer one streams.
+const AT_ONCE: u64 = 64 * 1024;
+
+/// A header longer than this is not searched for single fields.
+const LONGEST_HEADER: u64 = 16 << 20;
+
+impl<S: Store> Session<S> {
+    pub(super) async fn fetch(&mut self, request: &FetchRequest) -> Result<(), Stop> {
+        let mailbox = self.selected_mailbox()?;
+        let uids = uids_from_imap(&request.uids);
+        let seen = match request.mark_seen {
+            true => self.mark_seen(mailbox, uids.clone()).await?,
+            false => UidSet::new(),
+        };
+        // A body makes a row long; rows of flags come by the thousand.
+        let wants_bodies = request
+            .items
+            .iter()
+            .any(|item| matches!(item, FetchItem::Section(_)));
+        let limit = if wants_bodies { 50 } else { 1000 };
+        let mut fields = fields(&request.items);
+        if !seen.is_empty() {
+            fields = fields | Fields::FLAGS;
+        }
+        let mut next = Some(Scan::new(uids, fields).limit(limit));
+        while let Some(scan) = next {
+            let page = self.shared.store.scan(mailbox, scan.clone()).await?;
+            for message in &page.messages {
+                self.row(&request.items, message, seen.contains(message.uid))
+                    .await?;
+                self.make_room().await?;
+            }
+            next = scan.after(&page);
+        }
+        self.yes()
+    }
+
+    /// Sets `\Seen`; returns the messages that did not have it.
+    async fn mark_seen(&mut self, mailbox: MailboxId, uids: UidSet) -> Result<UidSet, Stop> {
+        let mut flags = Flags::new();
+        flags.insert(SystemFlags::SEEN);
+        let change = FlagChange::Add(flags);
+        let outcome = self
+            .change(Op::StoreFlags {
+                mailbox,
+                uids,
+                change,
+                unchanged_since: None,
+            })
+            .await?;
+        self.sync().await?;
+        Ok(match outcome {
+            Outcome::Stored { changed, .. } => changed,
+            _ => UidSet::new(),
+        })
+    }
+
+    async fn row(&mut self, items: &[FetchItem], message: &Message, seen: bool) -> Result<(), Stop> {
+        let uid = message.uid.value();
+        let index = match message.index.is_empty() {
+            true => None,
+            false => Some(
+                Index::from_bytes(message.index.clone())
+                    .map_err(|_| StoreError::Corrupt("a part index".into()))?,
+            ),
+        };
+        // Whatever has to be read is read before the row is begun: until then the answer can still be NO.
+        let mut sections = vec![];
+        for item in items {
+            if let (FetchItem::Section(item), Some(index), Some(blob)) = (item, &index, &message.blob) {
+                sections.push((item, self.section(item, index, blob).await?));
+            }
+        }
+        let Some(mut row) = self.conn.machine().fetch(uid) else {
+            return Ok(());
+        };
+        let mut flags_told = false;
+        for item in items {
+            match item {
+                FetchItem::Flags => {
+                    row.flags(&flags_to_imap(&message.flags));
+                    flags_told = true;
+                }
+                FetchItem::InternalDate => {
+                    row.internal_date(DateTime::new(message.internal_date, 0));
+                }
+                FetchItem::Size => {
+                    row.size(message.size());
+                }
+                FetchItem::Envelope => {
+                    if let Some(index) = &index {
+                        row.envelope_of(index);
+                    }
+                }
+                FetchItem::Body => {
+                    if let Some(index) = &index {
+                        row.body_of(index);
+                    }
+                }
+                FetchItem::BodyStructure => {
+                    if let Some(index) = &index {
+                        row.body_structure_of(index);
+                    }
+                }
+                // Sections follow below.
+                _ => {}
+            }
+        }
+        if seen && !flags_told {
+            row.flags(&flags_to_imap(&message.flags));
+        }
+        for (item, section) in sections {
+            let Some(mut row) = self.conn.machine().fetch_row() else {
+                return Ok(());
+            };
+            match section {
+                Found::Missing => {
+                    row.section_missing(item);
+                }
+                Found::Whole(bytes) => {
+                    row.section(item, &bytes);
+                }
+                Found::Range(range) => {
+                    let len = range.end - range.start;
+                    let wanted = row.section_stream(item, len);
+                    let from = range.start;
+                    let blob = message.blob.as_ref().expect("a section was found in it");
+                    self.stream(blob, from + wanted.start..from + wanted.end).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a section, and reads it if it is short.
+    async fn section(&mut self, item: &BodyItem, index: &Index, blob: &BlobRef) -> Result<Found, Stop> {
+        let Some(range) = item.section.locate(index) else {
+            return Ok(Found::Missing);
+        };
+        let len = range.end.saturating_sub(range.start);
+        match item.section.text {
+            SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => {
+                if len > LONGEST_HEADER {
+                    return Err(Rejection::new(Some(imap::Code::Limit), "The header is too long").into());
+                }
+                let header = body::read_all(&self.shared.store, blob, range).await?;
+                Ok(Found::Whole(item.section.text.pick(&header)))
+            }
+            _ if len <= AT_ONCE => Ok(Found::Whole(
+                body::read_all(&self.shared.store, blob, range).await?,
+            )),
+            _ => Ok(Found::Range(range)),
+        }
+    }
+
+    /// Gives the octets of a literal that was announced.
+    async fn stream(&mut self, blob: &BlobRef, range: Range<u64>) -> Result<(), Stop> {
+        let mut at = range.start;
+        while at < range.end {
+            self.make_room().await?;
+            let piece = match self.shared.store.read_blob(blob, at..range.end).await {
+                Ok(piece) if !piece.is_empty() => piece,
+                Ok(_) => return Err(Stop::Cut),
+                Err(error) => {
+                    tracing::error!(peer = %self.peer, "imap: message cannot be read: {error}");
+                    return Err(Stop::Cut);
+                }
+            };
+            at += piece.len() as u64;
+            self.conn.machine().fetch_piece(piece);
+        }
+        Ok(())
+    }
+
+    /// Waits until the engine has room for more of an answer.
+    pub(super) async fn make_room(&mut self) -> Result<(), ConnError<imap::Error>> {
+        while !self.conn.machine().has_room() {
+            match self.conn.next().await? {
+                Turn::Answer => return Ok(()),
+                // Nothing else comes before the answer is complete.
+                Turn::Event(_) | Turn::StartTls | Turn::Close => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A section of a message.
+enum Found {
+    Missing,
+    Whole(Bytes),
+    /// Too long to be read at once: where it is in the message.
+    Range(Range<u64>),
+}
+
+/// What the store has to tell for these items.
+fn fields(items: &[FetchItem]) -> Fields {
+    items.iter().fold(Fields::NONE, |fields, item| {
+        fields
+            | match item {
+                FetchItem::Flags => Fields::FLAGS,
+                FetchItem::InternalDate => Fields::DATES,
+                FetchItem::Size => Fields::BLOB,
+                FetchItem::Section(_) => Fields::BLOB | Fields::INDEX,
+                _ => Fields::INDEX,
+            }
+    })
+}

@@ -1,0 +1,171 @@
+//! Commands about mailboxes as a whole: SELECT, LIST, STATUS, CREATE and their kin (RFC 3501 §6.3).
+
+use super::convert::{name, special_use_from_imap, special_use_to_imap};
+use super::selected::Selected;
+use super::{Session, Stop};
+use crate::unix_now;
+use mailwright_imap::{Code, ListRequest, ListRow, Rejection, SpecialUse, Status};
+use mailwright_mailbox::{Batch, MailboxId, MailboxInfo, MailboxName, Op, Outcome, Snapshot, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+/// What LIST tells of one name.
+#[derive(Default)]
+struct Row {
+    mailbox: Option<MailboxId>,
+    special_use: Option<SpecialUse>,
+    subscribed: bool,
+}
+
+impl<S: Store> Session<S> {
+    pub(super) async fn find(&mut self, mailbox: &str) -> Result<MailboxId, Stop> {
+        let wanted = name(mailbox)?;
+        let mailboxes = self.mailboxes().await?;
+        let found = mailboxes.iter().find(|info| info.name == wanted);
+        Ok(found.map(|info| info.id).ok_or(Rejection::NO_SUCH_MAILBOX)?)
+    }
+
+    async fn mailboxes(&mut self) -> Result<Vec<MailboxInfo>, Stop> {
+        self.shared
+            .store
+            .mailboxes(self.account()?)
+            .await
+            .map_err(Stop::from)
+    }
+
+    pub(super) async fn select(&mut self, mailbox: &str) -> Result<(), Stop> {
+        // Whatever was selected is not, even if this fails (RFC 3501 §6.3.1).
+        self.selected = None;
+        let id = self.find(mailbox).await?;
+        let (selected, told) = Selected::open(&self.shared.store, id).await?;
+        self.selected = Some(selected);
+        self.conn.machine().selected(told);
+        Ok(())
+    }
+
+    pub(super) async fn create(&mut self, mailbox: &str, special_use: &[SpecialUse]) -> Result<(), Stop> {
+        let special_use = match special_use {
+            [] => None,
+            [one] => Some(special_use_from_imap(*one).ok_or(Rejection::CANNOT)?),
+            _ => return Err(Rejection::new(Some(Code::UseAttr), "One special use at a time").into()),
+        };
+        let (account, name) = (self.account()?.clone(), name(mailbox)?);
+        self.change(Op::CreateMailbox {
+            account,
+            name,
+            special_use,
+        })
+        .await?;
+        self.yes()
+    }
+
+    pub(super) async fn delete(&mut self, mailbox: &str) -> Result<(), Stop> {
+        let (account, name) = (self.account()?.clone(), name(mailbox)?);
+        let outcome = self.change(Op::DeleteMailbox { account, name }).await?;
+        if let Outcome::Deleted { mailbox } = outcome
+            && self
+                .selected
+                .as_ref()
+                .is_some_and(|selected| selected.mailbox == mailbox)
+        {
+            self.selected = None;
+            self.conn.machine().accept();
+            self.conn.machine().shutdown("The selected mailbox was deleted");
+            return Ok(());
+        }
+        self.yes()
+    }
+
+    pub(super) async fn rename(&mut self, from: &str, to: &str) -> Result<(), Stop> {
+        let account = self.account()?.clone();
+        self.change(Op::RenameMailbox {
+            account,
+            from: name(from)?,
+            to: name(to)?,
+        })
+        .await?;
+        self.sync().await?;
+        self.yes()
+    }
+
+    pub(super) async fn subscribe(&mut self, mailbox: &str, on: bool) -> Result<(), Stop> {
+        let (account, name) = (self.account()?.clone(), name(mailbox)?);
+        self.change(Op::Subscribe { account, name, on }).await?;
+        self.yes()
+    }
+
+    /// Commits one operation.
+    pub(super) async fn change(&mut self, op: Op) -> Result<Outcome, Stop> {
+        let mut committed = self.shared.store.commit(Batch::new(unix_now()).with(op)).await?;
+        Ok(committed.outcomes.pop().ok_or(Rejection::UNAVAILABLE)?)
+    }
+
+    pub(super) async fn list(&mut self, request: &ListRequest) -> Result<(), Stop> {
+        for (name, row, children) in self.rows(request.subscribed_only).await? {
+            let special_use: Vec<_> = row.special_use.into_iter().collect();
+            let mut told = ListRow::new(&name);
+            told.no_select = row.mailbox.is_none();
+            told.children = Some(children);
+            told.subscribed = row.subscribed;
+            told.special_use = &special_use;
+            if self.conn.machine().list(&told)
+                && !request.status.is_empty()
+                && let Some(mailbox) = row.mailbox
+                && let Ok(snapshot) = self.shared.store.snapshot(mailbox).await
+            {
+                self.conn.machine().list_status(&name, &status_of(&snapshot));
+            }
+        }
+        self.yes()
+    }
+
+    /// Every name there is to list, with whether others are below it.
+    async fn rows(&mut self, with_missing: bool) -> Result<Vec<(String, Row, bool)>, Stop> {
+        let mut rows: BTreeMap<MailboxName, Row> = BTreeMap::new();
+        for info in self.mailboxes().await? {
+            let special_use = info.special_use.and_then(special_use_to_imap);
+            let row = Row {
+                mailbox: Some(info.id),
+                special_use,
+                subscribed: info.subscribed,
+            };
+            // Levels above mailboxes are names as well, which cannot be selected.
+            let mut above = info.name.parent();
+            while let Some(parent) = above {
+                above = parent.parent();
+                rows.entry(parent).or_default();
+            }
+            rows.insert(info.name, row);
+        }
+        if with_missing {
+            let names = self.shared.store.subscriptions(self.account()?).await;
+            for name in names? {
+                rows.entry(name).or_default().subscribed = true;
+            }
+        }
+        let parents: BTreeSet<MailboxName> = rows.keys().filter_map(MailboxName::parent).collect();
+        let rows = rows.into_iter().map(|(name, row)| {
+            let children = parents.contains(&name);
+            (name.as_str().to_owned(), row, children)
+        });
+        Ok(rows.collect())
+    }
+
+    pub(super) async fn status(&mut self, mailbox: &str) -> Result<(), Stop> {
+        let id = self.find(mailbox).await?;
+        let snapshot = self.shared.store.snapshot(id).await?;
+        self.conn.machine().status(&status_of(&snapshot));
+        Ok(())
+    }
+}
+
+fn status_of(snapshot: &Snapshot) -> Status {
+    let mut status = Status::default();
+    status.messages = Some(snapshot.exists);
+    status.uid_next = snapshot.uid_next.and_then(|uid| NonZeroU32::new(uid.value()));
+    status.uid_validity = NonZeroU32::new(snapshot.uid_validity.value());
+    status.unseen = Some(snapshot.unseen);
+    status.deleted = Some(snapshot.deleted);
+    status.size = Some(snapshot.size);
+    status
+}

@@ -1,0 +1,199 @@
+//! SEARCH over the store: the exact substring rule of RFC 3501 §6.4.4, on decoded text without regard to case
+//!
+//! A criterion is first judged by what the store tells of a message without reading it. Only where that leaves it
+//! open is the header read, and only then the text of the body.
+
+use super::body;
+use super::convert::{has_flag, uids_from_imap};
+use mailwright_imap::{Criterion, Date};
+use mailwright_mailbox::{BlobRef, Fields, MailboxId, Message, Scan, Store, StoreError, Uid};
+use mailwright_message::{Index, date, header, index::Section};
+
+/// Finds the messages of a mailbox that fulfil a criterion, in order.
+pub(super) async fn run<S: Store>(
+    store: &S,
+    mailbox: MailboxId,
+    wanted: &Criterion,
+) -> Result<Vec<Uid>, StoreError> {
+    let mut fields = Fields::FLAGS | Fields::DATES | Fields::BLOB;
+    if looks_inside(wanted) {
+        fields = fields | Fields::INDEX;
+    }
+    let mut found = vec![];
+    let mut next = Some(Scan::new(candidates(wanted), fields).limit(500));
+    while let Some(scan) = next {
+        let page = store.scan(mailbox, scan.clone()).await?;
+        for message in &page.messages {
+            if holds(store, wanted, message).await? {
+                found.push(message.uid);
+            }
+        }
+        next = scan.after(&page);
+    }
+    Ok(found)
+}
+
+/// The messages that can fulfil a criterion at all, as far as UIDs tell.
+fn candidates(wanted: &Criterion) -> mailwright_mailbox::UidSet {
+    match wanted {
+        Criterion::Uids(uids) => uids_from_imap(uids),
+        Criterion::And(all) => all
+            .iter()
+            .map(candidates)
+            .fold(mailwright_mailbox::UidSet::all(), |some, more| {
+                some.intersection(&more)
+            }),
+        Criterion::Or(a, b) => candidates(a).union(&candidates(b)),
+        _ => mailwright_mailbox::UidSet::all(),
+    }
+}
+
+/// Whether a criterion can need more than flags, dates and sizes.
+fn looks_inside(wanted: &Criterion) -> bool {
+    match wanted {
+        Criterion::Not(inner) => looks_inside(inner),
+        Criterion::Or(a, b) => looks_inside(a) || looks_inside(b),
+        Criterion::And(all) => all.iter().any(looks_inside),
+        Criterion::SentBefore(_)
+        | Criterion::SentOn(_)
+        | Criterion::SentSince(_)
+        | Criterion::Header { .. }
+        | Criterion::Body(_)
+        | Criterion::Text(_) => true,
+        _ => false,
+    }
+}
+
+async fn holds<S: Store>(store: &S, wanted: &Criterion, message: &Message) -> Result<bool, StoreError> {
+    let mut known = Known {
+        message,
+        sent: None,
+        header: None,
+        body: None,
+    };
+    if let Some(answer) = known.judge(wanted) {
+        return Ok(answer);
+    }
+    let Some(blob) = message.blob.clone() else {
+        return Ok(false);
+    };
+    let Ok(index) = Index::from_bytes(message.index.clone()) else {
+        return Err(StoreError::Corrupt("a part index".into()));
+    };
+    known.sent = Some(index.envelope().date().and_then(date::parse).map(day_of));
+    if let Some(answer) = known.judge(wanted) {
+        return Ok(answer);
+    }
+    known.header = Some(read_header(store, &blob, &index).await?);
+    if let Some(answer) = known.judge(wanted) {
+        return Ok(answer);
+    }
+    known.body = Some(read_text(store, &blob, &index).await?);
+    Ok(known.judge(wanted).unwrap_or(false))
+}
+
+/// What is known of a message so far.
+struct Known<'a> {
+    message: &'a Message,
+    /// The day of the Date field, if there is one.
+    sent: Option<Option<Date>>,
+    /// Name and decoded, lower-case value of each field.
+    header: Option<Vec<(String, String)>>,
+    /// The text parts, decoded, in lower case.
+    body: Option<Vec<String>>,
+}
+
+impl Known<'_> {
+    /// Whether the criterion holds; `None` if that cannot be told yet.
+    ///
+    /// The engine bounds how deep criteria nest.
+    fn judge(&self, wanted: &Criterion) -> Option<bool> {
+        let arrived = || Date::from_unix_days(self.message.internal_date.div_euclid(86_400));
+        let sent = |test: &dyn Fn(Date) -> bool| self.sent.map(|sent| sent.is_some_and(test));
+        Some(match wanted {
+            Criterion::All => true,
+            Criterion::Uids(uids) => uids.contains(self.message.uid.value()),
+            Criterion::Flag(flag) => has_flag(&self.message.flags, flag),
+            Criterion::Before(day) => arrived() < *day,
+            Criterion::On(day) => arrived() == *day,
+            Criterion::Since(day) => arrived() >= *day,
+            Criterion::SentBefore(day) => return sent(&|sent| sent < *day),
+            Criterion::SentOn(day) => return sent(&|sent| sent == *day),
+            Criterion::SentSince(day) => return sent(&|sent| sent >= *day),
+            Criterion::Larger(size) => self.message.size() > *size,
+            Criterion::Smaller(size) => self.message.size() < *size,
+            Criterion::Header { name, value } => {
+                let value = value.to_lowercase();
+                let fields = self.header.as_ref()?;
+                fields
+                    .iter()
+                    .any(|(field, text)| field.eq_ignore_ascii_case(name) && text.contains(&value))
+            }
+            Criterion::Body(text) => return self.body_has(&text.to_lowercase()),
+            Criterion::Text(text) => {
+                let text = text.to_lowercase();
+                let in_header = self
+                    .header
+                    .as_ref()?
+                    .iter()
+                    .any(|(_, value)| value.contains(&text));
+                if in_header {
+                    return Some(true);
+                }
+                return self.body_has(&text);
+            }
+            Criterion::Not(inner) => return self.judge(inner).map(|answer| !answer),
+            Criterion::Or(a, b) => match (self.judge(a), self.judge(b)) {
+                (Some(true), _) | (_, Some(true)) => true,
+                (Some(false), Some(false)) => false,
+                _ => return None,
+            },
+            Criterion::And(all) => {
+                let mut open = false;
+                for one in all {
+                    match self.judge(one) {
+                        Some(false) => return Some(false),
+                        Some(true) => {}
+                        None => open = true,
+                    }
+                }
+                return (!open).then_some(true);
+            }
+            // A criterion that a later engine resolves to finds nothing here.
+            _ => false,
+        })
+    }
+
+    fn body_has(&self, text: &str) -> Option<bool> {
+        Some(self.body.as_ref()?.iter().any(|part| part.contains(text)))
+    }
+}
+
+/// The day that a moment has in its own zone.
+fn day_of(moment: date::DateTime) -> Date {
+    Date::from_unix_days((moment.unix + i64::from(moment.offset) * 60).div_euclid(86_400))
+}
+
+async fn read_header<S: Store>(
+    store: &S,
+    blob: &BlobRef,
+    index: &Index,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let range = index.section(&[], Section::Header).unwrap_or(0..0);
+    let bytes = body::read_all(store, blob, range).await?;
+    let field = |field: header::Field<'_>| {
+        let name = String::from_utf8_lossy(field.name).into_owned();
+        (name, header::decode(field.value).to_lowercase())
+    };
+    Ok(header::fields(&bytes).map(field).collect())
+}
+
+/// The text of the message's text parts, not of its attachments.
+async fn read_text<S: Store>(store: &S, blob: &BlobRef, index: &Index) -> Result<Vec<String>, StoreError> {
+    let mut texts = vec![];
+    for part in index.parts().filter(|part| part.is_text()) {
+        let bytes = body::read_all(store, blob, part.body()).await?;
+        texts.push(part.decode_text(&bytes).to_lowercase());
+    }
+    Ok(texts)
+}

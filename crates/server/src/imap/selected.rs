@@ -1,0 +1,127 @@
+//! The selected mailbox of a session, and how it keeps up with the store.
+
+use super::convert::{flags_to_imap, uids_to_imap};
+use mailwright_imap as imap;
+use mailwright_mailbox::{Fields, MailboxId, ModSeq, Scan, Store, StoreError, SystemFlags, Uid, UidSet};
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+/// What a session knows of the mailbox it has selected.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) mailbox: MailboxId,
+    /// Everything up to here was given to the engine.
+    known: ModSeq,
+    /// The highest UID that was given to the engine.
+    last: Option<Uid>,
+}
+
+impl Selected {
+    /// Reads a mailbox that is being selected: for the engine, and to keep up with.
+    pub(super) async fn open<S: Store>(
+        store: &S,
+        mailbox: MailboxId,
+    ) -> Result<(Self, imap::Selected), StoreError> {
+        let snapshot = store.snapshot(mailbox).await?;
+        let mut uids = UidSet::new();
+        let mut keywords = BTreeSet::new();
+        let mut first_unseen = None;
+        let mut known = None;
+        let mut next = Some(Scan::all(Fields::FLAGS).limit(10_000));
+        while let Some(scan) = next {
+            let page = store.scan(mailbox, scan.clone()).await?;
+            // What changes between two pages is read once more by the first `sync`.
+            known.get_or_insert(page.highest_mod_seq);
+            for message in &page.messages {
+                uids.insert(message.uid);
+                if first_unseen.is_none() && !message.flags.contains(SystemFlags::SEEN) {
+                    first_unseen = Some(message.uid.value());
+                }
+                keywords.extend(message.flags.keywords().iter().cloned());
+            }
+            next = scan.after(&page);
+        }
+        let uid_next = snapshot.uid_next.map_or(u32::MAX, Uid::value).max(
+            uids.last()
+                .map_or(1, |last| last.next().map_or(u32::MAX, Uid::value)),
+        );
+        let mut selected = imap::Selected::new(
+            uids_to_imap(&uids),
+            NonZeroU32::new(snapshot.uid_validity.value()).unwrap_or(NonZeroU32::MIN),
+            NonZeroU32::new(uid_next).unwrap_or(NonZeroU32::MIN),
+        );
+        selected.first_unseen = first_unseen;
+        selected.keywords = keywords
+            .iter()
+            .filter_map(|keyword| imap::Keyword::new(keyword.as_str()))
+            .collect();
+        let known = known.unwrap_or(snapshot.highest_mod_seq);
+        Ok((
+            Self {
+                mailbox,
+                known,
+                last: uids.last(),
+            },
+            selected,
+        ))
+    }
+
+    /// Whether a notice tells of something new.
+    pub(super) fn is_behind(&self, change: &mailwright_mailbox::Change) -> bool {
+        change.mailbox == self.mailbox && change.mod_seq > self.known
+    }
+
+    /// Reads what has changed since the last look. What is told twice does the engine no harm.
+    pub(super) async fn sync<S: Store>(&mut self, store: &S) -> Result<Vec<imap::Change>, StoreError> {
+        let mut changes = vec![];
+        let (since, mut known) = (self.known, None);
+        let (mut appended, before) = (UidSet::new(), self.last);
+        let mut next = Some(Scan::all(Fields::FLAGS).since(since));
+        while let Some(scan) = next {
+            let page = store.scan(self.mailbox, scan.clone()).await?;
+            known.get_or_insert(page.highest_mod_seq);
+            for message in &page.messages {
+                if before.is_none_or(|before| message.uid > before) {
+                    appended.insert(message.uid);
+                } else {
+                    let flags = flags_to_imap(&message.flags);
+                    changes.push(imap::Change::Flags {
+                        uid: message.uid.value(),
+                        flags,
+                    });
+                }
+            }
+            next = scan.after(&page);
+        }
+        let vanished = store.vanished(self.mailbox, since).await?;
+        let mut expunged = vanished.uids;
+        if !vanished.complete {
+            // The history does not reach back so far: what is not there is gone.
+            let present = self.present(store).await?;
+            let ever: UidSet = before
+                .or(appended.last())
+                .map_or_else(UidSet::new, |last| (Uid::MIN..=last).into());
+            expunged = ever.difference(&present);
+        }
+        self.last = self.last.max(appended.last());
+        self.known = known.unwrap_or(since).max(since);
+        if !appended.is_empty() {
+            changes.push(imap::Change::Appended(uids_to_imap(&appended)));
+        }
+        if !expunged.is_empty() {
+            changes.push(imap::Change::Expunged(uids_to_imap(&expunged)));
+        }
+        Ok(changes)
+    }
+
+    async fn present<S: Store>(&self, store: &S) -> Result<UidSet, StoreError> {
+        let mut uids = UidSet::new();
+        let mut next = Some(Scan::all(Fields::NONE).limit(10_000));
+        while let Some(scan) = next {
+            let page = store.scan(self.mailbox, scan.clone()).await?;
+            page.messages.iter().for_each(|message| uids.insert(message.uid));
+            next = scan.after(&page);
+        }
+        Ok(uids)
+    }
+}
