@@ -1,4 +1,5 @@
 //! What the resolver makes of what servers say, case by case.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
