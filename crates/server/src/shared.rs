@@ -2,6 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::pop3::Maildrops;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,6 +24,8 @@ pub struct Shared<S> {
     pub shutdown: Shutdown,
     /// Wakes the queue worker: something was put into the spool.
     pub spooled: Notify,
+    /// Which maildrops POP3 sessions have open.
+    pub(crate) maildrops: Maildrops,
 }
 
 impl<S> Shared<S> {
@@ -35,6 +38,7 @@ impl<S> Shared<S> {
             tls,
             shutdown: Shutdown::new(),
             spooled: Notify::new(),
+            maildrops: Maildrops::default(),
         }
     }
 }

@@ -35,7 +35,11 @@ pub(crate) async fn serve<S: Store>(
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
 ) {
-    let mut machine = Server::new(machine_config(&shared, peer, &listener), entropy(), Instant::now());
+    let mut machine = Server::new(
+        machine_config(&shared, peer, &listener),
+        entropy(),
+        Instant::now(),
+    );
     if stream.is_tls() {
         machine = machine.over_tls();
     }
