@@ -34,7 +34,15 @@ impl Talker {
     fn new(says: &[u8], enough: usize) -> Self {
         let mut tx = SendBuf::new();
         tx.put(says);
-        Self { rx: RecvBuf::new(16), tx, heard: Vec::new(), enough, hasty: false, deadline: None, upgrade: false }
+        Self {
+            rx: RecvBuf::new(16),
+            tx,
+            heard: Vec::new(),
+            enough,
+            hasty: false,
+            deadline: None,
+            upgrade: false,
+        }
     }
 }
 
@@ -84,7 +92,9 @@ fn pattern(len: usize, step: usize) -> Vec<u8> {
 }
 
 async fn until_close(conn: &mut Conn<Talker>) {
-    let turn = timeout(Duration::from_secs(60), conn.next()).await.expect("it comes to an end");
+    let turn = timeout(Duration::from_secs(60), conn.next())
+        .await
+        .expect("it comes to an end");
     assert!(matches!(turn, Ok(Turn::Close)), "{turn:?}");
 }
 
@@ -143,7 +153,10 @@ async fn deadlines_wake_the_machine_even_when_they_move() {
     b.write_all(b"x").await.unwrap();
     assert!(timeout(Duration::from_secs(100), conn.next()).await.is_err());
     conn.machine().deadline = Some((start + Duration::from_secs(200)).into_std());
-    assert!(matches!(conn.next().await, Err(ConnError::Machine(Failure::Deadline))));
+    assert!(matches!(
+        conn.next().await,
+        Err(ConnError::Machine(Failure::Deadline))
+    ));
     assert_eq!(start.elapsed().as_secs(), 200);
 }
 
@@ -162,7 +175,11 @@ async fn a_peer_that_takes_nothing_is_given_up() {
         turn = conn.next() => assert!(matches!(turn, Err(ConnError::Stalled)), "{turn:?}"),
         () = slow => {}
     }
-    assert_eq!(start.elapsed().as_secs(), 110, "the octets taken at 50 s set the clock back");
+    assert_eq!(
+        start.elapsed().as_secs(),
+        110,
+        "the octets taken at 50 s set the clock back"
+    );
 }
 
 #[tokio::test]
@@ -208,11 +225,16 @@ async fn tls_starts_on_both_sides_and_plaintext_does_not_get_in() {
     let mut server = Conn::new(upgrading(b"220 go\r\n", 10), a);
     let mut client = Conn::new(upgrading(b"STARTTLS\r\n", 8), b);
     let turns = tokio::join!(server.next(), client.next());
-    assert!(matches!(turns, (Ok(Turn::StartTls), Ok(Turn::StartTls))), "{turns:?}");
+    assert!(
+        matches!(turns, (Ok(Turn::StartTls), Ok(Turn::StartTls))),
+        "{turns:?}"
+    );
     assert!(!server.stream().is_tls() && server.stream().tls_description().is_none());
     let name = "mail.test".to_owned().try_into().unwrap();
-    let (server, client) =
-        tokio::join!(server.accept_tls(server_config), client.connect_tls(tls.opportunistic(), name));
+    let (server, client) = tokio::join!(
+        server.accept_tls(server_config),
+        client.connect_tls(tls.opportunistic(), name)
+    );
     let (mut server, mut client) = (server.unwrap(), client.unwrap());
     assert!(server.stream().tls_description().unwrap().starts_with("TLS1.3 "));
     let (left, right) = (pattern(50_000, 3), pattern(50_000, 7));
@@ -234,8 +256,10 @@ async fn verified_tls_refuses_an_unknown_certificate_and_takes_a_configured_one(
     for (tls, trusted) in [(&suspicious, false), (&trusting, true)] {
         let (a, b) = duplex(4096);
         let address = "127.0.0.1:0".parse().unwrap();
-        let listener =
-            mailwright_server::config::ListenerConfig::new(mailwright_server::config::Protocol::Imap, address);
+        let listener = mailwright_server::config::ListenerConfig::new(
+            mailwright_server::config::Protocol::Imap,
+            address,
+        );
         let limit = Duration::from_secs(10);
         let (_, client) = tokio::join!(
             Stream::from(a).accept_tls(tls.of_listener(&listener), limit),

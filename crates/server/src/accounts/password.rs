@@ -35,7 +35,10 @@ pub fn set_password(entry: &mut AccountEntry, password: &Secret) {
 
 /// Whether this is the password of an account.
 pub fn password_fits(entry: &AccountEntry, password: &Secret) -> bool {
-    entry.password.as_deref().is_some_and(|hash| matches(password, hash))
+    entry
+        .password
+        .as_deref()
+        .is_some_and(|hash| matches(password, hash))
 }
 
 /// Whether a password is the one of this hash.

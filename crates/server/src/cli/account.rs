@@ -87,12 +87,19 @@ impl Place {
             )
             .into());
         }
-        Ok(Self { accounts_file: folder.join("accounts.toml"), of_config: Vec::new(), domains: Vec::new() })
+        Ok(Self {
+            accounts_file: folder.join("accounts.toml"),
+            of_config: Vec::new(),
+            domains: Vec::new(),
+        })
     }
 
     fn is_of_config(&self, name: &EmailAddress) -> Option<Failure> {
         let name = name.as_str().to_lowercase();
-        let there = self.of_config.iter().any(|entry| entry.name.as_str().to_lowercase() == name);
+        let there = self
+            .of_config
+            .iter()
+            .any(|entry| entry.name.as_str().to_lowercase() == name);
         there.then(|| format!("{name} stands in the configuration file itself: change it there").into())
     }
 }
@@ -101,12 +108,21 @@ fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
     if let Some(failure) = place.is_of_config(&name) {
         return Err(failure);
     }
-    let domain = name.domain().ok_or("an account needs a domain, as in alice@example.org")?;
+    let domain = name
+        .domain()
+        .ok_or("an account needs a domain, as in alice@example.org")?;
     if !place.domains.is_empty() && !place.domains.contains(domain) {
-        return Err(format!("{domain} is not a local domain: add it to `domains` in the configuration").into());
+        return Err(
+            format!("{domain} is not a local domain: add it to `domains` in the configuration").into(),
+        );
     }
-    if AccountsFile::open(&place.accounts_file)?.entry(name.as_str()).is_some() {
-        return Err(format!("{name} is there already; change its password by `mailwright account passwd`").into());
+    if AccountsFile::open(&place.accounts_file)?
+        .entry(name.as_str())
+        .is_some()
+    {
+        return Err(
+            format!("{name} is there already; change its password by `mailwright account passwd`").into(),
+        );
     }
     let password = terminal::ask_password()?;
     let mut entry = AccountEntry::new(name);
@@ -121,7 +137,12 @@ fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
 
 fn list(place: &Place) -> Result<(), Failure> {
     let file = AccountsFile::open(&place.accounts_file)?;
-    let mut names: Vec<_> = file.entries().iter().chain(&place.of_config).map(|entry| entry.name.to_string()).collect();
+    let mut names: Vec<_> = file
+        .entries()
+        .iter()
+        .chain(&place.of_config)
+        .map(|entry| entry.name.to_string())
+        .collect();
     names.sort_unstable();
     names.dedup();
     terminal::print(&names.into_iter().map(|name| name + "\n").collect::<String>());
@@ -132,8 +153,14 @@ fn passwd(place: &Place, name: &EmailAddress) -> Result<(), Failure> {
     if let Some(failure) = place.is_of_config(name) {
         return Err(failure);
     }
-    let unknown = || Failure::from(format!("there is no account {name}; `mailwright account list` tells who is"));
-    AccountsFile::open(&place.accounts_file)?.entry(name.as_str()).ok_or_else(unknown)?;
+    let unknown = || {
+        Failure::from(format!(
+            "there is no account {name}; `mailwright account list` tells who is"
+        ))
+    };
+    AccountsFile::open(&place.accounts_file)?
+        .entry(name.as_str())
+        .ok_or_else(unknown)?;
     let password: Secret = terminal::ask_password()?;
     // Opened again: nobody else has to wait while somebody types.
     let mut file = AccountsFile::open(&place.accounts_file)?;

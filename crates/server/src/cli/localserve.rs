@@ -45,7 +45,10 @@ impl FromStr for Given {
             true => name.parse(),
             false => EmailAddress::new(name, Host::Domain(localhost())),
         };
-        Ok(Self { name: name.map_err(|error| error.to_string())?, password: password.into() })
+        Ok(Self {
+            name: name.map_err(|error| error.to_string())?,
+            password: password.into(),
+        })
     }
 }
 
@@ -69,8 +72,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for (name, protocol, tls, port) in LISTENERS {
         let port = shifted(port, arguments.port_offset)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        config.listeners.push(ListenerConfig::new(protocol, address).with_tls(tls).with_name(name));
+        config.listeners.push(
+            ListenerConfig::new(protocol, address)
+                .with_tls(tls)
+                .with_name(name),
+        );
     }
+    run::private_folder(&config.data)?;
     let people = accounts(&config.accounts_file, arguments.accounts)?;
     for domain in people.iter().filter_map(|person| person.name.domain()) {
         if !config.domains.contains(domain) {
@@ -101,24 +109,35 @@ fn accounts(path: &Path, given: Vec<Given>) -> Result<Vec<Person>, Failure> {
         if file.entry(name.as_str()).is_none() && !given.iter().any(|given| given.name == name) {
             let password = random_password();
             put(&mut file, &name, &password);
-            people.push(Person { name, password: Some(password) });
+            people.push(Person {
+                name,
+                password: Some(password),
+            });
             changed = true;
         }
     }
     for Given { name, password } in given {
-        let fits = file.entry(name.as_str()).is_some_and(|entry| password_fits(entry, &password));
+        let fits = file
+            .entry(name.as_str())
+            .is_some_and(|entry| password_fits(entry, &password));
         if !fits {
             put(&mut file, &name, &password);
             changed = true;
         }
-        people.push(Person { name, password: Some(password) });
+        people.push(Person {
+            name,
+            password: Some(password),
+        });
     }
     if changed {
         file.save()?;
     }
     for entry in file.entries() {
         if !people.iter().any(|person| person.name == entry.name) {
-            people.push(Person { name: entry.name.clone(), password: None });
+            people.push(Person {
+                name: entry.name.clone(),
+                password: None,
+            });
         }
     }
     people.sort_by(|a, b| a.name.cmp(&b.name));
@@ -135,7 +154,9 @@ fn put(file: &mut AccountsFile, name: &EmailAddress, password: &Secret) {
 fn welcome(data: &Path, people: &[Person], address: impl Fn(&str) -> Option<SocketAddr>) -> String {
     let port = |name| address(name).map_or(0, |address| address.port());
     let shown = |person: Option<&Person>| {
-        let password = person.and_then(|person| person.password.as_ref()).and_then(|secret| secret.as_str());
+        let password = person
+            .and_then(|person| person.password.as_ref())
+            .and_then(|secret| secret.as_str());
         password.unwrap_or("PASSWORD").to_owned()
     };
     let find = |name: &str| people.iter().find(|person| person.name.as_str() == name);
@@ -145,8 +166,15 @@ fn welcome(data: &Path, people: &[Person], address: impl Fn(&str) -> Option<Sock
     let (alice, bob) = (name_of(from), name_of(to));
     let certificate = data.join("tls/self-made.crt");
     let certificate = certificate.display();
-    let mut text = format!("\nMailwright is ready. Mail is kept in {}. Ctrl-C stops it.\n\n", data.display());
-    let width = people.iter().map(|person| person.name.as_str().len()).max().unwrap_or(0);
+    let mut text = format!(
+        "\nMailwright is ready. Mail is kept in {}. Ctrl-C stops it.\n\n",
+        data.display()
+    );
+    let width = people
+        .iter()
+        .map(|person| person.name.as_str().len())
+        .max()
+        .unwrap_or(0);
     for person in people {
         let password = match person.password.as_ref().and_then(|secret| secret.as_str()) {
             Some(password) => format!("password {password}"),
@@ -200,7 +228,9 @@ For programs that deliver: SMTP port {smtp}, LMTP port {lmtp}. Mail for other do
 }
 
 fn shifted(port: u16, offset: i32) -> Result<u16, Failure> {
-    let shifted = i32::from(port).checked_add(offset).and_then(|port| u16::try_from(port).ok());
+    let shifted = i32::from(port)
+        .checked_add(offset)
+        .and_then(|port| u16::try_from(port).ok());
     shifted.filter(|port| *port > 0).ok_or_else(|| {
         format!("--port-offset {offset}: port {port} would leave the range of 1 to 65535").into()
     })

@@ -59,7 +59,9 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Localserve(arguments) => localserve::run(arguments),
-        Command::Serve { config, check: true } | Command::Config(ConfigCommand::Check { config }) => check(config),
+        Command::Serve { config, check: true } | Command::Config(ConfigCommand::Check { config }) => {
+            check(config)
+        }
         Command::Serve { config, check: false } => serve(config),
         Command::Account(arguments) => account::run(arguments),
         Command::Config(ConfigCommand::Example) => {

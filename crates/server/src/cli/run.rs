@@ -2,11 +2,13 @@
 
 use super::Failure;
 use mailwright_server::{Config, Running, Server};
+use mailwright_store::{SqliteStore, sqlite};
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 /// The store of the program.
-pub(super) type Kept = mailwright_mailbox::MemoryStore;
+pub(super) type Kept = SqliteStore;
 
 /// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT.
 pub(super) fn until_stopped(
@@ -18,9 +20,7 @@ pub(super) fn until_stopped(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut stop = Signals::new()?;
-        std::fs::create_dir_all(&config.data)
-            .map_err(|error| format!("the data folder {}: {error}", config.data.display()))?;
-        let store = Kept::default();
+        let store = open_store(&config.data)?;
         let running = Server::builder(config).store(store).start().await?;
         started(&running)?;
         stop.next().await;
@@ -33,11 +33,35 @@ pub(super) fn until_stopped(
     })
 }
 
+/// Opens the store in the data folder, which is made for this user alone.
+fn open_store(data: &Path) -> Result<Kept, Failure> {
+    private_folder(data).map_err(|error| format!("the data folder {}: {error}", data.display()))?;
+    let folder = data.join("mail");
+    Kept::open(folder, sqlite::Config::default()).map_err(|error| match error {
+        error @ mailwright_store::Error::InUse { .. } => {
+            format!("{error}\n  Stop the other one, or give this one a data folder of its own.").into()
+        }
+        error => error.into(),
+    })
+}
+
+/// Makes a folder that only this user may look into; one that is there stays as it is.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
 /// Logs to the standard error; `RUST_LOG` says how much, `info` without it.
 fn start_logs() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let color = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(color)
+        .with_writer(io::stderr)
+        .init();
 }
 
 /// Takes as many open files as the system grants, and says if that is not enough.
@@ -79,7 +103,10 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {

@@ -6,7 +6,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 /// Prints to the standard output; a reader that has enough (`| head`) is no failure.
 pub(super) fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    let _ = io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush());
 }
 
 /// Asks for a password, twice and unseen. Without a terminal, the first line of the standard input is one.

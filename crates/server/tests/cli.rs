@@ -1,0 +1,268 @@
+//! The program itself: what it prints, what it returns, and that it stops when it is told to.
+
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn mailwright(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailwright"));
+    command
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = mailwright(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever is refused for its name reads no password.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn said(output: &Output) -> (bool, String, String) {
+    let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+    (
+        output.status.success(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn the_example_goes_through_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mailwright.toml");
+    let path_text = path.to_str().unwrap();
+    let (ok, example, _) = said(&run(&["config", "example"], ""));
+    assert!(ok);
+    std::fs::write(&path, &example).unwrap();
+    let (ok, out, err) = said(&run(&["config", "check", "--config", path_text], ""));
+    assert!(ok && out.contains("no mistakes"), "{out}{err}");
+    std::fs::write(&path, example.replacen("hostname", "hostnam", 1)).unwrap();
+    for arguments in [
+        ["config", "check", "--config", path_text].as_slice(),
+        &["serve", "--check", "--config", path_text],
+    ] {
+        let (ok, _, err) = said(&run(arguments, ""));
+        assert!(
+            !ok && err.contains("mailwright.toml:6:1: unknown field `hostnam`"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn accounts_are_edited() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let account = |arguments: &[&str], input: &str| {
+        said(&run(
+            &[&["account"], arguments, &["--data", data]].concat(),
+            input,
+        ))
+    };
+    let list = || account(&["list"], "").1;
+    assert_eq!(list(), "");
+    assert!(account(&["add", "alice@a.test"], "secret\n").0);
+    assert!(account(&["add", "bob@a.test"], "secret").0);
+    let (ok, _, err) = account(&["add", "ALICE@a.test"], "x\n");
+    assert!(!ok && err.contains("is there already"), "{err}");
+    assert!(!account(&["add", "carol@a.test"], "\n").0, "an empty password");
+    assert!(!account(&["add", "not an address"], "x\n").0);
+    assert_eq!(list(), "alice@a.test\nbob@a.test\n");
+    let before = std::fs::read_to_string(folder.path().join("accounts.toml")).unwrap();
+    assert!(!before.contains("secret"));
+    assert!(account(&["passwd", "bob@a.test"], "other\n").0);
+    assert_ne!(
+        std::fs::read_to_string(folder.path().join("accounts.toml")).unwrap(),
+        before
+    );
+    assert!(account(&["remove", "bob@a.test"], "").0);
+    let (ok, _, err) = account(&["remove", "bob@a.test"], "");
+    assert!(!ok && err.contains("there is no account bob@a.test"), "{err}");
+    assert_eq!(list(), "alice@a.test\n");
+}
+
+#[test]
+fn hashes_for_the_configuration_pass_its_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ok, hashes, _) = said(&run(&["account", "hash"], "secret\n"));
+    assert!(
+        ok && hashes.starts_with("password = \"$argon2id$") && hashes.contains("scram = \"SCRAM-SHA-256$")
+    );
+    let path = folder.path().join("mailwright.toml");
+    let text = format!(
+        "hostname = \"mail.a.test\"\ndomains = [\"a.test\"]\ndata = \"data\"\n[[account]]\nname = \"x@a.test\"\n{hashes}"
+    );
+    std::fs::write(&path, text).unwrap();
+    let (ok, _, err) = said(&run(&["config", "check", "--config", path.to_str().unwrap()], ""));
+    assert!(ok, "{err}");
+}
+
+/// A `localserve` that runs; ended when dropped.
+struct LocalServe {
+    child: Child,
+    offset: i32,
+    welcome: String,
+}
+
+impl LocalServe {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        for attempt in 0..50 {
+            let offset = 5_000 + ((std::process::id() * 97 + attempt * 131) % 50_000) as i32;
+            match Self::try_start(data, offset, more) {
+                Ok(running) => return running,
+                Err(error) if error.contains("Another program has this port") => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("no ports are free")
+    }
+
+    fn try_start(data: &Path, offset: i32, more: &[&str]) -> Result<Self, String> {
+        let offset_text = offset.to_string();
+        let data = data.to_str().unwrap();
+        let arguments = [
+            &["localserve", "--data", data, "--port-offset", &offset_text],
+            more,
+        ]
+        .concat();
+        let mut child = mailwright(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut welcome = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        while !welcome.contains("LMTP port") {
+            if out.read_line(&mut welcome).unwrap() == 0 {
+                let mut error = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+                assert!(!child.wait().unwrap().success());
+                return Err(error);
+            }
+        }
+        Ok(Self {
+            child,
+            offset,
+            welcome,
+        })
+    }
+
+    fn port(&self, usual: u16) -> u16 {
+        u16::try_from(i32::from(usual) + self.offset).unwrap()
+    }
+
+    fn greeting(&self, usual: u16) -> String {
+        let mut line = String::new();
+        let stream = TcpStream::connect(("127.0.0.1", self.port(usual))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line
+    }
+
+    fn terminate(&mut self) {
+        let begun = Instant::now();
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        while begun.elapsed() < Duration::from_secs(15) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not stop");
+    }
+}
+
+impl Drop for LocalServe {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn localserve_runs_without_configuration_and_keeps_its_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut first = LocalServe::start(
+        &data,
+        &["--account", "carol:pw:with:colons", "--account", "x@a.test:pw"],
+    );
+    for person in ["alice@localhost", "bob@localhost", "carol@localhost", "x@a.test"] {
+        assert!(
+            first.welcome.contains(&format!("  {person}")),
+            "{}",
+            first.welcome
+        );
+    }
+    assert!(
+        first.welcome.contains("password pw:with:colons"),
+        "{}",
+        first.welcome
+    );
+    for (port, hello) in [
+        (2025, "220 "),
+        (2587, "220 "),
+        (2024, "220 "),
+        (2143, "* OK "),
+        (2110, "+OK "),
+    ] {
+        let greeting = first.greeting(port);
+        assert!(greeting.starts_with(hello), "{port}: {greeting}");
+    }
+    for port in [2465, 2993, 2995] {
+        TcpStream::connect(("127.0.0.1", first.port(port))).expect("it listens for TLS");
+    }
+    first.terminate();
+    let accounts = std::fs::read_to_string(data.join("accounts.toml")).unwrap();
+    let second = LocalServe::start(&data, &["--account", "carol:pw:with:colons"]);
+    let alice = second
+        .welcome
+        .lines()
+        .find(|line| line.starts_with("  alice@localhost"))
+        .expect("a line on alice");
+    assert!(alice.ends_with(" password as it was set"), "{alice}");
+    assert!(
+        second.welcome.contains("mailwright account passwd "),
+        "{}",
+        second.welcome
+    );
+    assert_eq!(
+        std::fs::read_to_string(data.join("accounts.toml")).unwrap(),
+        accounts,
+        "nothing is made anew"
+    );
+}
+
+#[test]
+fn a_second_localserve_says_what_is_in_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = LocalServe::start(&folder.path().join("one"), &[]);
+    let told = LocalServe::try_start(&folder.path().join("two"), first.offset, &[])
+        .err()
+        .expect("it does not start");
+    assert!(
+        told.contains("Another program has this port") && told.contains("--port-offset"),
+        "{told}"
+    );
+    let told = LocalServe::try_start(&folder.path().join("one"), first.offset + 1, &[])
+        .err()
+        .expect("it does not start");
+    assert!(told.contains("in use by another process"), "{told}");
+    let (ok, _, err) = said(&run(&["localserve", "--port-offset", "99999"], ""));
+    assert!(!ok && err.contains("would leave the range"), "{err}");
+}

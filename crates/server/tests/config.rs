@@ -1,0 +1,201 @@
+//! The configuration file: the example is right, and mistakes are told with their line and what to do.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use mailwright_server::config::{self, Config, PlaintextLogin, Protocol, SmartHostTls, TlsMode};
+use std::path::Path;
+use std::time::Duration;
+
+const LEAST: &str = "hostname = \"mail.a.test\"\ndomains = [\"a.test\"]\ndata = \"data\"\n";
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("etc/server.toml")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The mistakes of a file that begins with [`LEAST`], which has three lines.
+fn mistakes(text: &str) -> String {
+    let text = format!("{LEAST}{text}");
+    Config::parse(&text, Path::new("server.toml"))
+        .expect_err("there are mistakes")
+        .to_string()
+}
+
+#[test]
+fn the_example_passes_the_check() {
+    let config = parse(config::EXAMPLE);
+    assert_eq!(config.listeners.len(), 6);
+    assert_eq!(config.accounts.len(), 1);
+    assert_eq!(config.limits, config::Limits::default());
+    assert_eq!(config.queue, config::QueueConfig::default());
+}
+
+#[test]
+fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
+    // Whatever is a commented-out setting, and not a sentence, becomes a setting.
+    let setting = |line: &str| {
+        let line = line.strip_prefix("# ")?;
+        let key = line.split_once(" = ")?.0;
+        let is_key = key
+            .trim_matches('"')
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
+        is_key.then(|| line.to_owned())
+    };
+    let section = |line: &str| {
+        line.strip_prefix("# ")
+            .filter(|line| line.starts_with('['))
+            .map(str::to_owned)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["other.pem", "other.key", "extra-ca.pem"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let mut uncommented = String::new();
+    for line in config::EXAMPLE.lines() {
+        let line = section(line)
+            .or_else(|| setting(line))
+            .unwrap_or_else(|| line.to_owned());
+        uncommented += &line
+            .replace("/etc/ssl/mail.example.org/fullchain.pem", "other.pem")
+            .replace("/etc/ssl/mail.example.org/key.pem", "other.key");
+        uncommented += "\n";
+    }
+    // The verifier in the example is a picture of one.
+    let uncommented: String = uncommented
+        .lines()
+        .filter(|line| !line.starts_with("scram"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let config = Config::parse(&uncommented, &folder.path().join("example.toml"))
+        .unwrap_or_else(|error| panic!("{error}\n{uncommented}"));
+    let mut usual = config::Limits::default();
+    usual.password_checks = 2;
+    assert_eq!(config.limits, usual);
+    assert_eq!(config.queue, config::QueueConfig::default());
+    assert_eq!(config.plaintext_login, PlaintextLogin::Never);
+    assert_eq!(config.outbound.port, 25);
+    assert_eq!(config.outbound.resolver, Some("127.0.0.53:53".parse().unwrap()));
+    let smart_host = config.outbound.smart_host.expect("a smart host");
+    assert_eq!(
+        (smart_host.endpoint.port, smart_host.tls),
+        (587, SmartHostTls::Starttls)
+    );
+    assert_eq!(config.outbound.routes.len(), 2);
+    assert!(config.certificate.is_some() && config.listeners[2].certificate.is_some());
+}
+
+#[test]
+fn a_short_file_is_enough() {
+    let config = parse(&format!(
+        "{LEAST}[[listener]]\naddress = \"127.0.0.1:0\"\nprotocol = \"imap\"\n\
+         [[listener]]\naddress = \"127.0.0.1:24\"\nprotocol = \"lmtp\"\n\
+         [queue]\nexpire = \"1h30m\"\ndelay_notice = \"never\"\n[limits]\nmessage_size = 1000000\n\
+         [aliases]\nINFO = \"bob@a.test\"\n"
+    ));
+    assert_eq!(config.data, Path::new("etc/data"));
+    assert_eq!(config.accounts_file, Path::new("etc/data/accounts.toml"));
+    assert_eq!(
+        (config.listeners[0].protocol, config.listeners[0].tls),
+        (Protocol::Imap, TlsMode::Starttls)
+    );
+    assert_eq!(
+        (config.listeners[1].name.as_str(), config.listeners[1].tls),
+        ("lmtp-24", TlsMode::None)
+    );
+    assert_eq!(config.queue.expire, Duration::from_secs(5400));
+    assert_eq!(config.queue.delay_notice, None);
+    assert_eq!(config.limits.message_size, 1_000_000);
+    assert!(config.aliases.contains_key("info"));
+}
+
+#[test]
+fn mistakes_name_their_line() {
+    let cases = [
+        ("hostnam = \"x\"\n", "server.toml:4:1: unknown field `hostnam`"),
+        (
+            "[limits]\nmessage_size = \"50 potatoes\"\n",
+            "server.toml:5:16: \"50 potatoes\": expected a size",
+        ),
+        (
+            "[queue]\nexpire = 5\n",
+            "server.toml:5:10: \"5\": expected a duration",
+        ),
+        (
+            "[queue]\n\nretry = [\"5m\",\n  \"x\"]\n",
+            "server.toml:7:3: \"x\": expected a duration",
+        ),
+        (
+            "[[listener]]\naddress = \"localhost:25\"\nprotocol = \"smtp\"\n",
+            "server.toml:5:11: invalid socket address",
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:25\"\nprotocol = \"http\"\n",
+            "server.toml:6:12: unknown variant `http`",
+        ),
+        (
+            "[aliases]\nx = [\"a@b\", \"not an address\"]\n",
+            "server.toml:5:13: \"not an address\"",
+        ),
+        (
+            "[outbound]\nresolver = \"dns.example\"\n",
+            "server.toml:5:12: \"dns.example\": expected an address",
+        ),
+        (
+            "[outbound.routes]\n\"b.test\" = \"127.0.0.1\"\n",
+            "server.toml:5:12: \"127.0.0.1\": expected HOST:PORT",
+        ),
+        ("[tls\n", "server.toml:4:"),
+    ];
+    for (text, expected) in cases {
+        let told = mistakes(text);
+        assert!(told.starts_with(expected), "expected {expected}\ntold     {told}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_told_all_at_once() {
+    let told = mistakes(
+        "[[listener]]\naddress = \"127.0.0.1:25\"\nprotocol = \"smtp\"\ncertificate = \"nowhere.pem\"\n\
+         [[listener]]\naddress = \"127.0.0.1:25\"\nprotocol = \"imap\"\n\
+         [[listener]]\naddress = \"0.0.0.0:24\"\nprotocol = \"lmtp\"\n\
+         [[account]]\nname = \"x@b.test\"\n\
+         [[account]]\nname = \"y@a.test\"\npassword = \"secret\"\n\
+         [aliases]\n\"z@c.test\" = \"x@a.test\"\nnobody = []\n\
+         [outbound]\nca = \"nowhere.pem\"\n[outbound.routes]\n\"a.test\" = \"127.0.0.1:25\"\n\
+         [outbound.smart_host]\nhost = \"relay.test\"\nuser = \"me\"\n\
+         [queue]\nretry = []\n",
+    );
+    let expected = [
+        "server.toml:4:1: the certificate has no key",
+        "server.toml:9:11: 127.0.0.1:25 is listened at twice",
+        "server.toml:12:11: LMTP is open to the network",
+        "server.toml:14:1: x@b.test: its domain is not one of ours",
+        "server.toml:16:1: y@a.test: the password is not an Argon2 hash",
+        "server.toml:20:1: alias z@c.test: its domain is not one of ours",
+        "server.toml:21:1: alias nobody leads nowhere",
+        "server.toml:23:6: nowhere.pem:",
+        "server.toml:25:12: a.test is local: its mail does not leave",
+        "server.toml:26:1: a login needs `user` and `password_file`",
+        "server.toml:30:9: the schedule has no wait",
+    ];
+    for line in expected {
+        assert!(told.contains(line), "{line}\nis not in\n{told}");
+    }
+    assert_eq!(
+        told.lines()
+            .filter(|line| line.starts_with("server.toml"))
+            .count(),
+        expected.len(),
+        "{told}"
+    );
+    assert!(!told.contains("secret"), "{told}");
+}
+
+#[test]
+fn mistakes_do_not_print_secrets() {
+    let told = mistakes("[[account]]\nname = \"x@a.test\"\npassword = \"hunter2\" oops\n");
+    assert!(
+        told.starts_with("server.toml:6:") && !told.contains("hunter2"),
+        "{told}"
+    );
+}
