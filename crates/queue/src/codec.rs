@@ -4,9 +4,9 @@
 //! octets, options as a flag octet. A record that is read and written again has the same octets.
 
 use crate::record::{
-    Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State, Status,
+    Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State,
 };
-use crate::{Error, Timestamp};
+use crate::{Error, Status, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 use mailwright_address::{EmailAddress, ReversePath};
 use std::fmt::Display;

@@ -146,11 +146,11 @@ impl Entry {
                 Outcome::Delivered { notifies } => {
                     recipient.state = State::Delivered { at: now };
                     if recipient.notify_success() && !notifies {
-                        let notice = notice(recipient, Action::Relayed, None, now);
+                        let notice = notice(recipient, Action::Relayed, None, Some(now));
                         self.notices.push(notice);
                     }
                 }
-                Outcome::Permanent(why) => self.fail(*index, why, now),
+                Outcome::Permanent(why) => self.fail(*index, why, now, true),
             }
             // What was discarded in the meantime has no record to change.
             self.dirty |= !self.dropped;
@@ -217,10 +217,15 @@ impl Entry {
         Some((self.first_moment(config, destinations), pin))
     }
 
-    fn fail(&mut self, index: usize, why: Diagnosis, at: Timestamp) {
+    fn fail(&mut self, index: usize, why: Diagnosis, at: Timestamp, attempted: bool) {
         let record = Arc::make_mut(&mut self.record);
         let recipient = &mut record.recipients[index];
-        let notice = notice(recipient, Action::Failed, Some(why.clone()), at);
+        let notice = notice(
+            recipient,
+            Action::Failed,
+            Some(why.clone()),
+            attempted.then_some(at),
+        );
         let tell = recipient.notify_failure() && record.reverse_path != ReversePath::Null;
         recipient.state = State::Failed { at, why };
         if tell {
@@ -249,12 +254,12 @@ impl Entry {
                 State::Queued { last: Some(last), .. } => last.clone(),
                 _ => Diagnosis::local(Status::EXPIRED, "delivery time expired"),
             };
-            self.fail(index, why, now);
+            self.fail(index, why, now, false);
         }
         Arc::make_mut(&mut self.record).note(now, "expired");
     }
 
-    pub(crate) fn warn(&mut self, now: Timestamp) {
+    pub(crate) fn warn(&mut self) {
         let record = Arc::make_mut(&mut self.record);
         let until = record.expires;
         for recipient in record.recipients.iter_mut().filter(|r| is_unwarned(r)) {
@@ -263,7 +268,7 @@ impl Entry {
                 State::Queued { last, .. } => last.clone(),
                 _ => None,
             };
-            let mut notice = notice(recipient, Action::Delayed, why, now);
+            let mut notice = notice(recipient, Action::Delayed, why, None);
             notice.until = Some(until);
             self.notices.push(notice);
         }
@@ -305,13 +310,18 @@ fn is_unwarned(recipient: &Recipient) -> bool {
     recipient.is_queued() && !recipient.warned && recipient.notify_delay()
 }
 
-fn notice(recipient: &Recipient, action: Action, why: Option<Diagnosis>, at: Timestamp) -> DsnRecipient {
+fn notice(
+    recipient: &Recipient,
+    action: Action,
+    why: Option<Diagnosis>,
+    attempted: Option<Timestamp>,
+) -> DsnRecipient {
     DsnRecipient {
         original: recipient.original.clone(),
         address: recipient.address.clone(),
         action,
         why,
-        at,
+        attempted,
         until: None,
     }
 }

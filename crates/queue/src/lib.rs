@@ -82,8 +82,7 @@
 //! | 5321 §4.5.4 | retry and expiry |
 //! | 5321 §6.1 | null reverse-path |
 //! | 3461 | NOTIFY, RET, ENVID and ORCPT are kept and honoured |
-//! | 3463 | [`Status`] |
-//! | 3464 | what a [`DsnRequest`] holds |
+//! //! | 3464 | what a [`DsnRequest`] holds, and [`DsnRequest::report`] |
 
 mod codec;
 mod config;
@@ -97,9 +96,8 @@ mod time;
 
 pub use config::Config;
 pub use error::Error;
+pub use mailwright_message::dsn::{Action, Status};
 pub use queue::{Key, Page, Queue};
-pub use record::{
-    Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State, Status,
-};
-pub use report::{Action, Attempt, Change, DsnRecipient, DsnRequest, Health, Outcome, Report, Update};
+pub use record::{Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State};
+pub use report::{Attempt, Change, DsnRecipient, DsnRequest, Health, Outcome, Report, Update};
 pub use time::Timestamp;

@@ -498,7 +498,7 @@ impl Queue {
             if now >= entry.record.expires {
                 entry.expire(now);
             } else if entry.warn_at(&self.config).is_some_and(|at| at <= now) {
-                entry.warn(now);
+                entry.warn();
             }
         }
         self.settle_groups(now, key, &mut entry);

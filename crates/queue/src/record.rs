@@ -3,6 +3,7 @@
 use crate::{Error, Timestamp};
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host, ReversePath};
+use mailwright_message::dsn::Status;
 use std::fmt;
 
 /// The durable record of one message in the queue: its envelope, and what became of each recipient.
@@ -193,58 +194,6 @@ fn one_line(text: &str) -> Box<str> {
     }
     line.truncate(line.trim_end().len());
     line.into_boxed_str()
-}
-
-/// An enhanced status code: class, subject, detail (RFC 3463 §2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Status {
-    class: u8,
-    subject: u16,
-    detail: u16,
-}
-
-impl Status {
-    /// Delivery time expired (RFC 3463 §3.5), for a message that no attempt ever told anything about.
-    pub const EXPIRED: Self = Self {
-        class: 4,
-        subject: 4,
-        detail: 7,
-    };
-
-    /// Makes a code of its three numbers; `None` unless the class is 2, 4 or 5 and the others have at most
-    /// three digits.
-    pub const fn new(class: u8, subject: u16, detail: u16) -> Option<Self> {
-        if matches!(class, 2 | 4 | 5) && subject <= 999 && detail <= 999 {
-            Some(Self {
-                class,
-                subject,
-                detail,
-            })
-        } else {
-            None
-        }
-    }
-
-    /// 2 for success, 4 for a temporary failure, 5 for a permanent one.
-    pub const fn class(self) -> u8 {
-        self.class
-    }
-
-    /// What it is about: 1 addresses, 2 mailboxes, 3 systems, 4 routing, 5 protocol, 6 content, 7 policy.
-    pub const fn subject(self) -> u16 {
-        self.subject
-    }
-
-    /// The exact condition within the subject.
-    pub const fn detail(self) -> u16 {
-        self.detail
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
-    }
 }
 
 /// One line of a message's history.

@@ -4,6 +4,8 @@
 use crate::{Diagnosis, Key, OriginalRecipient, Recipient, Record, Ret, Timestamp};
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
+use mailwright_message::date::DateTime;
+use mailwright_message::dsn;
 use std::sync::Arc;
 
 /// One delivery to be tried: one message, one destination, all its recipients there that are due.
@@ -149,23 +151,55 @@ pub struct DsnRecipient {
     /// The address the copy went to.
     pub address: EmailAddress,
     /// What happened.
-    pub action: Action,
+    pub action: dsn::Action,
     /// Why; `None` for success.
     pub why: Option<Diagnosis>,
-    /// When it happened.
-    pub at: Timestamp,
+    /// When the attempt was that this is about; `None` for what the clock alone has brought about.
+    pub attempted: Option<Timestamp>,
     /// For a delay: until when it will be tried.
     pub until: Option<Timestamp>,
 }
 
-/// What a notice says happened (RFC 3464 §2.3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Action {
-    /// It was given up.
-    Failed,
-    /// It is still waiting.
-    Delayed,
-    /// It was handed to a system that does not report success.
-    Relayed,
+impl DsnRequest {
+    /// The report of the notice, ready to be put into a message. `reporting` is the name of this host.
+    pub fn report(&self, reporting: impl Into<String>) -> dsn::Report {
+        let mut report = dsn::Report::new(dsn::Typed::dns(reporting));
+        report.original_envelope_id = self.envelope_id.as_deref().map(Into::into);
+        report.arrival_date = Some(date(self.arrival));
+        report.recipients = self.recipients.iter().map(DsnRecipient::report).collect();
+        report
+    }
+}
+
+impl DsnRecipient {
+    fn report(&self) -> dsn::Recipient {
+        let status = match (&self.why, self.action) {
+            (Some(why), _) => why.status,
+            (None, dsn::Action::Failed) => dsn::Status::FAILED,
+            (None, dsn::Action::Delayed) => dsn::Status::DELAYED,
+            (None, _) => dsn::Status::DELIVERED,
+        };
+        let address = dsn::Typed::address(self.address.as_str());
+        let mut recipient = dsn::Recipient::new(address, self.action, status);
+        recipient.original_recipient = self
+            .original
+            .as_ref()
+            .map(|original| dsn::Typed::new(&*original.kind, &*original.address));
+        if let Some(why) = &self.why {
+            recipient.remote_mta = why.remote.as_deref().map(dsn::Typed::dns);
+            recipient.diagnostic = Some(match why.remote {
+                Some(_) => dsn::Typed::smtp(&*why.text),
+                // RFC 3464 §2.1.1: kinds that are not registered begin with X-.
+                None => dsn::Typed::new("x-mailwright", &*why.text),
+            });
+        }
+        // RFC 3464 §2.3.7: left out where it is not known.
+        recipient.last_attempt = self.attempted.map(date);
+        recipient.will_retry_until = self.until.map(date);
+        recipient
+    }
+}
+
+fn date(at: Timestamp) -> DateTime {
+    DateTime::new(i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX), 0)
 }
