@@ -1,0 +1,296 @@
+//! POP3 over loopback, against a client that knows nothing of the engines.
+
+#[allow(dead_code, unreachable_pub)] // these tests use a part of it
+#[path = "support/lines.rs"]
+mod lines;
+
+use bytes::Bytes;
+use lines::{Lines, Tls};
+use mailwright_mailbox::{Account, Batch, Fields, MemoryStore, Op, Scan, Store, UidSet};
+use mailwright_server::accounts::set_password;
+use mailwright_server::config::{
+    AccountEntry, CertificateFiles, ListenerConfig, PlaintextLogin, Protocol, TlsMode,
+};
+use mailwright_server::delivery::{MessageWriter, inbox};
+use mailwright_server::{Config, Running, Server, unix_now};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+struct Site {
+    running: Running<MemoryStore>,
+    tls: Tls,
+    bob: Account,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// A server with bob, whose INBOX holds these messages.
+    async fn start(messages: &[&[u8]], change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tls = Tls::for_names(&["b.test"]);
+        let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+        std::fs::write(&chain, &tls.certificate_pem).expect("written");
+        std::fs::write(&key, &tls.key_pem).expect("written");
+        let mut config = Config::new("b.test".parse().expect("a domain"), folder.path());
+        config.domains.push("b.test".parse().expect("a domain"));
+        config.certificate = Some(CertificateFiles::new(chain, key));
+        let mut bob = AccountEntry::new("bob@b.test".parse().expect("an address"));
+        set_password(&mut bob, &"s3cret".into());
+        config.accounts.push(bob);
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = ListenerConfig::new(Protocol::Pop3, any);
+        config.listeners.push(listener.clone().with_name("pop3"));
+        config
+            .listeners
+            .push(listener.with_name("pop3s").with_tls(TlsMode::Implicit));
+        change(&mut config);
+        let running = Server::builder(config)
+            .store(MemoryStore::default())
+            .start()
+            .await
+            .expect("it starts");
+        let site = Self {
+            running,
+            tls,
+            bob: Account::new("bob@b.test"),
+            _folder: folder,
+        };
+        for message in messages {
+            site.deliver(message).await;
+        }
+        site
+    }
+
+    fn store(&self) -> &MemoryStore {
+        &self.running.shared().store
+    }
+
+    async fn deliver(&self, message: &[u8]) {
+        let mut writer = MessageWriter::new(self.store());
+        writer.write(Bytes::copy_from_slice(message)).await.expect("room");
+        let written = writer.finish().await.expect("room");
+        let ops = written
+            .deliver_to(self.store(), std::slice::from_ref(&self.bob))
+            .await
+            .expect("an INBOX");
+        let mut batch = Batch::new(unix_now());
+        batch.ops = ops;
+        self.store().commit(batch).await.expect("committed");
+    }
+
+    async fn uids(&self) -> Vec<u32> {
+        let inbox = inbox(self.store(), &self.bob).await.expect("an INBOX");
+        let page = self
+            .store()
+            .scan(inbox, Scan::all(Fields::NONE))
+            .await
+            .expect("read");
+        page.messages.iter().map(|m| m.uid.value()).collect()
+    }
+
+    async fn expunge(&self, uid: u32) {
+        let mailbox = inbox(self.store(), &self.bob).await.expect("an INBOX");
+        let uids: UidSet = mailwright_mailbox::Uid::new(uid).into_iter().collect();
+        let op = Op::Expunge {
+            mailbox,
+            uids,
+            deleted_only: false,
+        };
+        self.store()
+            .commit(Batch::new(unix_now()).with(op))
+            .await
+            .expect("committed");
+    }
+
+    async fn connect(&self) -> Lines {
+        let address = self.running.address("pop3s").expect("it listens");
+        let mut client = Lines::connect_tls(address, &self.tls, "b.test").await;
+        client.reply("+OK b.test POP3 server ready").await;
+        client
+    }
+
+    async fn login(&self) -> Lines {
+        let mut client = self.connect().await;
+        client.say("USER bob@b.test", "+OK").await;
+        client.say("PASS s3cret", "+OK").await;
+        client
+    }
+}
+
+/// The lines of a multi-line reply, without the status line and with the dot-stuffing left in.
+async fn list(client: &mut Lines, command: &str) -> Vec<String> {
+    client.say(command, "+OK").await;
+    let mut lines = vec![];
+    loop {
+        let line = client.line().await.expect("the end of the list");
+        if line == b"." {
+            return lines;
+        }
+        lines.push(String::from_utf8(line).expect("text"));
+    }
+}
+
+const ONE: &[u8] = b"Subject: one\r\n\r\n.dot\r\nlast\r\n";
+const TWO: &[u8] = b"Subject: two\r\n\r\nbody without end";
+
+#[tokio::test]
+async fn a_session_reads_and_deletes_what_it_asked_for() {
+    let site = Site::start(&[ONE, TWO, ONE], |_| {}).await;
+    let mut client = site.login().await;
+    client.say("STAT", "+OK 3 88").await;
+    assert_eq!(list(&mut client, "LIST").await, ["1 28", "2 32", "3 28"]);
+    let uidl = list(&mut client, "UIDL").await;
+    let unique: Vec<_> = uidl
+        .iter()
+        .map(|l| l.split(' ').nth(1).expect("an id").to_owned())
+        .collect();
+    let (validity, _) = unique[0].split_once('.').expect("UIDVALIDITY.UID");
+    assert_eq!(unique, [1, 2, 3].map(|uid| format!("{validity}.{uid}")));
+    assert_eq!(
+        list(&mut client, "RETR 1").await,
+        ["Subject: one", "", "..dot", "last"]
+    );
+    assert_eq!(
+        list(&mut client, "RETR 2").await,
+        ["Subject: two", "", "body without end"]
+    );
+    assert_eq!(list(&mut client, "TOP 1 1").await, ["Subject: one", "", "..dot"]);
+    client.say("DELE 1", "+OK").await;
+    client.say("RETR 1", "-ERR").await;
+    // Nothing happens to it before QUIT, and what comes in between is not of this session.
+    site.deliver(TWO).await;
+    assert_eq!(site.uids().await, [1, 2, 3, 4]);
+    client.say("STAT", "+OK 2 60").await;
+    client.say("QUIT", "+OK 1 messages deleted").await;
+    assert_eq!(client.rest().await, b"");
+    assert_eq!(site.uids().await, [2, 3, 4]);
+
+    let mut client = site.login().await;
+    let uidl = list(&mut client, "UIDL").await;
+    let expected = [(1, 2), (2, 3), (3, 4)].map(|(n, uid)| format!("{n} {validity}.{uid}"));
+    assert_eq!(uidl, expected, "unique ids stay what they are");
+}
+
+#[tokio::test]
+async fn a_session_without_quit_deletes_nothing() {
+    let site = Site::start(&[ONE, TWO], |_| {}).await;
+    let mut client = site.login().await;
+    client.say("DELE 1", "+OK").await;
+    client.say("DELE 2", "+OK").await;
+    drop(client);
+    // The lock is free again as soon as the server sees that the client is gone.
+    let mut client = site.login().await;
+    client.say("STAT", "+OK 2 60").await;
+    client.say("DELE 2", "+OK").await;
+    client.say("RSET", "+OK").await;
+    client.say("QUIT", "+OK bye").await;
+    assert_eq!(site.uids().await, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_maildrop_has_one_session_at_a_time() {
+    let site = Site::start(&[ONE], |_| {}).await;
+    let mut first = site.login().await;
+    let mut second = site.connect().await;
+    second.say("USER bob", "+OK").await;
+    second.say("PASS s3cret", "-ERR [IN-USE]").await;
+    first.say("QUIT", "+OK").await;
+    second.say("USER bob", "+OK").await;
+    second.say("PASS s3cret", "+OK maildrop has 1 messages").await;
+}
+
+#[tokio::test]
+async fn passwords_wait_for_tls() {
+    let site = Site::start(&[ONE], |_| {}).await;
+    let address = site.running.address("pop3").expect("it listens");
+    let mut client = Lines::connect(address).await;
+    client.reply("+OK").await;
+    let capabilities = list(&mut client, "CAPA").await;
+    assert!(capabilities.contains(&"STLS".into()) && !capabilities.contains(&"USER".into()));
+    assert!(capabilities.contains(&"SASL SCRAM-SHA-256".into()));
+    client.say("USER bob", "-ERR [AUTH]").await;
+    client.say("AUTH PLAIN AGJvYgBzM2NyZXQ=", "-ERR [AUTH]").await;
+    client.say("STLS", "+OK").await;
+    let mut client = client.start_tls(&site.tls, "b.test").await;
+    let capabilities = list(&mut client, "CAPA").await;
+    assert!(!capabilities.contains(&"STLS".into()) && capabilities.contains(&"USER".into()));
+    client.say("AUTH PLAIN AGJvYgB3cm9uZw==", "-ERR [AUTH]").await;
+    client
+        .say("AUTH PLAIN AGJvYgBzM2NyZXQ=", "+OK maildrop has 1 messages")
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_sent_behind_stls_in_the_clear_is_never_a_command() {
+    let site = Site::start(&[ONE], |config| config.plaintext_login = PlaintextLogin::Loopback).await;
+    let address = site.running.address("pop3").expect("it listens");
+    let mut client = Lines::connect(address).await;
+    client.reply("+OK").await;
+    client.send_raw(b"STLS\r\nUSER bob\r\n").await;
+    client.reply("+OK begin TLS").await;
+    let mut client = client.start_tls(&site.tls, "b.test").await;
+    client.say("PASS s3cret", "-ERR send USER first").await;
+    client.say("NOOP", "-ERR log in first").await;
+}
+
+#[tokio::test]
+async fn plaintext_is_allowed_where_the_configuration_says_so() {
+    let site = Site::start(&[ONE], |config| config.plaintext_login = PlaintextLogin::Loopback).await;
+    let address = site.running.address("pop3").expect("it listens");
+    let mut client = Lines::connect(address).await;
+    client.reply("+OK").await;
+    client.say("USER bob", "+OK").await;
+    client.say("PASS wrong", "-ERR [AUTH]").await;
+    client.say("USER nobody", "+OK").await;
+    client.say("PASS s3cret", "-ERR [AUTH]").await;
+    client.say("USER bob", "+OK").await;
+    client.say("PASS wrong", "-ERR [AUTH]").await;
+    assert_eq!(client.rest().await, b"", "three failures are enough");
+}
+
+#[tokio::test]
+async fn a_message_that_another_program_removed_is_refused_and_the_rest_goes_on() {
+    let site = Site::start(&[ONE, TWO], |_| {}).await;
+    let mut client = site.login().await;
+    site.expunge(1).await;
+    client.say("RETR 1", "-ERR the message was removed").await;
+    assert_eq!(list(&mut client, "RETR 2").await.len(), 3);
+    client.say("DELE 1", "+OK").await;
+    client.say("DELE 2", "+OK").await;
+    client.say("QUIT", "+OK").await;
+    assert!(site.uids().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_large_message_comes_whole() {
+    let mut body = b"Subject: large\r\n\r\n".to_vec();
+    for n in 0..40_000 {
+        body.extend_from_slice(format!(".line {n} of many that fill several pieces\r\n").as_bytes());
+    }
+    let site = Site::start(&[&body], |_| {}).await;
+    let mut client = site.login().await;
+    let lines = list(&mut client, "RETR 1").await;
+    let unstuffed: Vec<_> = lines.iter().map(|l| l.strip_prefix('.').unwrap_or(l)).collect();
+    assert!(
+        unstuffed.join("\r\n").into_bytes() == body[..body.len() - 2],
+        "the message came out different"
+    );
+    assert_eq!(list(&mut client, "TOP 1 0").await, ["Subject: large", ""]);
+}
+
+#[tokio::test]
+async fn clients_are_told_of_a_shutdown_and_nothing_is_deleted() {
+    let site = Site::start(&[ONE], |config| {
+        config.limits.shutdown_grace = Duration::from_secs(5)
+    })
+    .await;
+    let mut client = site.login().await;
+    client.say("DELE 1", "+OK").await;
+    let shared = site.running.shared().clone();
+    let stopped = tokio::spawn(site.running.shutdown());
+    client.reply("-ERR [SYS/TEMP] shutting down").await;
+    assert_eq!(client.rest().await, b"");
+    stopped.await.expect("it stops");
+    let inbox = inbox(&shared.store, &site.bob).await.expect("an INBOX");
+    assert_eq!(shared.store.snapshot(inbox).await.expect("read").exists, 1);
+}
