@@ -58,6 +58,18 @@ impl Error {
         }
     }
 
+    /// Where in the session it happened, if that is known.
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Protocol(stage, _)
+            | Self::Timeout(stage)
+            | Self::Closed(stage)
+            | Self::Refused(stage, _)
+            | Self::ServiceClosing(stage, _) => Some(*stage),
+            _ => None,
+        }
+    }
+
     /// For a server: what the peer is told before the connection ends; `None` if it cannot hear it.
     pub(crate) fn farewell(&self) -> Option<Reply> {
         let (code, text) = match self {

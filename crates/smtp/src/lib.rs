@@ -1,4 +1,109 @@
-//! SMTP, submission and LMTP engines for both ends, without I/O.
+//! SMTP, submission and LMTP engines for both ends of a connection, without I/O.
+//!
+//! It opens no socket, does no TLS, asks no DNS, reads no clock and starts no thread; what a message says, who
+//! exists and where mail goes are the caller's business. It keeps the protocol: order and syntax of commands,
+//! replies, pipelining, limits, timeouts, the end of a message.
+//!
+//! ```text
+//!             ┌──────────────────── Server ────────────────────┐
+//!   peer ────▶│ RecvBuf ─▶ lines ─▶ Command ─▶ session,         │──▶ Event ──▶ caller
+//!             │        └─▶ dots ──▶ body      transaction       │
+//!   peer ◀────│ SendBuf ◀───────────────────── Reply ◀──────────│◀── accept, reject
+//!             └─────────────────────────────────────────────────┘
+//!             ┌──────────────────── Client ────────────────────┐
+//!   peer ◀────│ SendBuf ◀─ commands, dots ◀─ flight, pipelined  │◀── send, body
+//!   peer ────▶│ RecvBuf ─▶ Reply ─▶ outcome per recipient       │──▶ Event ──▶ caller
+//!             └─────────────────────────────────────────────────┘
+//! ```
+//!
+//! # Example
+//!
+//! Both engines in one thread, passing each other what they say:
+//!
+//! ```
+//! use mailwright_smtp::client::{self, Transaction};
+//! use mailwright_smtp::{Client, Mail, Protocol, Rcpt, Server, server};
+//! use mailwright_wire::{Machine, Step};
+//!
+//! # use std::time::Instant as Clock;
+//! let now = Clock::now();
+//! let mut client = Client::new(client::Config::new(Protocol::Smtp, "a.test".parse()?), [1; 32]);
+//! let mut server = Server::new(server::Config::new(Protocol::Smtp, "b.test".parse()?), [2; 32], now);
+//! let mut inbox = Vec::new();
+//! loop {
+//!     match server.poll(now)? {
+//!         Step::Event(server::Event::Body(data)) => inbox.extend_from_slice(&data),
+//!         Step::Event(_) => server.accept(), // all other events of this session are questions
+//!         Step::Write => carry(&mut server, &mut client),
+//!         Step::Close => break,
+//!         _ => {}
+//!     }
+//!     match client.poll(now)? {
+//!         Step::Event(client::Event::Ready) => client.send(Transaction::new(
+//!             Mail::new("<alice@a.test>".parse()?),
+//!             vec![Rcpt::new("<bob@b.test>".parse()?)],
+//!         )),
+//!         Step::Event(client::Event::BodyWanted) => {
+//!             client.body("Subject: hello\r\n\r\n.\r\n".into());
+//!             client.body_end();
+//!         }
+//!         Step::Event(client::Event::Finished(outcome)) => {
+//!             assert!(matches!(outcome.deliveries[..], [client::Delivery::Delivered(_)]));
+//!             client.quit();
+//!         }
+//!         Step::Write => carry(&mut client, &mut server),
+//!         _ => {}
+//!     }
+//! }
+//! assert_eq!(inbox, b"Subject: hello\r\n\r\n.\r\n");
+//!
+//! fn carry(from: &mut impl Machine, to: &mut impl Machine) {
+//!     let n = from.send_buf().len().min(to.recv_buf().len());
+//!     to.recv_buf()[..n].copy_from_slice(&from.send_buf()[..n]);
+//!     to.received(n);
+//!     from.sent(n);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Modules
+//!
+//! | what | for |
+//! |---|---|
+//! | [`server`] | the server engine, its events, configuration and limits |
+//! | [`client`] | the client engine, its events, outcomes and configuration |
+//! | [`Command`], [`Mail`], [`Rcpt`], [`Hello`] | commands, parsed and printed |
+//! | [`dsn`] | the DSN parameters of envelopes |
+//! | [`Reply`], [`Rejection`], [`EnhancedCode`] | replies; a rejection cannot say yes |
+//! | [`Error`] | why a session ended, and whose fault it was |
+//!
+//! | RFC | where |
+//! |---|---|
+//! | 1870 SIZE | `envelope.rs`, `server/transaction.rs`, `client/transaction.rs` |
+//! | 2033 LMTP | `server/mod.rs`, `client/transaction.rs` |
+//! | 2034, 3463 ENHANCEDSTATUSCODES | `reply.rs` |
+//! | 2920 PIPELINING | `server/mod.rs`, `client/transaction.rs` |
+//! | 3207 STARTTLS | `server/mod.rs`, `client/mod.rs` |
+//! | 3461, 6533 DSN | `dsn.rs` |
+//! | 3848 transmission types | `server/session.rs` |
+//! | 4954 AUTH | `server/auth.rs`, `client/mod.rs` |
+//! | 5321 | all of it |
+//! | 6152 8BITMIME, 6531 SMTPUTF8 | `envelope.rs`, `client/transaction.rs` |
+//!
+//! # Promises
+//!
+//! - Only CRLF ends a command, and only CRLF.CRLF a message; a line with a bare LF is refused whole, and what
+//!   looks like a command in it is not run.
+//! - Whatever a peer sends, nothing panics, and memory stays below 64 KiB of unread input and some 100 KiB of
+//!   replies, however long lines and messages are.
+//! - How the input is cut changes nothing but how a message is cut into [`server::Event::Body`].
+//! - A client sends neither bare CR nor bare LF, and nothing of an envelope can inject a command.
+//!
+//! # What is incomplete
+//!
+//! CHUNKING, BINARYMIME, DELIVERBY, FUTURERELEASE, MT-PRIORITY, REQUIRETLS, LIMITS, ETRN, XCLIENT and the
+//! PROXY protocol are not there. A server says 252 to every VRFY and 502 to EXPN. A client does not try a
+//! second mechanism when AUTH fails with the first.
 
 pub mod client;
 mod command;

@@ -57,9 +57,8 @@ pub struct Client {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Question, answered by [`send`](Client::send) or [`quit`](Client::quit): the session is set up. What
-    /// shall be sent? The answer may take long; what the server says meanwhile is seen by
-    /// [`poll`](Machine::poll), if it was read.
+    /// Question, answered by [`send`](Client::send), [`quit`](Client::quit) or [`park`](Client::park): the
+    /// session is set up. What shall be sent?
     Ready,
     /// Question, answered by [`body`](Client::body) any number of times, then [`body_end`](Client::body_end)
     /// or [`body_abort`](Client::body_abort): the server wants the message.
@@ -83,7 +82,10 @@ enum State {
         /// An initial response that was too long for the AUTH command.
         held: Option<Vec<u8>>,
     },
+    /// A transaction is asked for.
     Ready,
+    /// The caller has none for the time being.
+    Parked,
     Transaction(Flight),
     Quit,
     Closing,
@@ -141,6 +143,20 @@ impl Client {
             pipelining.then_some(&self.config.limits),
         );
         self.enter(State::Transaction(flight));
+    }
+
+    /// Answers [`Event::Ready`] and [`Event::Finished`]: there is nothing to send for the time being.
+    ///
+    /// From here on [`poll`](Machine::poll) waits for the server, and fails when it ends the service, closes
+    /// the connection or speaks unasked. [`send`](Client::send) and [`quit`](Client::quit) can be called at
+    /// any time.
+    ///
+    /// # Panics
+    ///
+    /// Panics if neither is open.
+    pub fn park(&mut self) {
+        assert!(self.is_ready(), "no transaction was asked for");
+        self.enter(State::Parked);
     }
 
     /// Answers [`Event::Ready`] and [`Event::Finished`]: says goodbye. [`Step::Close`] follows.
@@ -228,7 +244,7 @@ impl Client {
     }
 
     fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready)
+        matches!(self.state, State::Ready | State::Parked)
     }
 
     fn owes_body(&self) -> bool {
@@ -322,7 +338,7 @@ impl Client {
             State::Greeting | State::Hello(_) | State::StartTls | State::Auth { .. } if refused => {
                 self.fail(Error::Refused(stage, reply));
             }
-            State::Ready => self.fail(Error::Protocol(stage, Violation::Unsolicited)),
+            State::Parked => self.fail(Error::Protocol(stage, Violation::Unsolicited)),
             _ => self.fail(Error::Protocol(stage, Violation::UnexpectedReply)),
         }
     }
@@ -409,7 +425,7 @@ impl Client {
             State::Auth { .. } => Stage::Auth,
             State::Transaction(flight) => flight.stage(),
             State::Quit | State::Closing => Stage::Quit,
-            State::Ready | State::Failed(_) => Stage::Idle,
+            State::Ready | State::Parked | State::Failed(_) => Stage::Idle,
         }
     }
 
@@ -433,7 +449,7 @@ impl Client {
         now >= *self.deadline.get_or_insert(now + patience)
     }
 
-    /// Takes a reply if one is complete; whether it did, or failed over it.
+    /// Takes a reply if one is complete, or notices that none will come; whether it did.
     fn advance(&mut self) -> bool {
         match self.replies.next(&mut self.rx) {
             Ok(Some(reply)) => self.reply(reply),
@@ -491,8 +507,12 @@ impl Machine for Client {
                 }
                 State::Ready => {
                     self.deadline = None;
+                    return Ok(Step::Answer);
+                }
+                State::Parked => {
+                    self.deadline = None;
                     if !self.advance() {
-                        return Ok(Step::Answer);
+                        return Ok(Step::Read);
                     }
                 }
                 State::Quit if self.deadline.is_some_and(|deadline| now >= deadline) => {
@@ -518,18 +538,18 @@ impl Machine for Client {
                     }
                 }
                 _ => {
-                    if self.advance() {
-                        // Each reply has its own time.
-                        self.deadline = None;
-                        continue;
-                    }
                     if let State::Transaction(flight) = &mut self.state {
                         flight.fill(&mut self.tx);
                         if flight.is_finished() {
                             continue;
                         }
                     }
-                    if let Some(step) = self.wait(now) {
+                    // A reply is read when all commands before it were sent, so that what comes too early is
+                    // not taken for the answer to something that was never said.
+                    if self.tx.is_empty() && self.advance() {
+                        // Each reply has its own time.
+                        self.deadline = None;
+                    } else if let Some(step) = self.wait(now) {
                         return Ok(step);
                     }
                 }

@@ -271,7 +271,7 @@ impl Flight {
                 Error::ServiceClosing(_, reply) => Cause::Reply(reply.clone()),
                 error => Cause::Connection(error.clone()),
             };
-            self.fail_undecided(self.stage(), &cause);
+            self.fail_undecided(error.stage().unwrap_or(self.stage()), &cause);
         }
         Outcome {
             deliveries: self.deliveries.drain(..).flatten().collect(),
