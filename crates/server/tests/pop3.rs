@@ -281,7 +281,7 @@ async fn a_large_message_comes_whole() {
 #[tokio::test]
 async fn clients_are_told_of_a_shutdown_and_nothing_is_deleted() {
     let site = Site::start(&[ONE], |config| {
-        config.limits.shutdown_grace = Duration::from_secs(5)
+        config.limits.shutdown_grace = Duration::from_secs(5);
     })
     .await;
     let mut client = site.login().await;
