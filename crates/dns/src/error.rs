@@ -1,3 +1,7 @@
+//! What is no domain name ([RFC 1035] §2.3.4)
+//!
+//! [RFC 1035]: https://www.rfc-editor.org/rfc/rfc1035
+
 /// Why a text is not a domain name. Carries no octet of that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -62,7 +62,7 @@
 //!
 //! | what | for |
 //! |---|---|
-//! | [`Resolver`], [`Transmit`] | the machine |
+//! | [`Resolver`], [`Transmit`], [`Stats`] | the machine |
 //! | [`Config`], [`Server`] | settings, limits, static records, `resolv.conf` |
 //! | [`Question`], [`Name`], [`RecordType`] | what is asked |
 //! | [`Answer`], [`Records`], [`Negative`], [`Failure`], [`Security`] | what comes back |
@@ -77,10 +77,10 @@
 //! | 2308 | negative answers and their TTL | `conclude.rs`, `cache.rs` |
 //! | 3596, 6698 | AAAA, TLSA | `record.rs` |
 //! | 4035, 6840 | AD bit in query and answer | `answer.rs`, `message.rs` |
-//! | 5452 | resilience against forged answers | `resolver.rs`, `message.rs` |
+//! | 5452 | resilience against forged answers | `resolver.rs`, `resolver/attempts.rs`, `message.rs` |
 //! | 5891 | U-labels to A-labels | `name.rs` |
 //! | 6761 | `localhost` | `config.rs` |
-//! | 6891 | EDNS | `message.rs`, `resolver.rs` |
+//! | 6891 | EDNS | `message.rs`, `resolver/attempts.rs` |
 //! | 8914 | extended errors; they tell bogus from failing | `message.rs`, `answer.rs` |
 //! | 9520 | failures are remembered for a while | `cache.rs` |
 //!
@@ -89,8 +89,8 @@
 //! All limits are fields of [`Config`]. Expired answers are not served, one TCP connection carries one query, and
 //! neither DNS cookies (RFC 7873) nor DNS over TLS are spoken.
 //!
-//! Of the about fifty crates under this one, half are IDNA tables and their helpers, which hickory-proto brings; none
-//! of them is a runtime or opens sockets (`cargo tree -p mailwright-dns -e normal`).
+//! hickory-proto brings about fifty crates, half of them for IDNA; none is a runtime or opens sockets
+//! (`cargo tree -p mailwright-dns -e normal`).
 //!
 //! Minimum Rust version: 1.88, as hickory-proto needs it.
 
@@ -104,10 +104,12 @@ mod message;
 mod name;
 mod record;
 mod resolver;
+mod transmit;
 
 pub use answer::{Answer, Failure, FailureKind, Negative, Records, Security};
 pub use config::{Config, Server};
 pub use error::Error;
 pub use name::Name;
 pub use record::{Mx, Question, Record, RecordType, Soa, Tlsa, Txt};
-pub use resolver::{QueryId, Resolver, SocketId, Stats, Transmit, Transport};
+pub use resolver::Resolver;
+pub use transmit::{QueryId, SocketId, Stats, Transmit, Transport};

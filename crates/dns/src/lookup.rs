@@ -13,8 +13,9 @@
 
 use crate::answer::{Negative, Path};
 use crate::conclude::{Conclusion, End};
-use crate::resolver::{QueryId, SocketId, Transport};
-use crate::{Answer, Failure, FailureKind, Name, Question, Record, Records, Security};
+use crate::{
+    Answer, Failure, FailureKind, Name, QueryId, Question, Record, Records, Security, SocketId, Transport,
+};
 use core::time::Duration;
 use std::time::Instant;
 

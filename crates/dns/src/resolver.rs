@@ -1,76 +1,18 @@
+//! The machine: questions in, octets out and in, answers out ([RFC 1035] §7, [RFC 5452])
+//!
+//! [RFC 1035]: https://www.rfc-editor.org/rfc/rfc1035
+//! [RFC 5452]: https://www.rfc-editor.org/rfc/rfc5452
+
+mod attempts;
+
 use crate::cache::Cache;
-use crate::conclude::conclude;
 use crate::lookup::{Exchange, Lookup};
-use crate::message::{self, Asked, EdnsOptions, Reply, Response, Stray};
-use crate::{Answer, Config, Failure, FailureKind, Question, Record, RecordType, Security};
+use crate::message::{self, Asked, Reply, Stray};
+use crate::{Answer, Config, FailureKind, QueryId, Question, SocketId, Stats, Transmit, Transport};
 use core::fmt;
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
-
-/// A question put to a [`Resolver`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueryId(u64);
-
-/// A socket that the caller opens for one exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId(u64);
-
-/// What an exchange goes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-// DNS over TLS or HTTPS would come as another transport that callers must know how to open.
-#[allow(clippy::exhaustive_enums)]
-pub enum Transport {
-    /// One datagram, from a port that the operating system picks at random for it (RFC 5452 §9.2).
-    Udp,
-    /// One connection.
-    Tcp,
-}
-
-/// Octets to send on a socket that is to be opened for them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transmit {
-    /// The socket. Every transmit has its own; it stays open until [`Resolver::poll_close`] names it.
-    pub socket: SocketId,
-    /// How to open it.
-    pub transport: Transport,
-    /// Where to send.
-    pub server: SocketAddr,
-    /// The datagram, or all that goes into the stream: the length before the message is there (RFC 1035 §4.2.2).
-    pub bytes: Vec<u8>,
-}
-
-/// What a resolver counted since it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Questions put.
-    pub queries: u64,
-    /// Questions answered from memory.
-    pub cache_hits: u64,
-    /// Datagrams sent.
-    pub sent_udp: u64,
-    /// Queries sent over TCP.
-    pub sent_tcp: u64,
-    /// Exchanges that got no answer in time.
-    pub timeouts: u64,
-    /// Datagrams from another address than the one asked.
-    pub wrong_source: u64,
-    /// Messages with another id.
-    pub wrong_id: u64,
-    /// Messages with another question.
-    pub wrong_question: u64,
-    /// Messages whose question is right but for the case of its letters.
-    pub wrong_case: u64,
-    /// Messages that are no DNS responses, and those on sockets that expect none.
-    pub unrelated: u64,
-    /// Answers that could not be read or contradict themselves.
-    pub malformed: u64,
-    /// Answers that had no room in a datagram.
-    pub truncated: u64,
-}
 
 /// A stub resolver without I/O.
 ///
@@ -322,265 +264,6 @@ impl Resolver {
         self.forget(key, &mut lookup);
     }
 
-    /// Answers from static records and memory, or asks the first server.
-    fn resolve(&mut self, now: Instant, key: u64, lookup: &mut Lookup) -> Option<Answer> {
-        let wanted = lookup.question.record_type;
-        while let Some(records) = self.config.records.get(&lookup.name) {
-            lookup.secured_by(Security::Insecure);
-            let found: Vec<Record> = records
-                .iter()
-                .filter(|r| r.record_type() == wanted)
-                .cloned()
-                .collect();
-            if !found.is_empty() {
-                return Some(lookup.records(found, self.config.max_ttl));
-            }
-            let target = records.iter().find_map(|record| match record {
-                Record::Cname(target) if wanted != RecordType::Cname => Some(target),
-                _ => None,
-            });
-            let Some(target) = target else {
-                return Some(Answer::NoData(lookup.negative(self.config.max_ttl)));
-            };
-            if let Err(kind) = lookup.follow(target.clone(), self.config.max_aliases) {
-                return Some(Failure::new(kind).into());
-            }
-        }
-        if lookup.is_at_alias()
-            && let Some(known) = self.cache.find(now, &lookup.present_question())
-        {
-            return Some(lookup.join(known, self.config.max_aliases));
-        }
-        if self.servers.is_empty() {
-            return Some(Failure::new(FailureKind::NoServers).into());
-        }
-        let mut order: Vec<usize> = (0..self.servers.len()).collect();
-        order.sort_by_key(|&server| {
-            self.servers[server]
-                .resting_until
-                .is_some_and(|until| until > now)
-        });
-        lookup.start_rounds(order);
-        self.next_attempt(now, key, lookup)
-    }
-
-    fn next_attempt(&mut self, now: Instant, key: u64, lookup: &mut Lookup) -> Option<Answer> {
-        let rounds = self.config.rounds.max(1);
-        let out_of_time = lookup.end.is_some_and(|end| end <= now);
-        let next = lookup.next_server(rounds);
-        let Some((server, round)) = next.filter(|_| !out_of_time) else {
-            return Some(lookup.take_failure());
-        };
-        let last = round > 0 && round + 1 == rounds;
-        let transport = if last { Transport::Tcp } else { Transport::Udp };
-        let attempt = Attempt {
-            server,
-            transport,
-            round,
-            edns_refused: false,
-        };
-        self.ask(now, key, lookup, attempt);
-        None
-    }
-
-    fn ask(&mut self, now: Instant, key: u64, lookup: &mut Lookup, attempt: Attempt) {
-        self.close(lookup);
-        let Attempt {
-            server,
-            transport,
-            round,
-            edns_refused,
-        } = attempt;
-        let mut random = [0; 2 + CASE_OCTETS];
-        (self.entropy)(&mut random);
-        let id = u16::from_be_bytes([random[0], random[1]]);
-        let name = if self.config.random_case {
-            lookup.name.with_case(&random[2..])
-        } else {
-            lookup.name.clone()
-        };
-        let edns = !edns_refused && self.servers[server].plain_until.is_none_or(|until| until <= now);
-        let settings = self.config.servers[server];
-        let options = edns.then(|| EdnsOptions {
-            payload: self.config.udp_payload.max(512),
-            // Signatures are of no use from a server whose word on them is not believed.
-            dnssec_ok: settings.trust_ad,
-        });
-        let message = message::query(id, &name, lookup.question.record_type, options);
-        let (bytes, timeout) = match transport {
-            Transport::Udp => {
-                self.stats.sent_udp += 1;
-                let factor = 1 << round.min(MAX_DOUBLINGS);
-                (message, self.config.udp_timeout.saturating_mul(factor))
-            }
-            Transport::Tcp => {
-                self.stats.sent_tcp += 1;
-                let length = u16::try_from(message.len()).expect("a query is less than 1,000 octets");
-                (
-                    [&length.to_be_bytes(), &message[..]].concat(),
-                    self.config.tcp_timeout,
-                )
-            }
-        };
-        let socket = SocketId(self.next_serial());
-        self.by_socket.insert(socket, key);
-        self.transmits.push_back(Transmit {
-            socket,
-            transport,
-            server: settings.address,
-            bytes,
-        });
-        lookup.deadline = Some((now + timeout).min(lookup.end.unwrap_or(now + timeout)));
-        lookup.exchange = Some(Exchange {
-            socket,
-            server,
-            transport,
-            id,
-            name,
-            edns,
-            edns_refused,
-            wrong_case: false,
-            stream: Vec::new(),
-        });
-    }
-
-    fn on_silence(
-        &mut self,
-        now: Instant,
-        key: u64,
-        lookup: &mut Lookup,
-        kind: FailureKind,
-    ) -> Option<Answer> {
-        let exchange = lookup
-            .exchange
-            .take()
-            .expect("only an open exchange can fall silent");
-        self.close_socket(exchange.socket);
-        if kind == FailureKind::Timeout {
-            self.stats.timeouts += 1;
-        }
-        let server = &mut self.servers[exchange.server];
-        if exchange.wrong_case {
-            let attempt = Attempt {
-                server: exchange.server,
-                transport: Transport::Tcp,
-                round: 0,
-                edns_refused: exchange.edns_refused,
-            };
-            if lookup.end.is_none_or(|end| end > now) {
-                self.ask(now, key, lookup, attempt);
-                return None;
-            }
-        } else {
-            server.silent += 1;
-            if server.silent >= SILENT_BEFORE_REST {
-                server.resting_until = Some(now + self.config.server_rest);
-            }
-        }
-        lookup.note(Failure {
-            server: Some(self.config.servers[exchange.server].address),
-            ..Failure::new(kind)
-        });
-        self.next_attempt(now, key, lookup)
-    }
-
-    fn on_reply(&mut self, now: Instant, key: u64, lookup: &mut Lookup, reply: Reply) -> Option<Answer> {
-        let exchange = lookup
-            .exchange
-            .take()
-            .expect("a reply belongs to an open exchange");
-        self.close_socket(exchange.socket);
-        let server = &mut self.servers[exchange.server];
-        server.silent = 0;
-        server.resting_until = None;
-        match reply {
-            Reply::Truncated => {
-                self.stats.truncated += 1;
-                let attempt = Attempt {
-                    server: exchange.server,
-                    transport: Transport::Tcp,
-                    round: 0,
-                    edns_refused: exchange.edns_refused,
-                };
-                self.ask(now, key, lookup, attempt);
-                None
-            }
-            Reply::Malformed => {
-                self.stats.malformed += 1;
-                self.give_up(now, key, lookup, &exchange, FailureKind::Malformed, None)
-            }
-            Reply::Response(response) => self.on_response(now, key, lookup, &exchange, &response),
-        }
-    }
-
-    fn on_response(
-        &mut self,
-        now: Instant,
-        key: u64,
-        lookup: &mut Lookup,
-        exchange: &Exchange,
-        response: &Response,
-    ) -> Option<Answer> {
-        let kind = match response.code {
-            message::NO_ERROR | message::NX_DOMAIN => {
-                if exchange.edns_refused {
-                    self.servers[exchange.server].plain_until = Some(now + PLAIN_FOR);
-                }
-                let record_type = lookup.question.record_type;
-                match conclude(response, &lookup.name, record_type, self.config.max_aliases) {
-                    Ok(conclusion) => {
-                        let security = self.security(exchange.server, response.authentic);
-                        let answer = lookup.conclude(conclusion, security, self.config.max_aliases);
-                        return answer.or_else(|| self.resolve(now, key, lookup));
-                    }
-                    // The data itself is at fault: another server has the same.
-                    Err(kind @ (FailureKind::AliasLoop | FailureKind::TooManyAliases)) => {
-                        return Some(Failure::new(kind).into());
-                    }
-                    Err(kind) => kind,
-                }
-            }
-            message::FORM_ERR | message::NOT_IMP | message::BAD_VERS if exchange.edns => {
-                let attempt = Attempt {
-                    server: exchange.server,
-                    transport: exchange.transport,
-                    round: 0,
-                    edns_refused: true,
-                };
-                self.ask(now, key, lookup, attempt);
-                return None;
-            }
-            message::SERV_FAIL => FailureKind::ServFail,
-            message::REFUSED => FailureKind::Refused,
-            code => FailureKind::ResponseCode(code),
-        };
-        if kind == FailureKind::Malformed {
-            self.stats.malformed += 1;
-        }
-        self.give_up(now, key, lookup, exchange, kind, response.extended_error)
-    }
-
-    /// Takes the server's word on the question as final, and goes on to the next server.
-    fn give_up(
-        &mut self,
-        now: Instant,
-        key: u64,
-        lookup: &mut Lookup,
-        exchange: &Exchange,
-        kind: FailureKind,
-        extended_error: Option<u16>,
-    ) -> Option<Answer> {
-        lookup.given_up[exchange.server] = true;
-        let server = self.config.servers[exchange.server];
-        lookup.note(Failure {
-            kind,
-            server: Some(server.address),
-            extended_error,
-            trusted: server.trust_ad,
-        });
-        self.next_attempt(now, key, lookup)
-    }
-
     fn read(&mut self, key: u64, message: &[u8]) -> Result<Reply, Stray> {
         let lookup = &self.lookups[&key];
         let exchange = lookup.exchange.as_ref().expect("checked by expecting");
@@ -601,14 +284,6 @@ impl Resolver {
             Stray::Question => self.stats.wrong_question += 1,
             Stray::Case => self.stats.wrong_case += 1,
         })
-    }
-
-    fn security(&self, server: usize, authentic: bool) -> Security {
-        match (self.config.servers[server].trust_ad, authentic) {
-            (true, true) => Security::Secure,
-            (true, false) => Security::Insecure,
-            (false, _) => Security::Indeterminate,
-        }
     }
 
     /// The lookup that waits for something on `socket`.
@@ -702,19 +377,5 @@ enum Input {
     Timeout,
 }
 
-#[derive(Debug)]
-struct Attempt {
-    server: usize,
-    transport: Transport,
-    round: usize,
-    edns_refused: bool,
-}
-
 /// A length before each message in a stream (RFC 1035 §4.2.2).
 const PREFIX: usize = 2;
-/// One bit for each octet of the longest name.
-const CASE_OCTETS: usize = 32;
-const MAX_DOUBLINGS: usize = 5;
-const SILENT_BEFORE_REST: u32 = 2;
-/// How long a server that knows no EDNS is asked without it.
-const PLAIN_FOR: Duration = Duration::from_secs(15 * 60);

@@ -1,3 +1,5 @@
+//! What is no relay host
+
 /// Why a text does not name a relay host. Carries no octet of that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -328,7 +328,7 @@ impl Driver {
         let now = now();
         match event {
             Event::Datagram { socket, from, octets } => {
-                self.resolver.handle_datagram(now, socket, from, &octets)
+                self.resolver.handle_datagram(now, socket, from, &octets);
             }
             Event::Stream { socket, octets } => self.resolver.handle_stream(now, socket, &octets),
             Event::Closed(socket) => self.resolver.handle_closed(now, socket),

@@ -178,7 +178,7 @@ async fn a_server_that_is_not_there_fails_fast() {
 async fn silence_ends_in_a_timeout_after_tcp_was_tried() {
     let server = DnsServer::start(Zone::new().silent("b.test"));
     let dns = start_with(&[server.address()], |config| {
-        config.udp_timeout = Duration::from_millis(50)
+        config.udp_timeout = Duration::from_millis(50);
     });
     let answer = dns.resolve(question(RecordType::A, "b.test")).await;
     assert!(answer.failure().is_some());

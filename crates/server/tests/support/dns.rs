@@ -14,7 +14,7 @@
 )]
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::{Name, RData, Record, RecordType, rdata};
+use hickory_proto::rr::{Name, RData, Record, rdata};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -267,11 +267,8 @@ fn bind() -> (UdpSocket, TcpListener) {
 fn serve_udp(udp: &UdpSocket, state: &State) {
     let mut room = [0; 4096];
     while !state.stop.load(Ordering::Relaxed) {
-        let (n, from) = match udp.recv_from(&mut room) {
-            Ok(received) => received,
-            // Timeouts, and the refusals of clients that are gone.
-            Err(_) => continue,
-        };
+        // Errors are timeouts, and the refusals of clients that are gone.
+        let Ok((n, from)) = udp.recv_from(&mut room) else { continue };
         let Ok(query) = Message::from_vec(&room[..n]) else {
             continue;
         };
