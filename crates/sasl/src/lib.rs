@@ -73,6 +73,7 @@
 //!
 //! - SASLprep (RFC 4013): user names and passwords are UTF-8 as they came; only NUL is refused. Two
 //!   spellings of the same non-ASCII password are two passwords.
+//! - A [`Secret`] is wiped from memory; the buffers of a protocol that its octets came through are not.
 //! - Channel binding: `p=` is refused, and the -PLUS mechanisms are not offered.
 
 mod base64;

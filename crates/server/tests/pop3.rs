@@ -279,6 +279,32 @@ async fn a_large_message_comes_whole() {
 }
 
 #[tokio::test]
+async fn a_maildrop_of_many_pages_is_listed_whole() {
+    let site = Site::start(&[], |_| {}).await;
+    let mut writer = MessageWriter::new(site.store());
+    writer.write(Bytes::from_static(ONE)).await.expect("room");
+    let written = writer.finish().await.expect("room");
+    let one = written
+        .deliver_to(site.store(), std::slice::from_ref(&site.bob))
+        .await
+        .expect("an INBOX");
+    let mut batch = Batch::new(unix_now());
+    batch.ops = (0..2500).flat_map(|_| one.clone()).collect();
+    site.store().commit(batch).await.expect("committed");
+    let mut client = site.login().await;
+    let sizes = list(&mut client, "LIST").await;
+    assert_eq!((sizes.len(), sizes[2499].as_str()), (2500, "2500 28"));
+    let mut unique = list(&mut client, "UIDL").await;
+    unique
+        .iter_mut()
+        .for_each(|line| drop(line.drain(..=line.find(' ').expect("an id"))));
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), 2500);
+    assert_eq!(list(&mut client, "RETR 2500").await.len(), 4);
+}
+
+#[tokio::test]
 async fn clients_are_told_of_a_shutdown_and_nothing_is_deleted() {
     let site = Site::start(&[ONE], |config| {
         config.limits.shutdown_grace = Duration::from_secs(5);

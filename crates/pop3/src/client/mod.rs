@@ -140,8 +140,9 @@ impl Client {
         if self.quitting || self.failed.is_some() {
             return Err(Error::Finished);
         }
-        // STLS that is still in the queue counts: it is done, or refused, before what follows is sent.
-        let will_be_tls = self.is_tls || self.queue.contains(&Command::Stls);
+        // STLS that is on its way counts: it is done, or refused, before what follows is sent.
+        let mut open = self.in_flight.iter().chain(&self.queue);
+        let will_be_tls = self.is_tls || open.any(|c| *c == Command::Stls);
         match &command {
             Command::Stls if self.is_tls => return Err(Error::AlreadyTls),
             Command::Login(credentials) => {
