@@ -4,11 +4,13 @@
 //! Checking one is made to be slow, so it happens off the async threads, a few at a time, and takes as long
 //! for a name that nobody has.
 
+mod checker;
 mod file;
 mod password;
 
 use crate::config::{AccountEntry, Config, ConfigError};
 use crate::shared::entropy;
+use checker::Checker;
 use file::Stamp;
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
@@ -16,7 +18,6 @@ use mailwright_sasl::{Answer, Identity, Question, ScramCredentials, Secret};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::Semaphore;
 
 pub use file::AccountsFile;
 pub(crate) use file::private;
@@ -29,7 +30,7 @@ pub struct Accounts {
     /// Completes a login name that has no domain.
     first_domain: Option<Domain>,
     known: RwLock<Known>,
-    checks: Arc<Semaphore>,
+    checker: Checker,
     /// What the password of an unknown name is checked against.
     decoy: Arc<str>,
     /// What the SCRAM salts of unknown names are made of.
@@ -54,7 +55,7 @@ impl Accounts {
             path: config.accounts_file.clone(),
             first_domain: config.domains.first().cloned(),
             known: RwLock::default(),
-            checks: Arc::new(Semaphore::new(config.limits.password_checks.max(1))),
+            checker: Checker::new(config.limits.password_checks),
             decoy: hash_password(&random_password()).into(),
             decoy_key: entropy(),
         };
@@ -143,10 +144,7 @@ impl Accounts {
         // A name without a password is refused after as much work as one with a wrong one.
         let real = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.clone());
-        let password = password.clone();
-        let _permit = self.checks.clone().acquire_owned().await.ok()?;
-        let check = tokio::task::spawn_blocking(move || password::matches(&password, &hash));
-        let right = check.await.unwrap_or(false);
+        let right = self.checker.check(password.clone(), hash).await;
         entry.filter(|_| right && real).map(|entry| account_of(&entry))
     }
 

@@ -2,8 +2,8 @@
 
 use crate::config::AccountEntry;
 use crate::shared::entropy;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use mailwright_sasl::{ScramCredentials, Secret};
 
 /// Hashes a password for an account entry: Argon2id with 19 MiB and two passes, as a PHC string.
@@ -38,22 +38,41 @@ pub fn password_fits(entry: &AccountEntry, password: &Secret) -> bool {
     entry
         .password
         .as_deref()
-        .is_some_and(|hash| matches(password, hash))
+        .is_some_and(|hash| matches(password, hash, &mut Memory::new()))
 }
 
+/// What a hash is computed in; as large as the last one needed.
+pub(super) type Memory = Vec<Block>;
+
 /// Whether a password is the one of this hash.
-pub(super) fn matches(password: &Secret, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| {
-        Argon2::default()
-            .verify_password(password.as_bytes(), &hash)
-            .is_ok()
-    })
+pub(super) fn matches(password: &Secret, hash: &str, memory: &mut Memory) -> bool {
+    computed(password, hash, memory).unwrap_or(false)
+}
+
+fn computed(password: &Secret, hash: &str, memory: &mut Memory) -> Option<bool> {
+    let hash = PasswordHash::new(hash).ok()?;
+    let (salt, expected) = (hash.salt?, hash.hash?);
+    let params = Params::try_from(&hash).ok()?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash
+        .version
+        .map_or(Ok(Version::default()), Version::try_from)
+        .ok()?;
+    memory.resize(params.block_count(), Block::new());
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..expected.len())?;
+    let argon2 = Argon2::new(algorithm, version, params);
+    argon2
+        .hash_password_into_with_memory(password.as_bytes(), &salt, output, memory)
+        .ok()?;
+    // Compared in constant time.
+    Some(Output::new(output).ok()? == expected)
 }
 
 /// Whether a text is a hash that can be checked against.
 pub(super) fn is_hash(text: &str) -> bool {
     PasswordHash::new(text).is_ok_and(|hash| {
-        let known = matches!(hash.algorithm.as_str(), "argon2id" | "argon2i" | "argon2d");
+        let known = Algorithm::try_from(hash.algorithm.as_str()).is_ok() && Params::try_from(&hash).is_ok();
         known && hash.salt.is_some() && hash.hash.is_some()
     })
 }

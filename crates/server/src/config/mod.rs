@@ -291,7 +291,8 @@ impl Default for Limits {
             recipients: 1000,
             connections: 10_000,
             connections_per_address: 1000,
-            password_checks: cores,
+            // The other half of the cores serves those who are in.
+            password_checks: cores.div_ceil(2),
             smtp_timeout: Duration::from_secs(5 * 60),
             imap_timeout: Duration::from_secs(30 * 60),
             pop3_timeout: Duration::from_secs(10 * 60),
