@@ -2,6 +2,8 @@
 
 mod batch;
 mod blob;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod feed;
 mod flags;
 mod id;
