@@ -268,7 +268,9 @@ fn serve_udp(udp: &UdpSocket, state: &State) {
     let mut room = [0; 4096];
     while !state.stop.load(Ordering::Relaxed) {
         // Errors are timeouts, and the refusals of clients that are gone.
-        let Ok((n, from)) = udp.recv_from(&mut room) else { continue };
+        let Ok((n, from)) = udp.recv_from(&mut room) else {
+            continue;
+        };
         let Ok(query) = Message::from_vec(&room[..n]) else {
             continue;
         };
