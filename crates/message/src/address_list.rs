@@ -243,11 +243,9 @@ impl<'a> Walk<'a, '_> {
             Angle::None => entry.bare(),
             _ => (phrase(&entry.outer), &entry.inner[entry.route..]),
         };
-        if name.is_empty() {
-            if let Some(comment) = entry.comment {
-                unquote_into(comment, &mut name);
-                name = name.trim_ascii().to_vec();
-            }
+        if let (true, Some(comment)) = (name.is_empty(), entry.comment) {
+            unquote_into(comment, &mut name);
+            name = name.trim_ascii().to_vec();
         }
         let at = address.iter().rposition(|p| p.token == Token::Special(b'@'));
         let (local, domain) = match at {

@@ -26,6 +26,7 @@ pub struct BodyStructure<'a> {
 /// What a body structure has besides its basic fields.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_enums)] // RFC 9051 §9: body-type-basic, -text, -msg and -mpart
+#[allow(clippy::large_enum_variant)] // a view that lives on the stack for a moment
 pub enum Content<'a> {
     /// Nothing more.
     Basic,

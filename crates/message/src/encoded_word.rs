@@ -117,7 +117,6 @@ impl Word<'_> {
 pub(crate) fn match_at(input: &[u8]) -> Option<Word<'_>> {
     let rest = input.strip_prefix(b"=?")?;
     let charset_len = memchr::memchr(b'?', rest)?;
-    let charset = &rest[..charset_len];
     let [encoding, b'?', text @ ..] = rest.get(charset_len + 1..)? else {
         return None;
     };
@@ -126,8 +125,10 @@ pub(crate) fn match_at(input: &[u8]) -> Option<Word<'_>> {
         b'q' | b'Q' => false,
         _ => return None,
     };
-    let text_len = memchr::memchr(b'?', text)?;
-    if text.get(text_len + 1) != Some(&b'=') || charset.iter().any(u8::is_ascii_whitespace) {
+    let text_len = memchr::memchr(b'?', text).filter(|len| len + 1 < text.len())?;
+    let is_odd = |b: &u8| *b < b' ' && *b != b'\t';
+    let (charset, text) = (&rest[..charset_len], &text[..text_len + 2]);
+    if text[text_len + 1] != b'=' || charset.iter().any(u8::is_ascii_whitespace) || text.iter().any(is_odd) {
         return None;
     }
     Some(Word {
@@ -227,8 +228,8 @@ mod tests {
             ("=?ISO-8859-1?Q?Olle_J=E4rnefors?=", "Olle Järnefors"),
             ("=?ISO-8859-1?Q?Patrik_F=E4ltstr=F6m?=", "Patrik Fältström"),
             (
-                "Nathaniel Borenstein\r\n (=?iso-8859-8?b?7eXs+SDv4SDs6Oj08A==?=)",
-                "Nathaniel Borenstein\r\n (םולש ןב לטטפנ)",
+                "Nathaniel Borenstein\r\n (=?iso-8859-8?b?7eXs+SDv4SDp7Oj08A==?=)",
+                "Nathaniel Borenstein\r\n (םולש ןב ילטפנ)",
             ),
         ] {
             assert_eq!(decode(input.as_bytes()), want, "{input}");

@@ -135,8 +135,8 @@ pub fn message_ids(header: &[u8], name: &str) -> Vec<String> {
 /// The result ends in CRLF. No text can end the field early or make a line of more than 998 octets.
 ///
 /// ```
-/// let field = mailwright_message::header::write_text("Subject", "Grüße\r\nBcc: x@y");
-/// assert_eq!(field, "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe=0D=0ABcc=3A_x=40y?=\r\n");
+/// let field = mailwright_message::header::write_text("Subject", "Hello, Jürgen\r\nBcc: x@y");
+/// assert_eq!(field, "Subject: =?utf-8?B?SGVsbG8sIErDvHJnZW4NCkJjYzogeEB5?=\r\n");
 /// ```
 pub fn write_text(name: &str, text: &str) -> String {
     let long = text.split([' ', '\t']).any(|word| word.len() > MAX_TOKEN);
@@ -241,7 +241,7 @@ mod tests {
         );
         let long = "x".repeat(3000);
         assert!(fold("X", &long).lines().all(|line| line.len() <= 998));
-        assert_eq!(decode(write_text("X", &long)[2..].as_bytes()), long);
+        assert_eq!(decode(&write_text("X", &long).as_bytes()[2..]), long);
         let address = "y".repeat(200);
         assert_eq!(fold("X", &address), format!("X: {address}\r\n"));
     }

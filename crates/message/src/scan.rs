@@ -587,11 +587,14 @@ impl Scanner {
         if delimiter.trail {
             visitor.defect(Defect::new(DefectKind::DelimiterTrail, at));
         }
-        // The line end before a delimiter belongs to it (RFC 2046 §5.1.1).
+        // The line end before a delimiter belongs to it (RFC 2046 §5.1.1), unless a header ends with it.
+        let body = self.levels.last().map_or(0, |level| level.body);
+        let before = if body == at { LineBreak::default() } else { before };
         let content_end = at - u64::from(before.len);
         let line_ends = self.line_ends - u64::from(before.len > 0);
+        let line_ended = before.after_line_end || before.len == 0;
         while self.levels.len() > delimiter.level + 1 {
-            self.end_level(content_end, before.after_line_end, line_ends, visitor);
+            self.end_level(content_end, line_ended, line_ends, visitor);
         }
         self.mode = Mode::Body { line_start: true };
         let level = &mut self.levels[delimiter.level];

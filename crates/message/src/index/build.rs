@@ -215,10 +215,9 @@ impl Visitor for Tables {
         if self.open.len() == 1 && field.name.eq_ignore_ascii_case(b"received") {
             self.received += 1;
         }
-        if let Some(slot) = Slot::of(field.name) {
-            if !self.slots.fill(slot, field.value) {
-                self.defect(Defect::new(DefectKind::DuplicateField, field.at));
-            }
+        let repeated = Slot::of(field.name).is_some_and(|slot| !self.slots.fill(slot, field.value));
+        if repeated {
+            self.defect(Defect::new(DefectKind::DuplicateField, field.at));
         }
     }
 

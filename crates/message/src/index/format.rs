@@ -55,8 +55,17 @@ pub(crate) fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+/// Appends a string without CR, LF and NUL, whatever it came from: no IMAP string could carry them.
 pub(crate) fn put_string(string: Option<&[u8]>, out: &mut Vec<u8>) {
     match string {
+        Some(string) if memchr::memchr3(b'\r', b'\n', 0, string).is_some() => {
+            let clean: Vec<u8> = string
+                .iter()
+                .copied()
+                .filter(|b| !matches!(b, b'\r' | b'\n' | 0))
+                .collect();
+            put_string(Some(&clean), out);
+        }
         Some(string) => {
             put_number(string.len() as u64 + 1, out);
             out.extend_from_slice(string);
@@ -127,7 +136,7 @@ mod tests {
     fn records_round_trip() {
         let (mut out, mut scratch) = (Vec::new(), Vec::new());
         put_number(u64::MAX, &mut out);
-        put_string(Some(b"abc"), &mut out);
+        put_string(Some(b"a\r\nb\0c"), &mut out);
         put_string(None, &mut out);
         put_block(&mut out, &mut scratch, |out| put_string(Some(b""), out));
         let mut record = Record::new(&out);

@@ -142,7 +142,7 @@ impl Slots {
     ) {
         let mut block = std::mem::take(&mut self.block);
         put_block(out, &mut block, |out| {
-            self.write_structure(content_type, nature, bounds, out)
+            self.write_structure(content_type, nature, bounds, out);
         });
         self.block = block;
         if with_envelope {
