@@ -53,6 +53,7 @@
 //! | [`delivery`] | from an address to mailboxes |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
+//! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
 //!
 //! # What is incomplete
 //!
@@ -67,6 +68,7 @@ pub mod delivery;
 pub mod dns;
 mod imap;
 mod listen;
+pub mod outbound;
 mod pop3;
 mod server;
 pub mod shared;

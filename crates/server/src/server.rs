@@ -4,13 +4,14 @@ use crate::accounts::Accounts;
 use crate::config::{Config, ConfigError};
 use crate::delivery;
 use crate::listen::{Bound, Gate};
+use crate::outbound;
 use crate::shared::Shared;
 use crate::tls::{Tls, TlsError};
 use mailwright_mailbox::{CommitError, Store};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Makes servers.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Running<S> {
     addresses: Vec<(String, SocketAddr)>,
     gate: Gate,
     listeners: JoinSet<()>,
+    outbound: JoinHandle<()>,
 }
 
 /// Why a server did not start.
@@ -104,11 +106,13 @@ impl<S: Store> Builder<S> {
         for listener in bound {
             listeners.spawn(listener.run(shared.clone(), gate.clone()));
         }
+        let outbound = tokio::spawn(outbound::run(shared.clone()));
         Ok(Running {
             shared,
             addresses,
             gate,
             listeners,
+            outbound,
         })
     }
 }
@@ -140,6 +144,8 @@ impl<S: Store> Running<S> {
         self.gate
             .wait_empty(&self.shared.shutdown, self.shared.config.limits.shutdown_grace)
             .await;
+        // It keeps to the same grace by itself. If it broke down, the log has said so.
+        let _ = (&mut self.outbound).await;
     }
 }
 

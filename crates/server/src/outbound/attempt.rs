@@ -1,0 +1,401 @@
+//! One attempt: a message to its recipients in one domain, by all hosts that may take it (RFC 5321 §5.1)
+
+use super::carry::carry;
+use super::outcome::{self, Trouble, Verdict};
+use crate::delivery::{Destination, MessageWriter, Targets};
+use crate::dns::Dns;
+use crate::shared::{Shared, unix_now};
+use mailwright_address::{ForwardPath, Host};
+use mailwright_mailbox::{Batch, BlobRef, CommitError, Op, Store};
+use mailwright_message::trace;
+use mailwright_mx::{Attempt as Hop, Outcome as Routed};
+use mailwright_queue::{
+    self as queue, Attempt, Diagnosis, Health, Outcome, Recipient, Record, Report, Status,
+};
+use mailwright_smtp::client::Transaction;
+use mailwright_smtp::{BodyType, Mail, Rcpt, dsn};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What an attempt needs to run by itself.
+pub(super) struct Job<S: Store> {
+    shared: Arc<Shared<S>>,
+    dns: Dns,
+    attempt: Arc<Attempt>,
+}
+
+impl<S: Store> Job<S> {
+    pub(super) fn new(shared: Arc<Shared<S>>, dns: Dns, attempt: Arc<Attempt>) -> Self {
+        Self { shared, dns, attempt }
+    }
+
+    /// Makes the attempt, and writes a line about it into the log.
+    pub(super) async fn run(self) -> Report {
+        let started = Instant::now();
+        let mut ledger = Ledger::new(self.attempt.recipients().len());
+        let health = self.deliver(&mut ledger).await;
+        let report = Report::partial(ledger.outcomes, health);
+        self.log(&report, &ledger.via, started);
+        report
+    }
+
+    async fn deliver(&self, ledger: &mut Ledger) -> Health {
+        let blob = match super::entry(&self.shared, self.attempt.key()).await {
+            Ok(Some(entry)) => entry.blob,
+            Ok(None) => {
+                // Somebody removed it; the commit of this outcome finds that out as well.
+                ledger.settle_all(&Verdict::Final(Outcome::Temporary(outcome::internal(
+                    "the message is gone from the queue",
+                ))));
+                return Health::Unknown;
+            }
+            Err(error) => {
+                ledger.trouble(&Trouble::Store(error), "");
+                return Health::Unknown;
+            }
+        };
+        let Some(blob) = blob else {
+            ledger.trouble(&Trouble::Store(mailwright_mailbox::StoreError::NoSuchBlob), "");
+            return Health::Unknown;
+        };
+        match self.attempt.destination() {
+            Host::Domain(domain) if self.shared.config.is_local(domain) => self.here(&blob, ledger).await,
+            Host::Domain(domain) => self.by_route(domain.clone().into(), &blob, ledger).await,
+            Host::Literal(literal) => self.by_route(literal.clone().into(), &blob, ledger).await,
+            other => {
+                let text = format!("mail cannot be sent to {other}");
+                let code = Status::new(5, 1, 2).unwrap_or(Status::FAILED);
+                ledger.settle_all(&Verdict::Final(Outcome::Permanent(Diagnosis::local(code, text))));
+                Health::Unknown
+            }
+        }
+    }
+
+    async fn by_route(
+        &self,
+        destination: mailwright_mx::Destination,
+        blob: &BlobRef,
+        ledger: &mut Ledger,
+    ) -> Health {
+        let route = tokio::select! {
+            route = self.dns.route(destination) => route,
+            () = self.shared.shutdown.begun() => return Health::Unknown,
+        };
+        match route.into_outcome() {
+            Routed::Attempts(hops) => self.by_hosts(&hops, blob, ledger).await,
+            Routed::Permanent(refusal) => {
+                let why = outcome::of_refusal(&refusal);
+                ledger.settle_all(&Verdict::Final(Outcome::Permanent(why)));
+                Health::Unknown
+            }
+            Routed::Temporary(refusal) => {
+                let why = outcome::of_refusal(&refusal);
+                ledger.settle_all(&Verdict::Final(Outcome::Temporary(why)));
+                Health::Unreachable
+            }
+        }
+    }
+
+    /// Asks one host after the other until every recipient is decided.
+    async fn by_hosts(&self, hops: &[Hop], blob: &BlobRef, ledger: &mut Ledger) -> Health {
+        let mut health = Health::Unreachable;
+        for hop in hops {
+            let open = ledger.open();
+            if open.is_empty() {
+                break;
+            }
+            let host = hop.host.to_string();
+            ledger.via = format!("{host} {}", hop.addr);
+            let whole = AtomicBool::new(false);
+            match self.at_host(hop, &open, blob, &whole).await {
+                Ok(outcome) => {
+                    for (index, delivery) in open.iter().zip(&outcome.deliveries) {
+                        ledger.settle(*index, &outcome::of_delivery(delivery, outcome.dsn, &host));
+                    }
+                    health = outcome::health_of(&outcome.deliveries);
+                }
+                Err(Trouble::Stopped) => {
+                    ledger.forget_open();
+                    return Health::Unknown;
+                }
+                Err(trouble) => {
+                    tracing::debug!(id = %self.record().id, host, address = %hop.addr, ?trouble, "no transaction");
+                    health = outcome::health(&trouble);
+                    ledger.trouble(&trouble, &host);
+                }
+            }
+            if whole.load(Ordering::Relaxed) {
+                ledger.close_open();
+            }
+        }
+        health
+    }
+
+    /// One host, unless the server stops before the host can have the whole message.
+    async fn at_host(
+        &self,
+        hop: &Hop,
+        open: &[usize],
+        blob: &BlobRef,
+        whole: &AtomicBool,
+    ) -> Result<mailwright_smtp::client::Outcome, Trouble> {
+        let transaction = self.transaction(open);
+        let mut carrying = std::pin::pin!(carry(&self.shared, hop, &transaction, blob, whole));
+        tokio::select! {
+            biased;
+            result = &mut carrying => result,
+            () = self.shared.shutdown.begun() => match whole.load(Ordering::Relaxed) {
+                // The worker bounds this wait.
+                true => carrying.await,
+                false => Err(Trouble::Stopped),
+            },
+        }
+    }
+
+    fn transaction(&self, open: &[usize]) -> Transaction {
+        let record = self.record();
+        let mut mail = Mail::new(record.reverse_path.clone());
+        mail.params.size = Some(record.size);
+        mail.params.body = (record.body != queue::Body::SevenBit).then_some(BodyType::EightBitMime);
+        mail.params.smtputf8 = record.smtputf8;
+        mail.params.envid = record.envelope_id.as_deref().and_then(dsn::EnvelopeId::new);
+        mail.params.ret = record.ret.map(|ret| match ret {
+            queue::Ret::Full => dsn::Ret::Full,
+            queue::Ret::Headers => dsn::Ret::Hdrs,
+        });
+        let recipients = self.attempt.recipients().enumerate();
+        let recipients = recipients.filter(|(index, _)| open.contains(index));
+        Transaction::new(mail, recipients.map(|(_, recipient)| rcpt(recipient)).collect())
+    }
+
+    /// Puts the message into mailboxes of this server: the domain became ours after the message was accepted, or
+    /// a notice could not be put there at once.
+    async fn here(&self, blob: &BlobRef, ledger: &mut Ledger) -> Health {
+        ledger.via = "here".into();
+        let mut targets = Targets::default();
+        for (index, recipient) in self.attempt.recipients().enumerate() {
+            match self.shared.destination(&recipient.address) {
+                Destination::Here(more) => {
+                    targets.accounts.extend(more.accounts);
+                    targets.elsewhere.extend(more.elsewhere);
+                }
+                Destination::Nobody | Destination::Elsewhere => {
+                    let why = Diagnosis::local(Status::NO_SUCH_MAILBOX, "there is no such mailbox here");
+                    ledger.settle(index, &Verdict::Final(Outcome::Permanent(why)));
+                }
+            }
+        }
+        if ledger.open().is_empty() {
+            return Health::Unknown;
+        }
+        let verdict = match self.put(targets, blob).await {
+            Ok(()) => Verdict::Final(Outcome::Delivered { notifies: false }),
+            Err(error) => {
+                tracing::error!(id = %self.record().id, %error, "delivery into a mailbox failed");
+                let text = "the mailbox cannot be written at this moment";
+                Verdict::Final(Outcome::Temporary(outcome::internal(text)))
+            }
+        };
+        for index in ledger.open() {
+            ledger.settle(index, &verdict);
+        }
+        Health::Unknown
+    }
+
+    async fn put(&self, targets: Targets, blob: &BlobRef) -> Result<(), CommitError> {
+        let failed = |error: mailwright_mailbox::StoreError| CommitError::Io(error.to_string());
+        let store = &self.shared.store;
+        let record = self.record();
+        let mut batch = Batch::new(unix_now());
+        let mut seen = HashSet::new();
+        let accounts: Vec<_> = targets
+            .accounts
+            .into_iter()
+            .filter(|a| seen.insert(a.clone()))
+            .collect();
+        if !accounts.is_empty() {
+            let mut writer = MessageWriter::new(store);
+            let reverse_path = record
+                .reverse_path
+                .address()
+                .map_or("", |address| address.as_str());
+            writer
+                .write(trace::return_path(reverse_path).into())
+                .await
+                .map_err(failed)?;
+            let mut offset = 0;
+            while offset < blob.size() {
+                let chunk = store.read_blob(blob, offset..blob.size()).await.map_err(failed)?;
+                if chunk.is_empty() {
+                    return Err(CommitError::Io("a message is shorter than it should be".into()));
+                }
+                offset += chunk.len() as u64;
+                writer.write(chunk).await.map_err(failed)?;
+            }
+            let written = writer.finish().await.map_err(failed)?;
+            for op in written.deliver_to(store, &accounts).await? {
+                batch.push(op);
+            }
+        }
+        if !targets.elsewhere.is_empty() {
+            let mut onward = record.clone();
+            onward.history.clear();
+            onward.recipients.clear();
+            for address in targets.elsewhere {
+                if !onward.recipients.iter().any(|r| r.address == address) {
+                    onward.add_recipient(address);
+                }
+            }
+            batch.push(Op::SpoolPut {
+                key: None,
+                record: onward.encode(),
+                blob: Some(blob.clone()),
+            });
+        }
+        store.commit(batch).await?;
+        self.shared.spooled.notify_one();
+        Ok(())
+    }
+
+    fn record(&self) -> &Record {
+        self.attempt.record()
+    }
+
+    fn log(&self, report: &Report, via: &str, started: Instant) {
+        let [mut delivered, mut deferred, mut failed] = [0; 3];
+        let mut why = None;
+        for outcome in report.outcomes.iter().flatten() {
+            match outcome {
+                Outcome::Delivered { .. } => delivered += 1,
+                Outcome::Temporary(diagnosis) => {
+                    deferred += 1;
+                    why.get_or_insert(diagnosis);
+                }
+                Outcome::Permanent(diagnosis) => {
+                    failed += 1;
+                    why.get_or_insert(diagnosis);
+                }
+                _ => {}
+            }
+        }
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (id, to) = (&self.record().id, self.attempt.destination());
+        match why {
+            None if delivered == 0 => tracing::info!(%id, %to, via, ms, "attempt given up"),
+            None => tracing::info!(%id, %to, via, delivered, ms, "sent"),
+            Some(why) => {
+                tracing::info!(%id, %to, via, delivered, deferred, failed, %why, ms, "not all was sent");
+            }
+        }
+    }
+}
+
+fn rcpt(recipient: &Recipient) -> Rcpt {
+    let mut rcpt = Rcpt::new(ForwardPath::Address(recipient.address.clone()));
+    rcpt.params.notify = recipient.notify.map(|n| dsn::Notify::On {
+        success: n.success,
+        failure: n.failure,
+        delay: n.delay,
+    });
+    rcpt.params.orcpt = recipient
+        .original
+        .as_ref()
+        .and_then(|original| dsn::OriginalRecipient::new(&original.kind, &original.address));
+    rcpt
+}
+
+/// What is known of each recipient in an attempt.
+struct Ledger {
+    outcomes: Vec<Option<Outcome>>,
+    decided: Vec<bool>,
+    /// The last host that was asked.
+    via: String,
+}
+
+impl Ledger {
+    fn new(recipients: usize) -> Self {
+        Self {
+            outcomes: vec![None; recipients],
+            decided: vec![false; recipients],
+            via: String::new(),
+        }
+    }
+
+    fn open(&self) -> Vec<usize> {
+        (0..self.decided.len())
+            .filter(|index| !self.decided[*index])
+            .collect()
+    }
+
+    fn settle(&mut self, index: usize, verdict: &Verdict) {
+        let slot = &mut self.outcomes[index];
+        match verdict {
+            Verdict::Final(outcome) => {
+                self.decided[index] = true;
+                *slot = Some(outcome.clone());
+            }
+            // While one host may take it at another time, it is not lost.
+            Verdict::TryNext(Outcome::Permanent(_)) if matches!(slot, Some(Outcome::Temporary(_))) => {}
+            Verdict::TryNext(outcome) => *slot = Some(outcome.clone()),
+        }
+    }
+
+    fn settle_all(&mut self, verdict: &Verdict) {
+        for index in self.open() {
+            self.settle(index, verdict);
+        }
+    }
+
+    fn trouble(&mut self, trouble: &Trouble, host: &str) {
+        if let Some(verdict) = outcome::of_trouble(trouble, host) {
+            self.settle_all(&verdict);
+        }
+    }
+
+    /// Lets what is known of the undecided stand for this attempt.
+    fn close_open(&mut self) {
+        for index in self.open() {
+            self.decided[index] = self.outcomes[index].is_some();
+        }
+    }
+
+    /// Leaves the undecided as they were before the attempt.
+    fn forget_open(&mut self) {
+        for index in self.open() {
+            self.outcomes[index] = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnosis(text: &str) -> Diagnosis {
+        Diagnosis::local(Status::DELAYED, text)
+    }
+
+    #[test]
+    fn hosts_are_asked_until_each_recipient_is_decided() {
+        let mut ledger = Ledger::new(3);
+        let refused = Outcome::Permanent(diagnosis("no"));
+        let broken = Outcome::Temporary(diagnosis("broken"));
+        ledger.settle(0, &Verdict::Final(refused.clone()));
+        ledger.settle(1, &Verdict::TryNext(broken.clone()));
+        ledger.settle(2, &Verdict::TryNext(refused.clone()));
+        assert_eq!(ledger.open(), [1, 2]);
+        // A second host refuses everybody: one of the two was only broken off by the first.
+        ledger.settle_all(&Verdict::TryNext(refused.clone()));
+        assert_eq!(
+            ledger.outcomes,
+            [Some(refused.clone()), Some(broken), Some(refused.clone())]
+        );
+        ledger.settle(1, &Verdict::Final(Outcome::Delivered { notifies: true }));
+        ledger.forget_open();
+        assert_eq!(ledger.outcomes[2], None);
+        ledger.close_open();
+        assert_eq!(ledger.open(), [2]);
+    }
+}

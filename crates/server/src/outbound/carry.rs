@@ -1,0 +1,252 @@
+//! One message to one host: connection, TLS, transaction, body (RFC 5321 §3, RFC 3207, RFC 7435)
+
+use super::outcome::Trouble;
+use crate::config::{SmartHost, SmartHostTls};
+use crate::conn::{Conn, ConnError, Turn};
+use crate::shared::{Shared, entropy};
+use crate::stream::Stream;
+use mailwright_address::Host;
+use mailwright_mailbox::{BlobRef, Store};
+use mailwright_mx::{Attempt as Hop, Target, Via};
+use mailwright_sasl::Credentials;
+use mailwright_smtp::client::{self, Client, Config, Event, Outcome, StartTls, Transaction};
+use mailwright_smtp::{Error, Protocol, Stage};
+use rustls::pki_types::ServerName;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protection {
+    /// STARTTLS if it is offered, any certificate.
+    Opportunistic,
+    /// None.
+    Clear,
+    /// STARTTLS, which must be there; certificate verified.
+    Required,
+    /// TLS from the start; certificate verified.
+    Implicit,
+}
+
+/// Sends a message to one host. `whole` is set from the moment on when the host may have all of it.
+pub(super) async fn carry<S: Store>(
+    shared: &Shared<S>,
+    hop: &Hop,
+    transaction: &Transaction,
+    blob: &BlobRef,
+    whole: &AtomicBool,
+) -> Result<Outcome, Trouble> {
+    let smart_host = shared.config.outbound.smart_host.as_ref();
+    let smart_host = smart_host.filter(|_| hop.via == Via::SmartHost);
+    let mut config = Config::new(Protocol::Smtp, Host::Domain(shared.config.hostname.clone()));
+    let protection = match smart_host {
+        Some(smart_host) => {
+            config.credentials = credentials(smart_host).await?;
+            protection(smart_host.tls)
+        }
+        None => Protection::Opportunistic,
+    };
+    let mut trip = Trip {
+        shared,
+        hop,
+        transaction,
+        blob,
+        whole,
+        config,
+    };
+    match trip.go(protection).await {
+        // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
+        Err(trouble) if protection == Protection::Opportunistic && is_of_tls(&trouble) => {
+            tracing::debug!(host = %hop.host, address = %hop.addr, ?trouble, "TLS failed; going on in the clear");
+            trip.go(Protection::Clear).await
+        }
+        result => result,
+    }
+}
+
+fn is_of_tls(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::Tls(_)
+            | Trouble::Session(
+                Error::Refused(Stage::StartTls, _)
+                    | Error::Protocol(Stage::StartTls, _)
+                    | Error::Timeout(Stage::StartTls)
+                    | Error::Closed(Stage::StartTls)
+            )
+    )
+}
+
+fn protection(tls: SmartHostTls) -> Protection {
+    match tls {
+        SmartHostTls::Implicit => Protection::Implicit,
+        SmartHostTls::Starttls => Protection::Required,
+        SmartHostTls::Opportunistic => Protection::Opportunistic,
+        SmartHostTls::None => Protection::Clear,
+    }
+}
+
+async fn credentials(smart_host: &SmartHost) -> Result<Option<Credentials>, Trouble> {
+    let Some(login) = &smart_host.login else {
+        return Ok(None);
+    };
+    let file = tokio::fs::read_to_string(&login.password_file).await;
+    let text = file.map_err(|error| {
+        let path = login.password_file.display();
+        tracing::error!(file = %path, %error, "the password for the smart host cannot be read");
+        Trouble::Setup("the password for the smart host cannot be read".into())
+    })?;
+    let password = text.lines().next().unwrap_or_default();
+    Ok(Some(Credentials::new(login.user.as_str(), password)))
+}
+
+struct Trip<'a, S> {
+    shared: &'a Shared<S>,
+    hop: &'a Hop,
+    transaction: &'a Transaction,
+    blob: &'a BlobRef,
+    whole: &'a AtomicBool,
+    config: Config,
+}
+
+impl<S: Store> Trip<'_, S> {
+    async fn go(&mut self, protection: Protection) -> Result<Outcome, Trouble> {
+        let mut conn = self.connect(protection).await?;
+        let verified = matches!(protection, Protection::Required | Protection::Implicit);
+        // What is sent next of the message, once it is wanted.
+        let mut offset = None;
+        loop {
+            let turn = match conn.next().await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    conn.close().await;
+                    return Err(self.trouble(error));
+                }
+            };
+            match turn {
+                Turn::StartTls => {
+                    let tls = self.tls(verified);
+                    conn = conn
+                        .connect_tls(tls, self.server_name()?)
+                        .await
+                        .map_err(Trouble::Tls)?;
+                    conn.machine().tls_started();
+                }
+                Turn::Event(Event::Ready) => conn.machine().send(self.transaction.clone()),
+                Turn::Event(Event::BodyWanted) => {
+                    offset = Some(0);
+                    self.feed(&mut conn, &mut offset).await?;
+                }
+                Turn::Answer if offset.is_some() => self.feed(&mut conn, &mut offset).await?,
+                Turn::Event(Event::Finished(outcome)) => {
+                    if outcome.reusable {
+                        conn.machine().quit();
+                    }
+                    // The outcome does not wait for the goodbye.
+                    tokio::spawn(farewell(conn));
+                    return Ok(outcome);
+                }
+                Turn::Event(_) | Turn::Answer => {
+                    return Err(Trouble::Setup("the client engine asked something unknown".into()));
+                }
+                Turn::Close => {
+                    conn.close().await;
+                    return Err(Trouble::Session(Error::Closed(Stage::Idle)));
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self, protection: Protection) -> Result<Conn<Client>, Trouble> {
+        self.config.starttls = match protection {
+            Protection::Opportunistic => StartTls::IfOffered,
+            Protection::Required => StartTls::Required,
+            Protection::Clear | Protection::Implicit => StartTls::Never,
+        };
+        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.hop.addr));
+        let tcp = match connecting.await {
+            Ok(connected) => connected.map_err(Trouble::Io)?,
+            Err(_) => return Err(Trouble::Io(std::io::ErrorKind::TimedOut.into())),
+        };
+        let mut stream = Stream::from(tcp);
+        let mut client = Client::new(Arc::new(self.config.clone()), entropy());
+        if protection == Protection::Implicit {
+            let limit = Conn::<Client>::TLS_TIMEOUT;
+            stream = stream
+                .connect_tls(self.tls(true), self.server_name()?, limit)
+                .await
+                .map_err(Trouble::Tls)?;
+            client = client.over_tls();
+        }
+        Ok(Conn::new(client, stream))
+    }
+
+    /// Hands the next piece of the message to the engine.
+    async fn feed(&self, conn: &mut Conn<Client>, offset: &mut Option<u64>) -> Result<(), Trouble> {
+        let from = offset.unwrap_or_default();
+        if from >= self.blob.size() {
+            self.whole.store(true, Ordering::Relaxed);
+            *offset = None;
+            conn.machine().body_end();
+            return Ok(());
+        }
+        match self
+            .shared
+            .store
+            .read_blob(self.blob, from..self.blob.size())
+            .await
+        {
+            Ok(chunk) if !chunk.is_empty() => {
+                *offset = Some(from + chunk.len() as u64);
+                conn.machine().body(chunk);
+                Ok(())
+            }
+            // Dropping the connection keeps the host from taking a part for the whole.
+            Ok(_) => Err(Trouble::Store(mailwright_mailbox::StoreError::Corrupt(
+                "a message is shorter than it should be".into(),
+            ))),
+            Err(error) => Err(Trouble::Store(error)),
+        }
+    }
+
+    /// What the end of a connection means. The engine makes an outcome of all that happens within a transaction,
+    /// but for the failures of the transport.
+    fn trouble(&self, error: ConnError<Error>) -> Trouble {
+        let error = match error {
+            ConnError::Machine(error) => return Trouble::Session(error),
+            ConnError::Io(error) => error,
+            ConnError::Stalled => {
+                std::io::Error::new(std::io::ErrorKind::TimedOut, "the host stopped reading")
+            }
+        };
+        Trouble::Io(error)
+    }
+
+    fn tls(&self, verified: bool) -> Arc<rustls::ClientConfig> {
+        match verified {
+            true => self.shared.tls.verified(),
+            false => self.shared.tls.opportunistic(),
+        }
+    }
+
+    fn server_name(&self) -> Result<ServerName<'static>, Trouble> {
+        match &self.hop.host {
+            Target::Address(address) => Ok(ServerName::IpAddress((*address).into())),
+            Target::Name(name) => ServerName::try_from(name.to_string())
+                // A name in the DNS that no certificate can hold; opportunistic TLS does not look at it.
+                .or_else(|_| Ok(ServerName::IpAddress(self.hop.addr.ip().into()))),
+        }
+    }
+}
+
+async fn farewell(mut conn: Conn<Client>) {
+    let limit = client::Timeouts::default().quit;
+    let _ = timeout(limit, conn.next()).await;
+    conn.close().await;
+}

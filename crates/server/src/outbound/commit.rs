@@ -1,0 +1,203 @@
+//! What the queue decides becomes durable: the record, and the notice to the sender, in one commit (RFC 3464)
+
+use crate::delivery::{Destination, MessageWriter, Targets};
+use crate::shared::{Shared, entropy, unix_now};
+use bytes::Bytes;
+use mailwright_address::{EmailAddress, ReversePath};
+use mailwright_mailbox::{Batch, BlobRef, BlobWriter, CommitError, Op, SpoolKey, Store, StoreError};
+use mailwright_message::date::DateTime;
+use mailwright_message::dsn::{Notification, Returned};
+use mailwright_message::trace;
+use mailwright_queue::{Action, Change, DsnRequest, Record, Ret, Update};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is in the spool.
+    Done,
+    /// Its message was removed by somebody else.
+    Gone,
+}
+
+/// The largest message that comes back whole with a notice when the sender did not say what it wants.
+const RETURN_WHOLE: u64 = 64 * 1024;
+/// The largest message that comes back whole when the sender asked for it (RFC 3461 §4.3 lets a size be set).
+const RETURN_WHOLE_ASKED: u64 = 1024 * 1024;
+/// How much of a message is looked through for the end of its header.
+const MAX_HEADER: u64 = 64 * 1024;
+
+/// Commits an update, however long it takes. Until then the message is not touched otherwise.
+pub(super) async fn persist<S: Store>(shared: Arc<Shared<S>>, update: Update) -> Fate {
+    for failure in &update.unreported {
+        let why = failure.why.as_ref().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(key = %update.key, to = %failure.address, why, "given up, and nobody is to be told");
+    }
+    let mut wait = Duration::from_secs(1);
+    let mut into_mailbox = true;
+    loop {
+        let error = match apply(&shared, &update, into_mailbox).await {
+            Ok(()) => return Fate::Done,
+            Err(CommitError::NoSuchSpoolEntry { .. }) => return Fate::Gone,
+            Err(error) => error,
+        };
+        tracing::error!(key = %update.key, %error, "an outcome of the queue cannot be committed; trying again");
+        // A full or vanished mailbox must not hold up the rest: the notice goes through the queue then.
+        into_mailbox &= error.is_temporary();
+        sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(60));
+    }
+}
+
+async fn apply<S: Store>(shared: &Shared<S>, update: &Update, into_mailbox: bool) -> Result<(), CommitError> {
+    let entry = super::entry(shared, update.key).await.map_err(failed)?;
+    let Some(entry) = entry else {
+        return Err(CommitError::NoSuchSpoolEntry { op: 0 });
+    };
+    let key = SpoolKey::new(update.key.get());
+    let mut batch = Batch::new(unix_now());
+    batch.push(match &update.change {
+        Change::Replace(record) => Op::SpoolPut {
+            key: Some(key),
+            record: record.clone(),
+            blob: entry.blob.clone(),
+        },
+        Change::Remove => Op::SpoolRemove { key },
+    });
+    if let Some(request) = &update.dsn {
+        let ops = notice(shared, request, entry.blob.as_ref(), into_mailbox).await?;
+        batch.ops.extend(ops);
+    }
+    let spools = batch
+        .ops
+        .iter()
+        .any(|op| matches!(op, Op::SpoolPut { key: None, .. }));
+    shared.store.commit(batch).await?;
+    if spools {
+        shared.spooled.notify_one();
+    }
+    Ok(())
+}
+
+/// The operations that bring a notice on its way.
+async fn notice<S: Store>(
+    shared: &Shared<S>,
+    request: &DsnRequest,
+    blob: Option<&BlobRef>,
+    into_mailbox: bool,
+) -> Result<Vec<Op>, CommitError> {
+    let targets = match shared.destination(&request.to) {
+        Destination::Here(targets) if into_mailbox => targets,
+        Destination::Here(_) | Destination::Elsewhere => Targets {
+            elsewhere: vec![request.to.clone()],
+            ..Targets::default()
+        },
+        Destination::Nobody => {
+            tracing::warn!(id = %request.id, to = %request.to, "the sender to be told does not exist here");
+            return Ok(Vec::new());
+        }
+    };
+    let hostname = shared.config.hostname.as_str();
+    let mut notification = Notification::new(
+        request.report(hostname),
+        format!("mailer-daemon@{hostname}"),
+        request.to.as_str(),
+        DateTime::new(unix_now(), 0),
+    );
+    if let Some(blob) = blob {
+        notification.returned = returned(shared, request, blob).await;
+    }
+    let message = notification.build(entropy());
+    let id = format!("{:016x}", u64::from_be_bytes(entropy()));
+    tracing::info!(id = %request.id, notice = id, to = %request.to, recipients = request.recipients.len(), "telling the sender");
+
+    let mut ops = Vec::new();
+    if !targets.accounts.is_empty() {
+        let mut writer = MessageWriter::new(&shared.store);
+        writer
+            .write(trace::return_path("").into())
+            .await
+            .map_err(failed)?;
+        for chunk in &message {
+            writer.write(chunk.clone()).await.map_err(failed)?;
+        }
+        let written = writer.finish().await.map_err(failed)?;
+        ops.extend(written.deliver_to(&shared.store, &targets.accounts).await?);
+    }
+    if !targets.elsewhere.is_empty() {
+        ops.push(
+            spool(shared, id, targets.elsewhere, message)
+                .await
+                .map_err(failed)?,
+        );
+    }
+    Ok(ops)
+}
+
+/// Puts a notice into the queue itself, with the null reverse-path (RFC 3464 §2).
+async fn spool<S: Store>(
+    shared: &Shared<S>,
+    id: String,
+    to: Vec<EmailAddress>,
+    message: Vec<Bytes>,
+) -> Result<Op, StoreError> {
+    let now = super::now();
+    let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
+    let mut writer = shared.store.new_blob();
+    for chunk in message {
+        record.size += chunk.len() as u64;
+        writer.write(chunk).await?;
+    }
+    for address in to {
+        record.add_recipient(address);
+    }
+    Ok(Op::SpoolPut {
+        key: None,
+        record: record.encode(),
+        blob: Some(writer.finish().await?),
+    })
+}
+
+/// What comes back of the message (RFC 3461 §4.3); its header at least, if it can be read.
+async fn returned<S: Store>(shared: &Shared<S>, request: &DsnRequest, blob: &BlobRef) -> Returned {
+    // RET is about failures only.
+    let failed = request.recipients.iter().any(|r| r.action == Action::Failed);
+    let whole = match request.ret {
+        _ if !failed => 0,
+        Some(Ret::Headers) => 0,
+        Some(Ret::Full) => RETURN_WHOLE_ASKED,
+        None => RETURN_WHOLE,
+    };
+    let whole = blob.size() <= whole;
+    let limit = if whole {
+        blob.size()
+    } else {
+        blob.size().min(MAX_HEADER)
+    };
+    let mut chunks = Vec::new();
+    let mut offset = 0;
+    while offset < limit {
+        match shared.store.read_blob(blob, offset..limit).await {
+            Ok(chunk) if !chunk.is_empty() => {
+                offset += chunk.len() as u64;
+                chunks.push(chunk);
+            }
+            // A notice without the message is better than none.
+            Ok(_) | Err(_) => return Returned::Nothing,
+        }
+    }
+    match whole {
+        true => Returned::Message(chunks),
+        false => Returned::Header(chunks.concat().into()),
+    }
+}
+
+fn failed(error: StoreError) -> CommitError {
+    match error {
+        StoreError::Full => CommitError::Full,
+        StoreError::Closed => CommitError::Closed,
+        error => CommitError::Io(error.to_string()),
+    }
+}

@@ -1,0 +1,231 @@
+//! Outgoing mail: the worker of the queue.
+//!
+//! ```text
+//!  SMTP, submission, LMTP          ┌──────────────── worker ────────────────┐
+//!       │ SpoolPut, 250            │                                        │
+//!       ▼            notify        │  pages ─▶ Queue ─▶ attempts            │ one task each
+//!     spool ──────────────────────▶│             ▲          │               ├──▶ route ─▶ SMTP ─▶ next host
+//!       ▲                          │             └─ reports ┘               └──▶ mailbox here
+//!       └── one commit: ───────────┤  updates                               │
+//!           record, notice         └────────────────────────────────────────┘
+//! ```
+//!
+//! The spool is the truth: what is in memory can be lost at any moment. An attempt whose outcome did not get into
+//! the spool is made again, so a crash may duplicate a message, and never lose one.
+
+mod attempt;
+mod carry;
+mod commit;
+mod outcome;
+
+use crate::dns::Dns;
+use crate::shared::{Shared, entropy};
+use attempt::Job;
+use bytes::Bytes;
+use commit::Fate;
+use mailwright_mailbox::{SpoolEntry, SpoolKey, Store, StoreError};
+use mailwright_queue::{Attempt, Config, Health, Key, Outcome, Page, Queue, Report, Timestamp};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Works the queue off until the server stops.
+///
+/// When [`Shutdown`](crate::shutdown::Shutdown) begins, attempts are broken off where that is safe; those that
+/// wait for the word of the next host on a whole message, and commits, get the
+/// [grace](crate::config::Limits::shutdown_grace) to end.
+pub async fn run<S: Store>(shared: Arc<Shared<S>>) {
+    let dns = Dns::from_config(&shared.config);
+    Worker::new(shared, dns).run().await;
+}
+
+/// How many changes are committed at once. They share their syncs.
+const MAX_COMMITS: usize = 256;
+/// How long the spool is left alone after it could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+struct Worker<S: Store> {
+    shared: Arc<Shared<S>>,
+    dns: Dns,
+    queue: Queue,
+    attempts: JoinSet<Report>,
+    running: HashMap<Id, Arc<Attempt>>,
+    commits: JoinSet<(Key, Fate)>,
+    /// The page that is being read, if one is.
+    pages: JoinSet<(Page, Result<Vec<SpoolEntry>, StoreError>)>,
+}
+
+impl<S: Store> Worker<S> {
+    fn new(shared: Arc<Shared<S>>, dns: Dns) -> Self {
+        let seed = u64::from_ne_bytes(entropy());
+        let queue = Queue::new(queue_config(&shared.config.queue), seed);
+        Self {
+            shared,
+            dns,
+            queue,
+            attempts: JoinSet::new(),
+            running: HashMap::new(),
+            commits: JoinSet::new(),
+            pages: JoinSet::new(),
+        }
+    }
+
+    async fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut stop_at: Option<Instant> = None;
+        loop {
+            let stopping = stop_at.is_some();
+            self.hand_out(stopping);
+            if stopping && self.attempts.is_empty() && self.commits.is_empty() {
+                break;
+            }
+            let wake_at = stop_at.or_else(|| self.wake_at());
+            tokio::select! {
+                biased;
+                () = shared.shutdown.begun(), if !stopping => {
+                    stop_at = Some(Instant::now() + shared.config.limits.shutdown_grace);
+                }
+                () = shared.shutdown.over(), if stopping => break,
+                Some(ended) = self.commits.join_next() => self.committed(ended),
+                Some(ended) = self.attempts.join_next_with_id() => self.attempted(ended),
+                Some(read) = self.pages.join_next(), if !stopping => self.page_read(read),
+                () = shared.spooled.notified(), if !stopping => self.queue.arrived(),
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
+                    if stopping {
+                        break;
+                    }
+                }
+            }
+        }
+        let (attempts, commits) = (self.attempts.len(), self.commits.len());
+        if attempts + commits > 0 {
+            tracing::warn!(
+                attempts,
+                commits,
+                "the queue was stopped in the middle; this is tried again"
+            );
+        }
+    }
+
+    /// Starts all that the queue has to do at this moment.
+    fn hand_out(&mut self, stopping: bool) {
+        let now = now();
+        if !stopping {
+            if let Some(page) = self.queue.next_page(now) {
+                self.pages.spawn(read(self.shared.clone(), page));
+            }
+            while let Some(attempt) = self.queue.due(now) {
+                let attempt = Arc::new(attempt);
+                let job = Job::new(self.shared.clone(), self.dns.clone(), attempt.clone());
+                let task = self.attempts.spawn(job.run());
+                self.running.insert(task.id(), attempt);
+            }
+        }
+        while self.commits.len() < MAX_COMMITS
+            && let Some(update) = self.queue.poll_update(now)
+        {
+            let key = update.key;
+            let work = commit::persist(self.shared.clone(), update);
+            self.commits.spawn(async move { (key, work.await) });
+        }
+    }
+
+    /// When the queue has something to do by the clock alone.
+    fn wake_at(&self) -> Option<Instant> {
+        let deadline = self.queue.deadline()?;
+        let wait = deadline.after(now());
+        // What could be done was done; what is left for this moment waits for room, and that wakes.
+        let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        Some(Instant::now() + wait)
+    }
+
+    fn attempted(&mut self, ended: Result<(Id, Report), JoinError>) {
+        let (id, report) = match ended {
+            Ok((id, report)) => (id, Some(report)),
+            Err(error) => {
+                tracing::error!(%error, "an attempt broke down");
+                (error.id(), None)
+            }
+        };
+        let Some(attempt) = self.running.remove(&id).and_then(Arc::into_inner) else {
+            return;
+        };
+        let report = report.unwrap_or_else(|| {
+            let outcomes = attempt
+                .recipients()
+                .map(|_| Outcome::Temporary(outcome::internal("internal error")));
+            Report::new(outcomes, Health::Unknown)
+        });
+        self.queue.finished(now(), attempt, report);
+    }
+
+    fn committed(&mut self, ended: Result<(Key, Fate), JoinError>) {
+        match ended {
+            Ok((key, fate)) => {
+                if fate == Fate::Gone {
+                    self.queue.discard(now(), key);
+                }
+                self.queue.committed(now(), key);
+            }
+            // Its message stays as it is in the spool, and is not touched again before the next start.
+            Err(error) => tracing::error!(%error, "a commit of the queue broke down"),
+        }
+    }
+
+    fn page_read(&mut self, read: Result<(Page, Result<Vec<SpoolEntry>, StoreError>), JoinError>) {
+        match read {
+            Ok((page, Ok(entries))) => {
+                let records: Vec<(Key, Bytes)> = entries
+                    .into_iter()
+                    .map(|entry| (Key::new(entry.key.value()), entry.record))
+                    .collect();
+                for (key, error) in self.queue.loaded(now(), page, records) {
+                    tracing::error!(%key, %error, "a message in the queue cannot be read; it is kept");
+                }
+            }
+            Ok((page, Err(error))) => {
+                tracing::error!(%error, "the queue cannot be read");
+                self.queue.not_loaded(page);
+            }
+            Err(error) => tracing::error!(%error, "reading the queue broke down"),
+        }
+    }
+}
+
+async fn read<S: Store>(shared: Arc<Shared<S>>, page: Page) -> (Page, Result<Vec<SpoolEntry>, StoreError>) {
+    let after = page.after.map(|key| SpoolKey::new(key.get()));
+    let entries = shared.store.spool(after, page.limit).await;
+    if entries.is_err() {
+        sleep(READ_AGAIN).await;
+    }
+    (page, entries)
+}
+
+/// The entry of one message, if it is still there.
+async fn entry<S: Store>(shared: &Shared<S>, key: Key) -> Result<Option<SpoolEntry>, StoreError> {
+    let before = key.get().checked_sub(1).map(SpoolKey::new);
+    let entries = shared.store.spool(before, 1).await?;
+    Ok(entries.into_iter().find(|entry| entry.key.value() == key.get()))
+}
+
+fn queue_config(settings: &crate::config::QueueConfig) -> Config {
+    let mut config = Config::default();
+    config.retry = settings.retry.clone();
+    config.expire_after = settings.expire;
+    config.warn_after = settings.delay_notice;
+    config.max_attempts = settings.connections;
+    // A destination never rests longer than a message to it would have waited anyway.
+    let first = config.backoff(1, 0.0);
+    let last = config.backoff(u32::MAX, 0.0);
+    config.pause_first = config.pause_first.min(first);
+    config.pause_max = config.pause_max.min(last.max(first));
+    config
+}
+
+fn now() -> Timestamp {
+    // A clock before 1970 is as good as one that stands there.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default() + since
+}

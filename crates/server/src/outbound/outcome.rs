@@ -1,0 +1,162 @@
+//! From what a connection came to, to what the queue and the sender are told (RFC 3463, RFC 5321 §4.2)
+
+use mailwright_mailbox::StoreError;
+use mailwright_mx::Refusal;
+use mailwright_queue::{Diagnosis, Health, Outcome, Status};
+use mailwright_smtp::client::{Cause, Delivery, Failure};
+use mailwright_smtp::{EnhancedCode, Error, Reply, Stage};
+use std::io;
+
+/// Why nothing was heard of a message at one host.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The host could not be reached, or the connection broke.
+    Io(io::Error),
+    /// TLS could not be started.
+    Tls(io::Error),
+    /// The session failed before the message, or the host broke the protocol.
+    Session(Error),
+    /// The message cannot be read here.
+    Store(StoreError),
+    /// The fault is in the configuration of this server.
+    Setup(String),
+    /// This server is stopping.
+    Stopped,
+}
+
+/// What one host made of a recipient.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// That is all there is to say in this attempt.
+    Final(Outcome),
+    /// Another host of the same destination may do better.
+    TryNext(Outcome),
+}
+
+/// The fault is here, and may pass.
+pub(super) fn internal(text: &str) -> Diagnosis {
+    Diagnosis::local(status(4, 3, 0), text)
+}
+
+/// What a transaction came to for one recipient. `host` is how the server is called.
+pub(super) fn of_delivery(delivery: &Delivery, dsn: bool, host: &str) -> Verdict {
+    let failure = match delivery {
+        Delivery::Delivered(_) => return Verdict::Final(Outcome::Delivered { notifies: dsn }),
+        Delivery::Failed(failure) => failure,
+    };
+    let outcome = of_failure(failure, host);
+    // Once the whole message was sent it may have arrived: another host would perhaps make it two.
+    let connection = matches!(failure.cause, Cause::Connection(_)) && failure.stage != Stage::EndOfData;
+    match connection {
+        true => Verdict::TryNext(outcome),
+        false => Verdict::Final(outcome),
+    }
+}
+
+fn of_failure(failure: &Failure, host: &str) -> Outcome {
+    let diagnosis = match failure.reply() {
+        Some(reply) => Diagnosis::remote(enhanced(failure.status()), host, reply_text(reply)),
+        None => Diagnosis::local(enhanced(failure.status()), format!("{host}: {failure}")),
+    };
+    match failure.is_permanent() {
+        true => Outcome::Permanent(diagnosis),
+        false => Outcome::Temporary(diagnosis),
+    }
+}
+
+/// What a failure before the transaction means for all recipients; `None` if the attempt does not count.
+pub(super) fn of_trouble(trouble: &Trouble, host: &str) -> Option<Verdict> {
+    Some(match trouble {
+        Trouble::Stopped => return None,
+        Trouble::Io(error) => {
+            let text = format!("{host}: {error}");
+            Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 4, 1), text)))
+        }
+        Trouble::Tls(error) => {
+            let text = format!("{host}: TLS failed: {error}");
+            Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 7, 5), text)))
+        }
+        Trouble::Session(Error::Refused(_, reply) | Error::ServiceClosing(_, reply)) => {
+            let class = if reply.is_permanent() { 5 } else { 4 };
+            let stated = reply.enhanced().filter(|code| code.class() == class);
+            let code = stated.map_or(status(class, 0, 0), enhanced);
+            let diagnosis = Diagnosis::remote(code, host, reply_text(reply));
+            Verdict::TryNext(match class {
+                5 => Outcome::Permanent(diagnosis),
+                _ => Outcome::Temporary(diagnosis),
+            })
+        }
+        Trouble::Session(error) => {
+            let text = format!("{host}: {error}");
+            Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 4, 2), text)))
+        }
+        Trouble::Store(error) if error.is_temporary() => Verdict::Final(Outcome::Temporary(internal(
+            "the message cannot be read at this moment",
+        ))),
+        Trouble::Store(_) => Verdict::Final(Outcome::Permanent(Diagnosis::local(
+            status(5, 3, 0),
+            "the message was damaged on this server and cannot be sent",
+        ))),
+        Trouble::Setup(text) => Verdict::Final(Outcome::Temporary(Diagnosis::local(status(4, 3, 5), text))),
+    })
+}
+
+/// What a missing route means.
+pub(super) fn of_refusal(refusal: &Refusal) -> Diagnosis {
+    let code = refusal.enhanced;
+    let fallback = if code.class == 5 {
+        status(5, 4, 4)
+    } else {
+        status(4, 4, 4)
+    };
+    let code = Status::new(code.class, code.subject, code.detail).unwrap_or(fallback);
+    Diagnosis::local(code, &refusal.reason)
+}
+
+/// What a failure says of the destination as a whole.
+pub(super) fn health(trouble: &Trouble) -> Health {
+    match trouble {
+        Trouble::Session(Error::Refused(..) | Error::ServiceClosing(..)) => Health::Busy,
+        Trouble::Io(_) | Trouble::Tls(_) | Trouble::Session(_) => Health::Unreachable,
+        Trouble::Store(_) | Trouble::Setup(_) | Trouble::Stopped => Health::Unknown,
+    }
+}
+
+/// What a transaction that was heard says of the destination.
+pub(super) fn health_of(deliveries: &[Delivery]) -> Health {
+    let broken = deliveries.iter().find_map(|delivery| match delivery {
+        Delivery::Failed(Failure {
+            cause: Cause::Connection(error),
+            ..
+        }) => Some(error),
+        _ => None,
+    });
+    match broken {
+        None => Health::Good,
+        Some(Error::ServiceClosing(..) | Error::Refused(..)) => Health::Busy,
+        Some(Error::BodyAborted) => Health::Unknown,
+        Some(_) => Health::Unreachable,
+    }
+}
+
+/// A reply on one line, its code once.
+fn reply_text(reply: &Reply) -> String {
+    let mut text = reply.code().to_string();
+    if let Some(code) = reply.enhanced() {
+        text.push_str(&format!(" {code}"));
+    }
+    for line in reply.lines().filter(|line| !line.is_empty()) {
+        text.push(' ');
+        text.push_str(line);
+    }
+    text
+}
+
+fn enhanced(code: EnhancedCode) -> Status {
+    Status::new(code.class(), code.subject(), code.detail()).unwrap_or(Status::FAILED)
+}
+
+/// A code of this module.
+fn status(class: u8, subject: u16, detail: u16) -> Status {
+    Status::new(class, subject, detail).expect("the codes here are of class 4 or 5")
+}
