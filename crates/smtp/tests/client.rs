@@ -37,6 +37,11 @@ transcripts! {
     pipelining_all_refused: smtp()
         .sending(transaction("<a@a.test>", &["<b@b.test>", "<c@c.test>"]), &[])
         .sending(transaction("<a@a.test>", &["<d@d.test>"]), &[]);
+    reset_after_nothing: smtp()
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[])
+        .sending(transaction("<a@a.test>", &[]), &[])
+        .sending(eight_bit(transaction("<a@a.test>", &["<b@b.test>"])), &[])
+        .sending(transaction("<a@a.test>", &["<c@c.test>"]), &[]);
     pipelining_empty_message: smtp()
         .sending(transaction("<a@a.test>", &["<b@b.test>", "<c@c.test>"]), &[]);
     lmtp_rfc2033: with(Protocol::Lmtp, |_| {}).sending(

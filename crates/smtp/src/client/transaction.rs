@@ -67,6 +67,8 @@ pub(super) struct Flight {
     /// How many commands may be unanswered.
     window: usize,
     next: Next,
+    /// An envelope of before is open at the server, and was not reset yet.
+    stale: bool,
     /// Commands without their reply, in order.
     sent: VecDeque<Sent>,
     mail: Option<Reply>,
@@ -120,6 +122,7 @@ impl Flight {
             lmtp,
             window: limits.map_or(1, |limits| limits.window.max(1)),
             next: if reset { Next::Reset } else { Next::Mail },
+            stale: reset,
             sent: VecDeque::new(),
             mail: None,
             deliveries: vec![None; plan.recipients.len()],
@@ -174,7 +177,7 @@ impl Flight {
             return unexpected(Stage::Idle);
         };
         match sent {
-            Sent::Reset if reply.is_positive() => {}
+            Sent::Reset if reply.is_positive() => self.stale = false,
             Sent::Mail if reply.is_positive() => self.mail = Some(reply),
             Sent::Mail if refused => {
                 self.fail_undecided(Stage::Mail, &Cause::Reply(reply));
@@ -261,7 +264,7 @@ impl Flight {
             Some(Delivery::Failed(failure)) => failure.stage == Stage::EndOfData,
             None => false,
         };
-        self.mail.is_some() && !self.deliveries.iter().any(decided_at_the_end)
+        self.stale || self.mail.is_some() && !self.deliveries.iter().any(decided_at_the_end)
     }
 
     /// The result. Recipients that are not decided failed because of `error`.
