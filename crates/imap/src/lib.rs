@@ -9,6 +9,8 @@ mod date;
 mod error;
 mod event;
 mod flag;
+#[cfg(feature = "message")]
+mod message;
 mod name;
 mod search;
 mod server;

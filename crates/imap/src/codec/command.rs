@@ -2,6 +2,7 @@
 
 use crate::{Date, DateTime, FetchItem, Flag, Flags, SequenceSet, SpecialUse, StatusItem, StoreAction};
 use bytes::Bytes;
+use mailwright_sasl::Secret;
 
 /// A command with its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +31,14 @@ pub enum Body {
         /// The mechanism's name.
         mechanism: Bytes,
         /// The initial response in base64 or `=` (RFC 4959).
-        initial: Option<Bytes>,
+        initial: Option<Secret>,
     },
     /// LOGIN
     Login {
         /// The user.
         username: Bytes,
         /// The password.
-        password: Bytes,
+        password: Secret,
     },
     /// ENABLE (RFC 5161)
     Enable(Vec<Bytes>),

@@ -74,13 +74,15 @@ impl Printer<'_> {
             Body::Authenticate { mechanism, initial } => {
                 self.raw("AUTHENTICATE ").0.0.put(mechanism);
                 if let Some(initial) = initial {
-                    self.raw(" ").0.0.put(initial);
+                    self.raw(" ").0.0.put(initial.as_bytes());
                 }
                 self
             }
-            Body::Login { username, password } => {
-                self.raw("LOGIN ").string(username).raw(" ").string(password)
-            }
+            Body::Login { username, password } => self
+                .raw("LOGIN ")
+                .string(username)
+                .raw(" ")
+                .string(password.as_bytes()),
             Body::Enable(names) => {
                 self.raw("ENABLE");
                 for name in names {
@@ -315,29 +317,63 @@ impl Printer<'_> {
             out.raw(name).raw(" ").0.display(date);
         };
         match key {
-            SearchKey::All => drop(self.raw("ALL")),
-            SearchKey::New => drop(self.raw("NEW")),
-            SearchKey::Old => drop(self.raw("OLD")),
-            SearchKey::Recent => drop(self.raw("RECENT")),
-            SearchKey::Has(Flag::Keyword(keyword)) => drop(self.raw("KEYWORD ").raw(keyword.as_str())),
-            SearchKey::Lacks(Flag::Keyword(keyword)) => drop(self.raw("UNKEYWORD ").raw(keyword.as_str())),
-            SearchKey::Has(flag) => drop(self.raw(flag.as_str().trim_start_matches('\\'))),
-            SearchKey::Lacks(flag) => drop(self.raw("UN").raw(flag.as_str().trim_start_matches('\\'))),
+            SearchKey::All => {
+                self.raw("ALL");
+            }
+            SearchKey::New => {
+                self.raw("NEW");
+            }
+            SearchKey::Old => {
+                self.raw("OLD");
+            }
+            SearchKey::Recent => {
+                self.raw("RECENT");
+            }
+            SearchKey::Has(Flag::Keyword(keyword)) => {
+                self.raw("KEYWORD ").raw(keyword.as_str());
+            }
+            SearchKey::Lacks(Flag::Keyword(keyword)) => {
+                self.raw("UNKEYWORD ").raw(keyword.as_str());
+            }
+            SearchKey::Has(flag) => {
+                self.raw(flag.as_str().trim_start_matches('\\'));
+            }
+            SearchKey::Lacks(flag) => {
+                self.raw("UN").raw(flag.as_str().trim_start_matches('\\'));
+            }
             SearchKey::Before(d) => date(self, "BEFORE", d),
             SearchKey::On(d) => date(self, "ON", d),
             SearchKey::Since(d) => date(self, "SINCE", d),
             SearchKey::SentBefore(d) => date(self, "SENTBEFORE", d),
             SearchKey::SentOn(d) => date(self, "SENTON", d),
             SearchKey::SentSince(d) => date(self, "SENTSINCE", d),
-            SearchKey::Larger(n) => drop(self.raw("LARGER ").0.number(*n)),
-            SearchKey::Smaller(n) => drop(self.raw("SMALLER ").0.number(*n)),
-            SearchKey::Header(name, value) => drop(self.raw("HEADER ").string(name).raw(" ").string(value)),
-            SearchKey::Body(value) => drop(self.raw("BODY ").string(value)),
-            SearchKey::Text(value) => drop(self.raw("TEXT ").string(value)),
-            SearchKey::Sequence(set) => drop(self.0.display(set)),
-            SearchKey::Uid(set) => drop(self.raw("UID ").0.display(set)),
-            SearchKey::Not(key) => drop(self.raw("NOT ").key(key)),
-            SearchKey::Or(left, right) => drop(self.raw("OR ").key(left).raw(" ").key(right)),
+            SearchKey::Larger(n) => {
+                self.raw("LARGER ").0.number(*n);
+            }
+            SearchKey::Smaller(n) => {
+                self.raw("SMALLER ").0.number(*n);
+            }
+            SearchKey::Header(name, value) => {
+                self.raw("HEADER ").string(name).raw(" ").string(value);
+            }
+            SearchKey::Body(value) => {
+                self.raw("BODY ").string(value);
+            }
+            SearchKey::Text(value) => {
+                self.raw("TEXT ").string(value);
+            }
+            SearchKey::Sequence(set) => {
+                self.0.display(set);
+            }
+            SearchKey::Uid(set) => {
+                self.raw("UID ").0.display(set);
+            }
+            SearchKey::Not(key) => {
+                self.raw("NOT ").key(key);
+            }
+            SearchKey::Or(left, right) => {
+                self.raw("OR ").key(left).raw(" ").key(right);
+            }
             SearchKey::And(keys) => {
                 self.raw("(");
                 for (i, key) in keys.iter().enumerate() {

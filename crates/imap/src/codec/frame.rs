@@ -203,7 +203,7 @@ mod tests {
                         Ok(Frame::Command(c)) => seen.push(c.escape_ascii().to_string()),
                         Ok(Frame::Literal(l)) if l.len <= 100 => framer.keep_literal(l),
                         Ok(Frame::Literal(l)) => {
-                            seen.push(format!("{} {l:?}", framer.take_head().escape_ascii()))
+                            seen.push(format!("{} {l:?}", framer.take_head().escape_ascii()));
                         }
                         Err(e) => seen.push(format!("{e:?}")),
                     }

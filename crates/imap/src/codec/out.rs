@@ -80,6 +80,10 @@ impl Out<'_> {
     }
 
     pub(crate) fn nstring(&mut self, text: Option<&Bytes>) -> &mut Self {
+        self.octets_or_nil(text.map(|text| &text[..]))
+    }
+
+    pub(crate) fn octets_or_nil(&mut self, text: Option<&[u8]>) -> &mut Self {
         match text {
             Some(text) => self.string(text),
             None => self.raw("NIL"),
@@ -392,7 +396,12 @@ mod tests {
             (b"nul\0here", "{8}\r\nnul here"),
             ("\u{e4}".as_bytes(), "{2}\r\n\u{e4}"),
         ] {
-            assert_eq!(printed(|out| drop(out.string(text))), want);
+            assert_eq!(
+                printed(|out| {
+                    out.string(text);
+                }),
+                want
+            );
         }
         for (text, want) in [
             (&b"NIL"[..], "\"NIL\""),
@@ -400,18 +409,35 @@ mod tests {
             (b"", "\"\""),
             (b"a b", "\"a b\""),
         ] {
-            assert_eq!(printed(|out| drop(out.astring(text))), want);
+            assert_eq!(
+                printed(|out| {
+                    out.astring(text);
+                }),
+                want
+            );
         }
     }
 
     #[test]
     fn text_stays_on_its_line() {
         assert_eq!(
-            printed(|out| drop(out.text("a\r\n* BYE \u{e4}\0"))),
+            printed(|out| {
+                out.text("a\r\n* BYE \u{e4}\0");
+            }),
             "a??* BYE ???"
         );
-        assert_eq!(printed(|out| drop(out.text("[ALERT] x"))), "- [ALERT] x");
-        assert_eq!(printed(|out| drop(out.text(""))), "- ");
+        assert_eq!(
+            printed(|out| {
+                out.text("[ALERT] x");
+            }),
+            "- [ALERT] x"
+        );
+        assert_eq!(
+            printed(|out| {
+                out.text("");
+            }),
+            "- "
+        );
     }
 
     #[test]
@@ -424,7 +450,9 @@ mod tests {
                 ..Multipart::default()
             });
         }
-        let text = printed(|out| drop(out.body_structure(&body, false)));
+        let text = printed(|out| {
+            out.body_structure(&body, false);
+        });
         assert_eq!(text.matches("\"mixed\"").count(), DEEPEST);
         assert_eq!(text.matches('(').count(), text.matches(')').count());
         // Taken apart by hand: the nested value would be dropped recursively.

@@ -5,6 +5,7 @@ use super::{Body, Command, ListOptions, ReturnOptions, SearchKey};
 use crate::data::{Alias, BodyItem, FetchItem, Partial, Section, SectionText, SpecialUse, StatusItem};
 use crate::{Date, DateTime, Flag, Keyword, StoreAction};
 use bytes::Bytes;
+use mailwright_sasl::Secret;
 
 /// Commands in the order of their names, with what parses their arguments.
 type Arguments = fn(&mut Cursor<'_>, usize) -> Result<Body>;
@@ -130,7 +131,7 @@ fn authenticate(c: &mut Cursor<'_>) -> Result<Body> {
     let mut initial = None;
     if c.eat(b' ') && !c.at_end() {
         let text = c.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-        initial = Some(c.slice(text));
+        initial = Some(Secret::new(text.to_vec()));
     }
     Ok(Body::Authenticate { mechanism, initial })
 }
@@ -140,7 +141,10 @@ fn login(c: &mut Cursor<'_>) -> Result<Body> {
     let username = c.astring()?;
     c.sp()?;
     let password = c.astring()?;
-    Ok(Body::Login { username, password })
+    Ok(Body::Login {
+        username,
+        password: Secret::new(password.into()),
+    })
 }
 
 fn enable(c: &mut Cursor<'_>) -> Result<Body> {
@@ -401,6 +405,9 @@ fn fetch(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
             add(fetch_item(c)?);
             Ok(())
         })?;
+        if items.is_empty() && !with_uid {
+            return c.fail("a data item is missing");
+        }
     } else {
         use FetchItem as F;
         let fast = [F::Flags, F::InternalDate, F::Size];
@@ -465,7 +472,7 @@ fn body_item(c: &mut Cursor<'_>, peek: bool) -> Result<FetchItem> {
         }
         c.expect(b'.', "a section is malformed")?;
     }
-    if !(c.peek() == Some(b']')) {
+    if c.peek() != Some(b']') {
         let name = c.take_while(|b| b.is_ascii_alphabetic() || b == b'.');
         let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
         section.text = match () {

@@ -227,13 +227,16 @@ impl Server {
     /// The OK of FETCH and STORE by sequence number; NO if some of the messages were gone (RFC 2180 §4.1.3,
     /// RFC 5530). UIDs without a message are no error (RFC 3501 §6.4.8).
     pub(super) fn issued(&self, uid: bool, asked: &UidSet, text: &'static str) -> Reply {
-        let gone = |view: &View| !view.expunged().intersection(asked).is_empty();
-        match self.view() {
-            Some(view) if !uid && gone(view) => {
-                Reply::no(Some(Code::ExpungeIssued), "Some messages no longer exist")
-            }
-            _ => Reply::ok(text),
+        match !uid && self.has_gone(asked) {
+            true => Rejection::EXPUNGE_ISSUED.into(),
+            false => Reply::ok(text),
         }
+    }
+
+    /// Whether some of these messages are gone, and the client does not know.
+    pub(super) fn has_gone(&self, uids: &UidSet) -> bool {
+        self.view()
+            .is_some_and(|view| !view.expunged().intersection(uids).is_empty())
     }
 
     pub(super) fn take_task(&mut self) -> Task {

@@ -2,10 +2,9 @@
 
 use super::{Phase, Reply, Server, Task, Turn};
 use crate::{Capability, Code, Error, Event};
-use bytes::Bytes;
 use mailwright_sasl::{
-    self as sasl, Answer, Failure, Identity, Mechanism, ServerStep, base64_decode, base64_decode_initial,
-    base64_encode,
+    self as sasl, Answer, Failure, Identity, Mechanism, Secret, ServerStep, base64_decode,
+    base64_decode_initial, base64_encode,
 };
 
 impl Server {
@@ -52,7 +51,7 @@ impl Server {
         self.start_auth(Mechanism::Plain, Some(&response));
     }
 
-    pub(super) fn authenticate(&mut self, mechanism: &[u8], initial: Option<Bytes>) {
+    pub(super) fn authenticate(&mut self, mechanism: &[u8], initial: Option<Secret>) {
         let mechanism = std::str::from_utf8(mechanism).ok().and_then(Mechanism::from_name);
         let Some(mechanism) = mechanism.filter(|m| self.config.mechanisms.contains(m)) else {
             return self.no(None, "The mechanism is not supported");
@@ -69,7 +68,7 @@ impl Server {
         if !self.offers(Capability::SaslIr) {
             return self.bad("An initial response is not allowed");
         }
-        match base64_decode_initial(&initial) {
+        match base64_decode_initial(initial.as_bytes()) {
             Some(response) => self.start_auth(mechanism, Some(&response)),
             None => self.bad("The initial response is not valid base64"),
         }

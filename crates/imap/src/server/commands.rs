@@ -7,7 +7,8 @@ use crate::codec::{Body, Command, tag_of};
 use crate::data::StatusItem;
 use crate::name::canonical;
 use crate::{
-    Capability, Code, Event, FetchItem, FetchRequest, SequenceSet, StoreRequest, UidSet, When, decode_name,
+    Capability, Code, Event, FetchItem, FetchRequest, Rejection, SequenceSet, StoreRequest, UidSet, When,
+    decode_name,
 };
 use bytes::Bytes;
 
@@ -60,7 +61,7 @@ impl Server {
     fn not_authenticated(&mut self, body: Body) {
         match body {
             Body::StartTls => self.starttls(),
-            Body::Login { username, password } => self.login(&username, &password),
+            Body::Login { username, password } => self.login(&username, password.as_bytes()),
             Body::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial),
             _ => self.bad("Log in first"),
         }
@@ -227,7 +228,7 @@ impl Server {
             Body::Append { .. } => self.bad("The message must be a literal"),
             Body::StartTls | Body::Login { .. } | Body::Authenticate { .. } => self.bad("Already logged in"),
             Body::Enable(_) | Body::Namespace | Body::Idle | Body::Id(_) => {
-                self.bad("the command is not known")
+                self.bad("the command is not known");
             }
             Body::Unselect | Body::Copy { moving: true, .. } if self.is_selected() => {
                 self.bad("the command is not known");
@@ -313,6 +314,10 @@ impl Server {
         };
         if moving && self.is_read_only() {
             return self.no(Some(Code::NoPerm), "The mailbox is read-only");
+        }
+        // COPY is all or nothing: not if some of the messages are known to be gone (RFC 2180 §4.4).
+        if !uid && self.has_gone(&uids) {
+            return self.complete(Rejection::EXPUNGE_ISSUED.into(), When::Anything);
         }
         if uids.is_empty() {
             let text = if moving {

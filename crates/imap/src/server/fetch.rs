@@ -19,7 +19,9 @@ pub(super) struct Fetching {
 /// A row that is not closed yet.
 #[derive(Debug)]
 struct Row {
+    seq: u32,
     uid: u32,
+    /// Nothing was told yet. A row without items would be against the grammar: it is not told at all.
     is_empty: bool,
     /// How much of a literal is still to come.
     literal: u64,
@@ -61,19 +63,19 @@ impl Server {
             return None;
         }
         let seq = self.view()?.seq(uid)?;
-        let mut out = self.out();
-        out.raw("* ").number(u64::from(seq)).raw(" FETCH (");
-        if with_uid {
-            out.raw("UID ").number(u64::from(uid));
-        }
         if let Phase::Asked(Task::Fetch(fetching)) = &mut self.phase {
             fetching.row = Some(Row {
+                seq,
                 uid,
-                is_empty: !with_uid,
+                is_empty: true,
                 literal: 0,
             });
         }
-        Some(FetchRow { server: self })
+        let mut row = FetchRow { server: self };
+        if with_uid {
+            row.item("UID ").number(u64::from(uid));
+        }
+        Some(row)
     }
 
     /// The row that is open, to go on with it after [`fetch_piece`](Server::fetch_piece). `None` if none is, or
@@ -128,8 +130,10 @@ impl Server {
                 self.failed.get_or_insert(Error::CutShort);
                 false
             }
-            Some(_) => {
-                self.out().raw(")\r\n");
+            Some(row) => {
+                if !row.is_empty {
+                    self.out().raw(")\r\n");
+                }
                 true
             }
             None => true,
@@ -214,15 +218,16 @@ impl FetchRow<'_> {
         self.row().literal = len;
     }
 
-    fn item(&mut self, name: &str) -> Out<'_> {
+    pub(crate) fn item(&mut self, name: &str) -> Out<'_> {
         let row = self.row();
-        let separator = if std::mem::take(&mut row.is_empty) {
-            ""
-        } else {
-            " "
-        };
+        let (seq, first) = (row.seq, std::mem::take(&mut row.is_empty));
         let mut out = self.server.out();
-        out.raw(separator).raw(name);
+        if first {
+            out.raw("* ").number(u64::from(seq)).raw(" FETCH (");
+        } else {
+            out.raw(" ");
+        }
+        out.raw(name);
         out
     }
 

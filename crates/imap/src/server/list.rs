@@ -36,6 +36,7 @@ struct Held {
     special_use: Vec<SpecialUse>,
     selected: bool,
     matches: bool,
+    status: Option<Status>,
 }
 
 impl Listing {
@@ -119,8 +120,11 @@ impl Server {
         self.ask(Event::List(request), Task::List(Box::new(listing)));
     }
 
-    /// Offers one mailbox in answer to [`Event::List`]; returns whether it was told, so that
-    /// [`list_status`](Server::list_status) may follow where the request has status items.
+    /// Offers one mailbox in answer to [`Event::List`]; returns whether [`list_status`](Server::list_status)
+    /// is to follow where the request has status items.
+    ///
+    /// Offer every mailbox of the account, subscribed names that do not exist, and levels that only have
+    /// children; in any order, each once.
     ///
     /// # Panics
     ///
@@ -129,22 +133,25 @@ impl Server {
         let Phase::Asked(Task::List(listing)) = &mut self.phase else {
             panic!("no mailboxes were asked for")
         };
+        let selectable = !row.no_select && !row.non_existent;
         if listing.options.recursive {
             let (selected, matches) = (listing.selects(row), listing.matches(row.name));
             listing.held.push(Held::new(row, selected, matches));
-            return false;
+            return matches && selectable;
         }
         if !listing.selects(row) {
             return false;
         }
         if listing.matches(row.name) {
-            listing.told.insert(row.name.to_owned());
             let (is_lsub, is_extended) = (listing.is_lsub, listing.is_extended);
+            if is_lsub {
+                listing.told.insert(row.name.to_owned());
+            }
             let subscribed = row.subscribed
                 && (listing.options.subscribed || listing.options.return_subscribed)
                 && is_extended;
-            self.put_row(row, is_lsub, is_extended, subscribed, false);
-            return !is_lsub;
+            self.put_row(row, is_lsub, is_extended, subscribed, "");
+            return selectable;
         }
         if listing.is_lsub {
             self.tell_level_above(row.name);
@@ -152,15 +159,21 @@ impl Server {
         false
     }
 
-    /// Tells the state of the mailbox that was just told by [`list`](Server::list) (RFC 5819).
+    /// Tells the state of the mailbox for which [`list`](Server::list) has just returned true (RFC 5819).
     ///
     /// # Panics
     ///
     /// Panics if mailboxes were not asked for.
     pub fn list_status(&mut self, name: &str, status: &Status) {
-        let Phase::Asked(Task::List(listing)) = &self.phase else {
+        let Phase::Asked(Task::List(listing)) = &mut self.phase else {
             panic!("no mailboxes were asked for")
         };
+        if listing.options.recursive {
+            if let Some(held) = listing.held.last_mut().filter(|held| held.name == name) {
+                held.status = Some(status.clone());
+            }
+            return;
+        }
         let items: Vec<StatusItem> = listing.options.return_status.clone();
         if !items.is_empty() {
             self.out().status(name, &items, status);
@@ -179,21 +192,34 @@ impl Server {
         {
             let mut row = ListRow::new(level);
             row.no_select = true;
-            self.put_row(&row, true, false, false, false);
+            self.put_row(&row, true, false, false, "");
         }
     }
 
     pub(super) fn finish_list(&mut self, mut listing: Listing) {
         let held = std::mem::take(&mut listing.held);
-        for (i, row) in held.iter().enumerate() {
-            // A child counts if it is selected, and does not match by itself (RFC 5258 §3.5).
+        let selected: BTreeSet<&str> = held
+            .iter()
+            .filter(|h| h.selected)
+            .map(|h| h.name.as_str())
+            .collect();
+        let options = &listing.options;
+        let child_info = match (options.subscribed, options.special_use) {
+            (true, false) => "\"SUBSCRIBED\"",
+            (false, _) => "\"SPECIAL-USE\"",
+            (true, true) => "\"SUBSCRIBED\" \"SPECIAL-USE\"",
+        };
+        for row in held.iter().filter(|row| row.matches) {
             let prefix = format!("{}{}", row.name, listing.delimiter);
-            let child = || held.iter().any(|h| h.selected && h.name.starts_with(&prefix));
-            let childinfo = row.matches && child();
-            if row.matches && (row.selected || childinfo) {
-                let subscribed =
-                    row.subscribed && (listing.options.subscribed || listing.options.return_subscribed);
-                self.put_row(&held[i].row(), false, true, subscribed, childinfo);
+            let below = selected.range(prefix.as_str()..).next();
+            let has_child = below.is_some_and(|name| name.starts_with(&prefix));
+            if row.selected || has_child {
+                let subscribed = row.subscribed && (options.subscribed || options.return_subscribed);
+                let child_info = if has_child { child_info } else { "" };
+                self.put_row(&row.row(), false, true, subscribed, child_info);
+                if let Some(status) = &row.status {
+                    self.out().status(&row.name, &options.return_status, status);
+                }
             }
         }
         let text = if listing.is_lsub {
@@ -210,7 +236,7 @@ impl Server {
         is_lsub: bool,
         is_extended: bool,
         subscribed: bool,
-        childinfo: bool,
+        child_info: &str,
     ) {
         let mut row = row.clone();
         if !self.offers(Capability::Children) {
@@ -230,8 +256,9 @@ impl Server {
         let mut out = self.out();
         out.raw(if is_lsub { "* LSUB " } else { "* LIST " });
         out.list_row(&row, delimiter, &extra);
-        if childinfo {
-            out.raw(" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        // RFC 5258 §3.5: children that the options select.
+        if !child_info.is_empty() {
+            out.raw(" (\"CHILDINFO\" (").raw(child_info).raw("))");
         }
         out.raw("\r\n");
     }
@@ -250,6 +277,7 @@ impl Held {
             special_use: row.special_use.to_vec(),
             selected,
             matches,
+            status: None,
         }
     }
 

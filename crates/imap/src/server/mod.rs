@@ -463,10 +463,13 @@ impl Server {
         if now < self.deadline || self.waits_for_caller() {
             return;
         }
+        if matches!(self.phase, Phase::Closing) && self.tx.is_empty() {
+            return;
+        }
         if !self.tx.is_empty() {
             // The client does not take our output, so it will not take a farewell either.
             self.tx = SendBuf::new();
-        } else if self.failed.is_none() && !matches!(self.phase, Phase::Closing | Phase::StartTls) {
+        } else if self.failed.is_none() && !matches!(self.phase, Phase::StartTls) {
             let text = if logged_in {
                 "Idle for too long"
             } else {

@@ -131,10 +131,11 @@ impl Server {
 
     /// Refuses a command that is malformed, or not possible in this state.
     pub(super) fn bad(&mut self, text: &'static str) {
+        let (first, rest) = text.split_at(1);
         let reply = Reply {
             status: "BAD",
             code: "".into(),
-            text: text.into(),
+            text: format!("{}{rest}", first.to_ascii_uppercase()).into(),
         };
         self.reply_now(&reply);
         self.count_bad();
@@ -207,7 +208,7 @@ impl Server {
         let all = || {
             system
                 .into_iter()
-                .chain(selection.keywords.iter().map(|k| k.as_str()))
+                .chain(selection.keywords.iter().map(crate::Keyword::as_str))
         };
         out.raw("* FLAGS (");
         out.joined(all(), |out, flag| {

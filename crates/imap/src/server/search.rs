@@ -100,7 +100,9 @@ impl Server {
         match searching.returns {
             Some(returns) => self.put_esearch(&searching, returns),
             None if searching.is_open => self.close_search(&searching),
-            None => drop(self.out().raw("* SEARCH\r\n")),
+            None => {
+                self.out().raw("* SEARCH\r\n");
+            }
         }
         self.complete(Reply::ok("Search completed"), when(searching.uid));
     }

@@ -1,0 +1,101 @@
+//! AUTHENTICATE SCRAM-SHA-256 (RFC 7677), both ends in memory.
+
+mod support;
+
+use mailwright_imap::{Error, Event, Server};
+use mailwright_sasl::{Answer, Client, ClientStep, Credentials, Mechanism, ScramCredentials, Secret, base64_decode, base64_encode};
+use mailwright_wire::testing::Fixture;
+use mailwright_wire::{Machine, Step};
+use std::num::NonZeroU32;
+use std::time::Instant;
+use support::Host;
+
+fn credentials() -> ScramCredentials {
+    ScramCredentials::derive(&Secret::from("pencil"), b"a salt of some length", NonZeroU32::new(4096).unwrap())
+}
+
+/// Runs until the server wants input; returns what it said and the events.
+fn pump(server: &mut Server, now: Instant, answer: &Answer) -> Result<(String, Vec<String>), Error> {
+    let (mut said, mut events) = (Vec::new(), Vec::new());
+    loop {
+        match server.poll(now)? {
+            Step::Event(event) => {
+                events.push(match event {
+                    Event::Auth(question) => format!("auth {}", question.username()),
+                    Event::Authenticated(identity) => format!("authenticated {}", identity.authcid),
+                    other => format!("{other:?}"),
+                });
+            }
+            Step::Write => {
+                said.extend_from_slice(server.send_buf());
+                server.sent(server.send_buf().len());
+            }
+            Step::Answer => server.answer_auth(answer.clone()),
+            _ => return Ok((String::from_utf8(said).unwrap(), events)),
+        }
+    }
+}
+
+fn feed(server: &mut Server, line: &str) {
+    let line = format!("{line}\r\n");
+    server.recv_buf()[..line.len()].copy_from_slice(line.as_bytes());
+    server.received(line.len());
+}
+
+/// Logs in; returns the tagged response and all events.
+fn log_in(password: &str, answer: Answer, initial_response: bool) -> (String, Vec<String>) {
+    let now = Instant::now();
+    let mut server = Host::new(vec![]).start(now);
+    pump(&mut server, now, &answer).unwrap();
+    let mut client = Client::new(
+        Mechanism::ScramSha256,
+        Credentials::new("user", Secret::from(password)),
+        &[3; 24],
+    )
+    .unwrap();
+    let respond = |client: &mut Client, challenge: Option<&[u8]>| match client.step(challenge) {
+        Ok(ClientStep::Respond(response)) => base64_encode(&response),
+        Ok(_) => String::new(),
+        Err(_) => "*".into(),
+    };
+    let mut events = Vec::new();
+    if initial_response {
+        let first = respond(&mut client, None);
+        feed(&mut server, &format!("a AUTHENTICATE SCRAM-SHA-256 {first}"));
+    } else {
+        feed(&mut server, "a AUTHENTICATE SCRAM-SHA-256");
+        let (said, _) = pump(&mut server, now, &answer).unwrap();
+        assert_eq!(said, "+ \r\n");
+        let first = respond(&mut client, None);
+        feed(&mut server, &first);
+    }
+    loop {
+        let (said, more) = pump(&mut server, now, &answer).unwrap();
+        events.extend(more);
+        match said.trim_end().strip_prefix("+ ") {
+            Some(challenge) => {
+                let challenge = base64_decode(challenge.as_bytes()).unwrap();
+                let response = respond(&mut client, Some(&challenge));
+                feed(&mut server, &response);
+            }
+            None => return (said, events),
+        }
+    }
+}
+
+#[test]
+fn the_right_password_gets_in_with_and_without_initial_response() {
+    for initial_response in [true, false] {
+        let (said, events) = log_in("pencil", Answer::Scram(credentials()), initial_response);
+        assert!(said.starts_with("a OK [CAPABILITY IMAP4rev1 "), "{said}");
+        assert_eq!(events, ["auth user", "authenticated user"]);
+    }
+}
+
+#[test]
+fn the_wrong_password_and_the_unknown_user_fail_alike() {
+    let (wrong, _) = log_in("pencils", Answer::Scram(credentials()), true);
+    let (unknown, _) = log_in("pencil", Answer::Deny, true);
+    assert_eq!(wrong, "a NO [AUTHENTICATIONFAILED] Authentication failed\r\n");
+    assert_eq!(wrong, unknown);
+}
