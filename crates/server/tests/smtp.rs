@@ -12,6 +12,7 @@ use mailwright_server::config::{AccountEntry, CertificateFiles, ListenerConfig, 
 use mailwright_server::delivery::inbox;
 use mailwright_server::{Config, Running, Server};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 struct Site {
     running: Running<MemoryStore>,
@@ -285,6 +286,37 @@ async fn submitted_mail_for_others_is_spooled_with_its_envelope() {
     );
     let bob = site.inbox_of("bob@b.test").await;
     assert_eq!(bob, [format!("Return-Path: <alice@b.test>\r\n{message}")]);
+}
+
+#[tokio::test]
+async fn delivery_is_reported_to_those_who_ask() {
+    let site = Site::start(|_| {}).await;
+    let mut c = site.submit_as("alice@b.test").await;
+    c.say("MAIL FROM:<alice@b.test> RET=HDRS ENVID=q1", "250").await;
+    c.say("RCPT TO:<bob@b.test> NOTIFY=SUCCESS", "250").await;
+    c.say("DATA", "354").await;
+    c.say("Subject: did you get it\r\n\r\nHello\r\n.", "250").await;
+    let mut reports = vec![];
+    while reports.is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        reports = site.inbox_of("alice@b.test").await;
+    }
+    let mail = site.inbox_of("bob@b.test").await;
+    assert_eq!(mail.len(), 1);
+    assert!(
+        mail[0].starts_with("Return-Path: <alice@b.test>\r\nReceived: "),
+        "{}",
+        mail[0]
+    );
+    assert!(reports[0].starts_with("Return-Path: <>\r\n"), "{}", reports[0]);
+    for part in [
+        "Action: delivered",
+        "bob@b.test",
+        "Original-Envelope-Id: q1",
+        "did you get it",
+    ] {
+        assert!(reports[0].contains(part), "{part} is missing: {}", reports[0]);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use crate::config::Protocol;
 use crate::delivery::{Destination, Targets};
 use mailwright_address::{EmailAddress, ForwardPath};
 use mailwright_mailbox::Store;
+use mailwright_smtp::dsn::Notify;
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
 
 /// How many `Received` fields a message may have before it counts as going in circles (RFC 5321 §6.3 wants at
@@ -33,6 +34,10 @@ impl<S: Store> Session<S> {
         };
         let outbound = self.shared.config.outbound.enabled;
         match self.shared.destination(&address) {
+            // RFC 3461 §4.1: the queue delivers here as well, and reports it.
+            Destination::Here(targets) if !targets.accounts.is_empty() && self.reports_success(rcpt) => {
+                Ok(elsewhere(address))
+            }
             Destination::Here(targets) if outbound || !targets.accounts.is_empty() => Ok(Targets {
                 elsewhere: targets.elsewhere.into_iter().filter(|_| outbound).collect(),
                 ..targets
@@ -45,6 +50,16 @@ impl<S: Store> Session<S> {
             Destination::Elsewhere if outbound => Ok(elsewhere(address)),
             Destination::Elsewhere => Err(no_way_out()),
         }
+    }
+
+    /// Whether the sender wants to hear of the delivery to this recipient, and can.
+    fn reports_success(&self, rcpt: &Rcpt) -> bool {
+        let wanted = matches!(rcpt.params.notify, Some(Notify::On { success: true, .. }));
+        let sender = self
+            .envelope
+            .as_ref()
+            .and_then(|envelope| envelope.mail.path.address());
+        wanted && sender.is_some()
     }
 }
 
