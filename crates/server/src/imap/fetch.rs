@@ -12,7 +12,8 @@ use mailwright_mailbox::{
 use mailwright_message::Index;
 use std::ops::Range;
 
-/// A section up to this many octets is read at once; a longer one streams.
+/// How many octets of a message's sections are read before its row is begun; what is beyond comes piece by
+/// piece, so that a command that asks for thousands of sections does not hold them all.
 const AT_ONCE: u64 = 64 * 1024;
 
 /// A header longer than this is not searched for single fields.
@@ -80,9 +81,10 @@ impl<S: Store> Session<S> {
         };
         // Whatever has to be read is read before the row is begun: until then the answer can still be NO.
         let mut sections = vec![];
+        let mut room = AT_ONCE;
         for item in items {
             if let (FetchItem::Section(item), Some(index), Some(blob)) = (item, &index, &message.blob) {
-                sections.push((item, self.section(item, index, blob).await?));
+                sections.push((item, self.section(item, index, blob, &mut room).await?));
             }
         }
         let Some(mut row) = self.conn.machine().fetch(uid) else {
@@ -124,47 +126,77 @@ impl<S: Store> Session<S> {
             row.flags(&flags_to_imap(&message.flags));
         }
         for (item, section) in sections {
-            let Some(mut row) = self.conn.machine().fetch_row() else {
-                return Ok(());
-            };
-            match section {
-                Found::Missing => {
-                    row.section_missing(item);
-                }
-                Found::Whole(bytes) => {
-                    row.section(item, &bytes);
-                }
-                Found::Range(range) => {
-                    let len = range.end - range.start;
-                    let wanted = row.section_stream(item, len);
-                    let from = range.start;
-                    let blob = message.blob.as_ref().expect("a section was found in it");
-                    self.stream(blob, from + wanted.start..from + wanted.end).await?;
-                }
+            self.give(item, section, message).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a section to the row that is open.
+    async fn give(&mut self, item: &BodyItem, section: Found, message: &Message) -> Result<(), Stop> {
+        self.make_room().await?;
+        let blob = message.blob.as_ref().ok_or(Stop::Cut)?;
+        let header = match &section {
+            Found::Fields(range) => {
+                let read = body::read_all(&self.shared.store, blob, range.clone()).await;
+                Some(read.map_err(|error| self.cut(&error))?)
+            }
+            _ => None,
+        };
+        let Some(mut row) = self.conn.machine().fetch_row() else {
+            return Ok(());
+        };
+        match section {
+            Found::Missing => {
+                row.section_missing(item);
+            }
+            Found::Whole(bytes) => {
+                row.section(item, &bytes);
+            }
+            Found::Fields(_) => {
+                row.section(item, &item.section.text.pick(&header.unwrap_or_default()));
+            }
+            Found::Range(range) => {
+                let wanted = row.section_stream(item, range.end - range.start);
+                let (from, to) = (range.start + wanted.start, range.start + wanted.end);
+                self.stream(blob, from..to).await?;
             }
         }
         Ok(())
     }
 
-    /// Finds a section, and reads it if it is short.
-    async fn section(&mut self, item: &BodyItem, index: &Index, blob: &BlobRef) -> Result<Found, Stop> {
+    /// Finds a section, and reads it if there is room for it.
+    async fn section(
+        &mut self,
+        item: &BodyItem,
+        index: &Index,
+        blob: &BlobRef,
+        room: &mut u64,
+    ) -> Result<Found, Stop> {
         let Some(range) = item.section.locate(index) else {
             return Ok(Found::Missing);
         };
         let len = range.end.saturating_sub(range.start);
-        match item.section.text {
-            SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => {
-                if len > LONGEST_HEADER {
-                    return Err(Rejection::new(Some(imap::Code::Limit), "The header is too long").into());
-                }
-                let header = body::read_all(&self.shared.store, blob, range).await?;
-                Ok(Found::Whole(item.section.text.pick(&header)))
-            }
-            _ if len <= AT_ONCE => Ok(Found::Whole(
-                body::read_all(&self.shared.store, blob, range).await?,
-            )),
-            _ => Ok(Found::Range(range)),
+        let fields = matches!(
+            item.section.text,
+            SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)
+        );
+        if fields && len > LONGEST_HEADER {
+            return Err(Rejection::new(Some(imap::Code::Limit), "The header is too long").into());
         }
+        if len > *room {
+            return Ok(if fields {
+                Found::Fields(range)
+            } else {
+                Found::Range(range)
+            });
+        }
+        *room -= len;
+        let bytes = body::read_all(&self.shared.store, blob, range).await?;
+        Ok(Found::Whole(if fields {
+            item.section.text.pick(&bytes)
+        } else {
+            bytes
+        }))
     }
 
     /// Gives the octets of a literal that was announced.
@@ -175,15 +207,18 @@ impl<S: Store> Session<S> {
             let piece = match self.shared.store.read_blob(blob, at..range.end).await {
                 Ok(piece) if !piece.is_empty() => piece,
                 Ok(_) => return Err(Stop::Cut),
-                Err(error) => {
-                    tracing::error!(peer = %self.peer, "imap: message cannot be read: {error}");
-                    return Err(Stop::Cut);
-                }
+                Err(error) => return Err(self.cut(&error)),
             };
             at += piece.len() as u64;
             self.conn.machine().fetch_piece(piece);
         }
         Ok(())
+    }
+
+    /// A message cannot be read in the middle of its row.
+    fn cut(&self, error: &StoreError) -> Stop {
+        tracing::error!(peer = %self.peer, "imap: message cannot be read: {error}");
+        Stop::Cut
     }
 
     /// Waits until the engine has room for more of an answer.
@@ -203,8 +238,10 @@ impl<S: Store> Session<S> {
 enum Found {
     Missing,
     Whole(Bytes),
-    /// Too long to be read at once: where it is in the message.
+    /// Not read yet: where it is in the message.
     Range(Range<u64>),
+    /// Some fields of a header that is not read yet: where the header is in the message.
+    Fields(Range<u64>),
 }
 
 /// What the store has to tell for these items.

@@ -115,6 +115,7 @@ impl<S: Store> Session<S> {
             {
                 self.conn.machine().list_status(&name, &status_of(&snapshot));
             }
+            self.make_room().await?;
         }
         self.yes()
     }

@@ -28,7 +28,7 @@ use crate::{Config, Stream};
 use convert::{uncommitted, unreadable};
 use mailwright_imap::{self as imap, Event, Rejection, Server, Transport};
 use mailwright_mailbox::{Account, Change, CommitError, Feed, Store, StoreError};
-use mailwright_sasl::Mechanism;
+use mailwright_sasl::{Answer, Mechanism};
 use selected::Selected;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -200,7 +200,11 @@ impl<S: Store> Session<S> {
     async fn event(&mut self, event: Event) -> Result<(), ConnError<imap::Error>> {
         match event {
             Event::Auth(question) => {
+                let user = question.username().to_owned();
                 let answer = self.shared.accounts.answer(question).await;
+                if matches!(answer, Answer::Deny) {
+                    tracing::info!(peer = %self.peer, ?user, "imap: login refused");
+                }
                 self.conn.machine().answer_auth(answer);
             }
             Event::Authenticated(identity) => self.log_in(&identity.authcid),

@@ -7,7 +7,8 @@ use super::body;
 use super::convert::{has_flag, uids_from_imap};
 use mailwright_imap::{Criterion, Date};
 use mailwright_mailbox::{BlobRef, Fields, MailboxId, Message, Scan, Store, StoreError, Uid};
-use mailwright_message::{Index, date, header, index::Section};
+use mailwright_message::index::{Part, Section};
+use mailwright_message::{Index, date, header};
 
 /// Finds the messages of a mailbox that fulfil a criterion, in order.
 pub(super) async fn run<S: Store>(
@@ -191,7 +192,7 @@ async fn read_header<S: Store>(
 /// The text of the message's text parts, not of its attachments.
 async fn read_text<S: Store>(store: &S, blob: &BlobRef, index: &Index) -> Result<Vec<String>, StoreError> {
     let mut texts = vec![];
-    for part in index.parts().filter(|part| part.is_text()) {
+    for part in index.parts().filter(Part::is_text) {
         let bytes = body::read_all(store, blob, part.body()).await?;
         texts.push(part.decode_text(&bytes).to_lowercase());
     }
