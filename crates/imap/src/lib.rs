@@ -1,4 +1,146 @@
-//! IMAP4rev1 and IMAP4rev2 session engines, without I/O
+//! IMAP4rev1 server sessions as a state machine: commands in, typed questions out, typed answers back.
+//!
+//! The engine owns the protocol: states, literals, tags and order, sequence numbers, when EXPUNGE may be told,
+//! IDLE, timers, and the shape of every response. It opens no sockets, does no TLS, stores no mail, and knows no
+//! clock: the embedder drives it through [`mailwright_wire::Machine`], answers its questions at leisure, and
+//! tells it what changed. There is no client engine yet.
+//!
+//! ```text
+//!   bytes in ─→ frame ──→ Command ──→ Event ─────────────→ embedder ──→ mail store
+//!             lines and    parsed     names in UTF-8,         │             │
+//!             literals,               numbers resolved        │             │
+//!             bounded                 to UIDs                 │             │
+//!                                        ↑                    │             │
+//!   bytes out ←─ SendBuf ←─ typed answers│ ←──────────────────┘             │
+//!                    ↑        (rows, sections, statuses)                    │
+//!                    └──── View ←── notify(Change) ←────────────────────────┘
+//!                          what may be told when
+//! ```
+//!
+//! # Example
+//!
+//! A mailbox with one message, read over a session that exists only in memory:
+//!
+//! ```
+//! use mailwright_imap::{Config, Event, FetchItem, Flags, Selected, Server, Transport, UidSet};
+//! use mailwright_wire::{Machine, Step};
+//! use std::{num::NonZeroU32, sync::Arc, time::Instant};
+//!
+//! # fn main() -> Result<(), mailwright_imap::Error> {
+//! # #[allow(clippy::disallowed_methods)]
+//! # let now = Instant::now(); // of the test's own choice
+//! let mut server = Server::preauthenticated(Arc::new(Config::default()), Transport::Tls, [7; 32], now);
+//! let input = b"a SELECT INBOX\r\nb UID FETCH 1:* FLAGS\r\nc LOGOUT\r\n";
+//! server.recv_buf()[..input.len()].copy_from_slice(input);
+//! server.received(input.len());
+//!
+//! let (mut output, mut question) = (Vec::new(), None);
+//! loop {
+//!     match server.poll(now)? {
+//!         Step::Event(event) => question = Some(event),
+//!         Step::Write => {
+//!             output.extend_from_slice(server.send_buf());
+//!             server.sent(server.send_buf().len());
+//!         }
+//!         // An embedder answers when it can: here at once.
+//!         Step::Answer => match question.take() {
+//!             Some(Event::Select { .. }) => {
+//!                 let (validity, next) = (NonZeroU32::new(17).unwrap(), NonZeroU32::new(42).unwrap());
+//!                 server.selected(Selected::new(UidSet::from(41..=41), validity, next));
+//!             }
+//!             Some(Event::Fetch(request)) => {
+//!                 assert_eq!((request.uids, request.items), (UidSet::from(41..=41), vec![FetchItem::Flags]));
+//!                 server.fetch(41).expect("the session knows it").flags(&Flags::new());
+//!                 server.accept();
+//!             }
+//!             other => panic!("{other:?}"),
+//!         },
+//!         _ => break,
+//!     }
+//! }
+//! let text = String::from_utf8_lossy(&output);
+//! assert!(text.contains("* 1 EXISTS\r\n") && text.contains("* 1 FETCH (UID 41 FLAGS ())\r\nb OK "));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `tests/support/mod.rs` is a whole backend in memory: login, mailboxes, APPEND, FETCH with streamed sections,
+//! STORE, EXPUNGE, SEARCH, COPY, MOVE.
+//!
+//! # How to answer
+//!
+//! - An [`Event`] says in its docs whether it is a question, and by which method it is answered. One question is
+//!   open at a time; what the client pipelines waits in the receive buffer.
+//! - Long answers are given row by row, while [`Server::has_room`]. Then poll: [`Step::Answer`] comes again
+//!   when what was given is sent. A body section is announced with its exact length and follows in pieces.
+//! - Whatever happens to the selected mailbox, by this session or another, goes in by [`Server::notify`], before
+//!   the answer to the command that caused it. The engine tells it when it may: at once to a client that idles,
+//!   else at the end of a command; EXPUNGE never with FETCH, STORE or SEARCH by sequence number
+//!   (RFC 3501 §7.4.1). A message that is gone but not told keeps its number; asked for by it, the command ends
+//!   in `NO [EXPUNGEISSUED]` (RFC 2180 §4).
+//! - `\Recent` is a UID: from [`Selected::first_recent`] on, messages are recent in this session. Whoever
+//!   gives `None` has none, which IMAP4rev2 made the rule.
+//!
+//! # What goes wrong, and what the client hears
+//!
+//! | what | answer | the session |
+//! |---|---|---|
+//! | malformed, unknown, or not valid in this state | `BAD` | goes on; ends after [`Config::max_bad_commands`] in a row |
+//! | the embedder refuses ([`Server::reject`]) | `NO` with its code | goes on |
+//! | command longer than the limit | `* BAD`, dropped | goes on |
+//! | literal larger than its limit | `NO [TOOBIG]`; a non-synchronising one is read and dropped | goes on |
+//! | literal too large to be dropped | `NO [TOOBIG]`, `BYE` | [`Error::LiteralTooLarge`] |
+//! | wrong credentials | `NO [AUTHENTICATIONFAILED]` | ends after [`Config::max_auth_failures`] |
+//! | too slow | `BYE` | [`Error::LoginTimeout`], [`Error::IdleTimeout`] |
+//! | connection lost | | [`Error::Closed`]; what was appended in part is to be dropped |
+//! | an announced section is not given in full | | [`Error::CutShort`]: a literal cannot be taken back |
+//!
+//! # Modules
+//!
+//! Everything is at the top, but for [`codec`]: commands as they are written, for those who need no engine.
+//!
+//! | RFC | what | file |
+//! |---|---|---|
+//! | 3501 | session, states, timers | `server/mod.rs` |
+//! | 3501 §6 | commands to questions | `server/commands.rs`, `event.rs` |
+//! | 3501 §9 | grammar | `codec/` |
+//! | 3501 §5.1.3 | modified UTF-7, patterns | `name.rs` |
+//! | 3501 §7.4.2 | FETCH answers | `server/fetch.rs`, `data/`, `message.rs` |
+//! | 3501 §6.3.11, 7889 | APPEND, APPENDLIMIT | `server/append.rs` |
+//! | 3501 §6.4.4, 4731 | SEARCH, ESEARCH | `server/search.rs`, `search.rs` |
+//! | 3501 §7.4.1, 2180, 9051 §7.5.1 | EXPUNGE timing | `view.rs` |
+//! | 2177 | IDLE | `server/mod.rs` |
+//! | 2342 | NAMESPACE | `data/list.rs`, `server/answers.rs` |
+//! | 2971 | ID | `server/commands.rs` |
+//! | 3348, 6154, 5258, 5819 | CHILDREN, SPECIAL-USE, LIST-EXTENDED, LIST-STATUS | `server/list.rs`, `data/list.rs` |
+//! | 3691 | UNSELECT | `server/commands.rs` |
+//! | 4315, 6851 | UIDPLUS, MOVE | `server/answers.rs` |
+//! | 4959 | SASL-IR | `server/auth.rs` |
+//! | 5161 | ENABLE | `server/commands.rs` |
+//! | 5530 | response codes | `code.rs` |
+//! | 7888 | LITERAL+ | `codec/frame.rs`, `server/mod.rs` |
+//! | 8438 | STATUS=SIZE | `data/status.rs` |
+//!
+//! Feature `message` (default) prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of
+//! `mailwright-message`; without it there are plain types for them.
+//!
+//! # Limits
+//!
+//! Every limit is a field of [`Config`]. An idle session holds its view, 8 octets for each run of consecutive
+//! UIDs, and no buffers. Changes that wait to be told are kept until they may be: flags at most once for each
+//! message.
+//!
+//! # What is incomplete
+//!
+//! - IMAP4rev2, CONDSTORE, QRESYNC, NOTIFY, SORT, THREAD, BINARY, MULTIAPPEND, UTF8=ACCEPT, COMPRESS, ACL, QUOTA
+//!   and METADATA are not there, nor is the client.
+//! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
+//! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
+//!   [`Server::shutdown`] says BYE.
+//!
+//! Minimum supported Rust: 1.88.
+//!
+//! [`Step::Answer`]: mailwright_wire::Step::Answer
 
 mod capability;
 mod code;

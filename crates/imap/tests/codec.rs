@@ -1,4 +1,5 @@
 //! What is printed parses to the same, and whatever comes is answered.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use bytes::Bytes;
 use mailwright_imap::codec::Command;

@@ -1,4 +1,5 @@
 //! Sessions on one mailbox, told at the moments the protocol allows, against a plain model.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use mailwright_imap::{Change, Flag, Flags, SequenceSet, UidSet, Update, View, When};
 use proptest::collection::vec;

@@ -39,7 +39,7 @@ pub struct BodyItem {
 }
 
 impl BodyItem {
-    /// BODY[section], or BODY.PEEK[section] with `peek`.
+    /// `BODY[section]`, or `BODY.PEEK[section]` with `peek`.
     pub fn new(section: Section, partial: Option<Partial>, peek: bool) -> Self {
         Self {
             section,

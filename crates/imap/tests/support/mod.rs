@@ -321,7 +321,9 @@ impl Backend {
             match request.action {
                 StoreAction::Replace => mail.flags = request.flags.clone(),
                 StoreAction::Add => mail.flags.extend(request.flags.iter()),
-                StoreAction::Remove => request.flags.iter().for_each(|f| drop(mail.flags.remove(&f))),
+                StoreAction::Remove => {
+                    mail.flags = mail.flags.iter().filter(|f| !request.flags.contains(f)).collect();
+                }
             }
             // A change feed would report this, too; the answer makes it unnecessary.
             server.notify(Change::Flags {
