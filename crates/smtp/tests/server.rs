@@ -31,7 +31,7 @@ transcripts! {
     lmtp_rfc2033: with(Protocol::Lmtp, |c| c.limits.message_size = 100);
     starttls_rfc3207: with(Protocol::Smtp, with_accounts);
     auth_rfc4954: with(Protocol::Submission, with_accounts).over_tls();
-    auth_gives_up: with(Protocol::Submission, with_accounts).over_tls();
+    auth_gives_up: with(Protocol::Submission, |c| { with_accounts(c); c.limits.auth_failures = 3; }).over_tls();
     bad_commands: smtp();
     utf8: smtp();
     session_ends: smtp();

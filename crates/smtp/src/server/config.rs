@@ -108,7 +108,8 @@ pub struct Limits {
     pub errors: u32,
     /// Commands since the last accepted message, RCPT not counted. Default 1000.
     pub commands: u32,
-    /// Failed logins in a session. RFC 4954 §4 advises a limit of no less than 3, the default.
+    /// Failed logins in a session. RFC 4954 §4 advises a limit of no less than 3. Mail programs try several
+    /// mechanisms with one password, each of which counts. Default 10.
     pub auth_failures: u32,
 }
 
@@ -121,7 +122,7 @@ impl Default for Limits {
             recipients: 1000,
             errors: 20,
             commands: 1000,
-            auth_failures: 3,
+            auth_failures: 10,
         }
     }
 }
