@@ -215,6 +215,16 @@ pub struct SmartHostLogin {
     pub password_file: PathBuf,
 }
 
+impl SmartHostLogin {
+    /// A user name, and the file whose first line is the password.
+    pub fn new(user: impl Into<String>, password_file: impl Into<PathBuf>) -> Self {
+        Self {
+            user: user.into(),
+            password_file: password_file.into(),
+        }
+    }
+}
+
 /// How the way to a smart host is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

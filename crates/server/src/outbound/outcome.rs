@@ -76,6 +76,11 @@ pub(super) fn of_trouble(trouble: &Trouble, host: &str) -> Option<Verdict> {
             let text = format!("{host}: TLS failed: {error}");
             Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 7, 5), text)))
         }
+        // The password of a smart host is the operator's to mend; no sender's mail is bounced for it.
+        Trouble::Session(Error::Refused(Stage::Auth, reply)) => {
+            let diagnosis = Diagnosis::remote(status(4, 7, 8), host, reply_text(reply));
+            Verdict::TryNext(Outcome::Temporary(diagnosis))
+        }
         Trouble::Session(Error::Refused(_, reply) | Error::ServiceClosing(_, reply)) => {
             let class = if reply.is_permanent() { 5 } else { 4 };
             let stated = reply.enhanced().filter(|code| code.class() == class);

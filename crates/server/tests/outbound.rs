@@ -1,0 +1,561 @@
+//! The queue's worker against mail servers that do what a test wants: over loopback, in real time.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests over real sockets and real time
+
+#[path = "support/dns.rs"]
+mod dns;
+#[path = "support/sink.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod sink;
+
+use bytes::Bytes;
+use mailwright_address::{Domain, EmailAddress, ReversePath};
+use mailwright_mailbox::{
+    Account, Batch, BlobWriter, Fields, Limits, MemoryStore, Op, Scan, SpoolKey, Store,
+};
+use mailwright_message::{Index, dsn};
+use mailwright_queue::{Body, Notify, Record, State, Timestamp};
+use mailwright_server::config::{
+    AccountEntry, Config, Endpoint, EndpointHost, SmartHost, SmartHostLogin, SmartHostTls,
+};
+use mailwright_server::{Running, Server, unix_now};
+use mailwright_smtp::{EnhancedCode, Rejection};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use sink::{Asked, Handshake, Script, Sink};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+const MESSAGE: &str = "Received: from laptop by mail.a.test; Mon, 23 Nov 2026 10:00:00 +0000\r\n\
+    From: alice@a.test\r\nSubject: Hello\r\nMessage-ID: <1@a.test>\r\n\r\n.one dot\r\n..two dots\r\n";
+
+/// The server under test: it has Alice at a.test, and no listeners.
+struct Rig {
+    running: Running<MemoryStore>,
+    config: Config,
+    _folder: TempDir,
+}
+
+impl Rig {
+    async fn start(adjust: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = Config::new(domain("mail.a.test"), folder.path());
+        config.domains.push(domain("a.test"));
+        config.accounts.push(AccountEntry::new(address("alice@a.test")));
+        config.queue.retry = vec![Duration::from_millis(200)];
+        adjust(&mut config);
+        let server = Server::builder(config.clone()).store(MemoryStore::new(Limits::default()));
+        let running = server.start().await.expect("it starts");
+        Self {
+            running,
+            config,
+            _folder: folder,
+        }
+    }
+
+    /// With fixed routes to sinks.
+    async fn routed(routes: &[(&str, SocketAddr)]) -> Self {
+        Self::start(|config| add_routes(config, routes)).await
+    }
+
+    fn store(&self) -> &MemoryStore {
+        &self.running.shared().store
+    }
+
+    fn record(&self, sender: Option<&str>, recipients: &[&str]) -> Record {
+        let now = Timestamp::from_unix_seconds(u64::try_from(unix_now()).expect("after 1970"));
+        let sender = sender.map_or(ReversePath::Null, |s| ReversePath::Address(address(s)));
+        let mut record = Record::new("0123abcd", sender, now, now + self.config.queue.expire);
+        for recipient in recipients {
+            record.add_recipient(address(recipient));
+        }
+        record
+    }
+
+    async fn put(&self, record: Record, message: impl Into<Bytes>) {
+        let mut writer = self.store().new_blob();
+        writer.write(message.into()).await.expect("memory");
+        let blob = writer.finish().await.expect("memory");
+        let batch = Batch::new(unix_now()).with(Op::SpoolPut {
+            key: None,
+            record: record.encode(),
+            blob: Some(blob),
+        });
+        self.store().commit(batch).await.expect("memory");
+        self.running.shared().spooled.notify_one();
+    }
+
+    async fn send(&self, sender: Option<&str>, recipients: &[&str]) {
+        self.put(self.record(sender, recipients), MESSAGE).await;
+    }
+
+    async fn spool(&self) -> Vec<Record> {
+        let entries = self.store().spool(None::<SpoolKey>, 100).await.expect("memory");
+        entries
+            .iter()
+            .map(|e| Record::decode(&e.record).expect("a record"))
+            .collect()
+    }
+
+    async fn until_spool_is(&self, what: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+        let started = Instant::now();
+        loop {
+            let spool = self.spool().await;
+            if what(&spool) {
+                return spool;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{spool:#?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn until_empty(&self) {
+        self.until_spool_is(<[Record]>::is_empty).await;
+    }
+
+    /// What the history of the only message says of its first attempt.
+    async fn first_failure(&self) -> String {
+        let tried = self.until_spool_is(|spool| !spool[0].history.is_empty()).await;
+        tried[0].history[0].text.to_string()
+    }
+
+    /// The messages in Alice's INBOX.
+    async fn inbox(&self) -> Vec<Vec<u8>> {
+        let account = Account::new("alice@a.test");
+        let mailboxes = self.store().mailboxes(&account).await.expect("memory");
+        let inbox = mailboxes.iter().find(|m| m.name.is_inbox()).expect("an INBOX");
+        let page = self
+            .store()
+            .scan(inbox.id, Scan::all(Fields::BLOB))
+            .await
+            .expect("memory");
+        let mut messages = vec![];
+        for message in page.messages {
+            let blob = message.blob.expect("it was asked for");
+            let octets = self
+                .store()
+                .read_blob(&blob, 0..blob.size())
+                .await
+                .expect("memory");
+            assert_eq!(octets.len() as u64, blob.size(), "it is small");
+            messages.push(octets.to_vec());
+        }
+        messages
+    }
+
+    /// The only message of the INBOX, which is a notice.
+    async fn notice(&self) -> (dsn::Report, String) {
+        let inbox = self.inbox().await;
+        assert_eq!(inbox.len(), 1);
+        let report = dsn::Report::parse(&Index::of(&inbox[0]), &inbox[0]).expect("a notice");
+        (report, String::from_utf8(inbox[0].clone()).expect("ASCII"))
+    }
+}
+
+fn add_routes(config: &mut Config, routes: &[(&str, SocketAddr)]) {
+    for (to, at) in routes {
+        let endpoint = Endpoint::new(EndpointHost::Address(at.ip()), at.port());
+        config.outbound.routes.insert(domain(to), endpoint);
+    }
+}
+
+fn domain(text: &str) -> Domain {
+    text.parse().expect("a domain")
+}
+
+fn address(text: &str) -> EmailAddress {
+    text.parse().expect("an address")
+}
+
+fn busy() -> Rejection {
+    Rejection::new(450, EnhancedCode::new(4, 7, 1), "greylisted").expect("4 and 4")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_copy_per_domain_with_the_same_octets() {
+    let sink = Sink::start(Script::takes_all()).await;
+    let rig = Rig::routed(&[("b.test", sink.address), ("c.test", sink.address)]).await;
+    // Longer than any buffer on the way, with dots where they hurt.
+    let message = format!("{MESSAGE}{}", ".\r\n..x\r\nline\r\n".repeat(60_000));
+    let mut record = rig.record(
+        Some("alice@a.test"),
+        &["bob@b.test", "\"o d\"@b.test", "carol@c.test"],
+    );
+    record.size = message.len() as u64;
+    record.body = Body::EightBit;
+    rig.put(record, message.clone()).await;
+    let mut taken = sink.messages(2).await;
+    taken.sort_by_key(|t| t.recipients.len());
+    assert_eq!(taken[0].recipients, ["<carol@c.test>"]);
+    assert_eq!(taken[1].recipients, ["<bob@b.test>", "<\"o d\"@b.test>"]);
+    for taken in taken {
+        let want = format!("<alice@a.test> SIZE={} BODY=8BITMIME", message.len());
+        assert_eq!(taken.mail, want);
+        assert!(taken.body == message.as_bytes(), "the octets differ");
+    }
+    rig.until_empty().await;
+    assert!(rig.inbox().await.is_empty());
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deferral_is_tried_again() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let sink = Sink::start(Script::new({
+        let tries = tries.clone();
+        move |asked| match asked {
+            Asked::Rcpt("<bob@b.test>") if tries.fetch_add(1, Ordering::Relaxed) < 2 => Err(busy()),
+            _ => Ok(()),
+        }
+    }))
+    .await;
+    let rig = Rig::routed(&[("b.test", sink.address)]).await;
+    rig.send(Some("alice@a.test"), &["bob@b.test", "carol@b.test"])
+        .await;
+    let waiting = rig
+        .until_spool_is(|spool| {
+            spool
+                .iter()
+                .any(|r| matches!(r.recipients[1].state, State::Delivered { .. }))
+        })
+        .await;
+    let State::Queued {
+        attempts: 1..,
+        last: Some(why),
+        ..
+    } = &waiting[0].recipients[0].state
+    else {
+        panic!("{waiting:#?}");
+    };
+    assert_eq!(why.to_string(), "4.7.1 ([127.0.0.1]) 450 4.7.1 greylisted");
+    let taken = sink.messages(2).await;
+    assert_eq!(
+        taken[0].recipients,
+        ["<carol@b.test>"],
+        "who was taken gets no second copy"
+    );
+    assert_eq!(taken[1].recipients, ["<bob@b.test>"]);
+    rig.until_empty().await;
+    assert_eq!(tries.load(Ordering::Relaxed), 3);
+    assert!(rig.inbox().await.is_empty());
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_comes_back_to_the_sender() {
+    let sink = Sink::start(Script::new(|asked| match asked {
+        Asked::Rcpt("<nobody@b.test>") => Err(Rejection::NO_SUCH_USER),
+        _ => Ok(()),
+    }))
+    .await;
+    let rig = Rig::routed(&[("b.test", sink.address)]).await;
+    rig.send(Some("alice@a.test"), &["nobody@b.test", "bob@b.test"])
+        .await;
+    assert_eq!(sink.messages(1).await[0].recipients, ["<bob@b.test>"]);
+    rig.until_empty().await;
+    let (report, text) = rig.notice().await;
+    assert!(text.starts_with("Return-Path: <>\r\n"), "{text}");
+    assert_eq!(report.reporting_mta, dsn::Typed::dns("mail.a.test"));
+    let [failed] = &report.recipients[..] else {
+        panic!("{report:?}")
+    };
+    assert_eq!(failed.action, dsn::Action::Failed);
+    assert_eq!(failed.status, dsn::Status::NO_SUCH_MAILBOX);
+    assert_eq!(failed.final_recipient, dsn::Typed::address("nobody@b.test"));
+    assert_eq!(
+        failed.diagnostic,
+        Some(dsn::Typed::smtp("550 5.1.1 No such user here"))
+    );
+    assert_eq!(failed.remote_mta, Some(dsn::Typed::dns("[127.0.0.1]")));
+    assert!(
+        text.contains(".one dot\r\n..two dots\r\n"),
+        "a small message comes back whole: {text}"
+    );
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_after_the_message_comes_back_too() {
+    let sink = Sink::start(Script::new(|asked| match asked {
+        Asked::Message => Err(Rejection::POLICY),
+        _ => Ok(()),
+    }))
+    .await;
+    let rig = Rig::routed(&[("b.test", sink.address)]).await;
+    rig.send(Some("alice@a.test"), &["bob@b.test", "carol@b.test"])
+        .await;
+    rig.until_empty().await;
+    let (report, _) = rig.notice().await;
+    let statuses: Vec<String> = report.recipients.iter().map(|r| r.status.to_string()).collect();
+    assert_eq!(statuses, ["5.7.1", "5.7.1"]);
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expires_comes_back_with_its_reason() {
+    let sink = Sink::start(Script::new(|asked| match asked {
+        Asked::Rcpt(_) => Err(busy()),
+        _ => Ok(()),
+    }))
+    .await;
+    let rig = Rig::start(|config| {
+        add_routes(config, &[("b.test", sink.address)]);
+        config.queue.expire = Duration::from_secs(2);
+        config.queue.delay_notice = Some(Duration::from_millis(900));
+    })
+    .await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    rig.until_empty().await;
+    assert!(sink.connections() > 1);
+    let inbox = rig.inbox().await;
+    let reports: Vec<_> = inbox
+        .iter()
+        .map(|message| dsn::Report::parse(&Index::of(message), message).expect("a notice"))
+        .collect();
+    let actions: Vec<_> = reports.iter().map(|r| r.recipients[0].action).collect();
+    assert_eq!(actions, [dsn::Action::Delayed, dsn::Action::Failed]);
+    assert!(reports[0].recipients[0].will_retry_until.is_some());
+    assert_eq!(reports[1].recipients[0].status.to_string(), "4.7.1");
+    assert_eq!(
+        reports[1].recipients[0].diagnostic,
+        Some(dsn::Typed::smtp("450 4.7.1 greylisted"))
+    );
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_elsewhere_is_told_by_mail_and_a_null_one_never() {
+    let sink = Sink::start(Script::new(|asked| match asked {
+        Asked::Rcpt("<zoe@z.test>") => Ok(()),
+        Asked::Rcpt(_) => Err(Rejection::NO_SUCH_USER),
+        _ => Ok(()),
+    }))
+    .await;
+    let rig = Rig::routed(&[("b.test", sink.address), ("z.test", sink.address)]).await;
+    rig.send(Some("zoe@z.test"), &["nobody@b.test"]).await;
+    let taken = sink.messages(1).await;
+    assert!(taken[0].mail.starts_with("<> "), "{}", taken[0].mail);
+    assert_eq!(taken[0].recipients, ["<zoe@z.test>"]);
+    let report = dsn::Report::parse(&Index::of(&taken[0].body), &taken[0].body).expect("a notice");
+    assert_eq!(report.recipients.len(), 1);
+    assert!(
+        !taken[0].body.starts_with(b"Return-Path"),
+        "that is for mailboxes"
+    );
+    rig.until_empty().await;
+
+    rig.send(None, &["nobody@b.test"]).await;
+    let mut never = rig.record(Some("alice@a.test"), &["nobody@b.test"]);
+    never.recipients[0].notify = Some(Notify::default());
+    rig.put(never, MESSAGE).await;
+    rig.until_empty().await;
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(sink.taken().len(), 1);
+    assert!(rig.inbox().await.is_empty());
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_exchanger_is_asked_when_one_is_down_or_busy() {
+    let sink = Sink::start_at("127.0.0.3:0".parse().expect("an address"), Script::takes_all()).await;
+    let closing = SocketAddr::from(([127, 0, 0, 2], sink.address.port()));
+    let closing = Sink::start_at(closing, Script::new(|_| Err(Rejection::UNAVAILABLE))).await;
+    let zone = dns::Zone::new()
+        .mx("b.test", 10, "down.b.test")
+        .mx("b.test", 20, "busy.b.test")
+        .mx("b.test", 30, "up.b.test")
+        .a("down.b.test", "127.0.0.4")
+        .a("busy.b.test", "127.0.0.2")
+        .a("up.b.test", "127.0.0.3");
+    let dns = dns::DnsServer::start(zone);
+    let rig = Rig::start(|config| {
+        config.outbound.resolver = Some(dns.address());
+        config.outbound.port = sink.address.port();
+        config.queue.retry = vec![Duration::from_secs(60)];
+    })
+    .await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    sink.messages(1).await;
+    assert_eq!(closing.connections(), 1);
+    rig.until_empty().await;
+    rig.running.shutdown().await;
+}
+
+/// Server side of TLS with a certificate for `mail.provider.test`, and the certificate.
+fn certificate() -> (Arc<rustls::ServerConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(["mail.provider.test".to_owned()]).expect("a certificate");
+    let pem = made.cert.pem();
+    let chain = vec![CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the default versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("they belong together");
+    (Arc::new(config), pem)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_used_where_it_works_and_done_without_where_it_does_not() {
+    for (tls, used, connections) in [
+        (Handshake::Works(certificate().0), true, 1),
+        (Handshake::Broken, false, 2),
+        (Handshake::None, false, 1),
+    ] {
+        let sink = Sink::start(Script {
+            tls,
+            ..Script::takes_all()
+        })
+        .await;
+        let rig = Rig::routed(&[("b.test", sink.address)]).await;
+        rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+        assert_eq!(sink.messages(1).await[0].tls, used);
+        assert_eq!(sink.connections(), connections);
+        rig.until_empty().await;
+        rig.running.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smart_host_takes_all_mail_after_login_under_verified_tls() {
+    let (tls, certificate) = certificate();
+    let script = Script {
+        tls: Handshake::Works(tls),
+        login: Some(("alice".into(), "secret".into())),
+        ..Script::takes_all()
+    };
+    let sink = Sink::start(script).await;
+    let zone = dns::Zone::new().a("mail.provider.test", "127.0.0.1");
+    let dns = dns::DnsServer::start(zone);
+    let files = tempfile::tempdir().expect("a folder");
+    let (ca, password) = (files.path().join("ca.pem"), files.path().join("password"));
+    std::fs::write(&ca, certificate).expect("writable");
+    std::fs::write(&password, "secret\n").expect("writable");
+    let configure = |config: &mut Config| {
+        config.outbound.resolver = Some(dns.address());
+        let endpoint = Endpoint::new(
+            EndpointHost::Name(domain("mail.provider.test")),
+            sink.address.port(),
+        );
+        let mut smart_host = SmartHost::new(endpoint, SmartHostTls::Starttls);
+        smart_host.login = Some(SmartHostLogin::new("alice", password.clone()));
+        config.outbound.smart_host = Some(smart_host);
+    };
+    let rig = Rig::start(|config| {
+        configure(config);
+        config.outbound.ca = Some(ca.clone());
+    })
+    .await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    let taken = sink.messages(1).await;
+    assert_eq!((taken[0].tls, taken[0].user.as_deref()), (true, Some("alice")));
+    rig.until_empty().await;
+    rig.running.shutdown().await;
+
+    // A wrong password is the operator's mistake: the mail waits until it is mended.
+    std::fs::write(&password, "wrong\n").expect("writable");
+    let rig = Rig::start(|config| {
+        configure(config);
+        config.outbound.ca = Some(ca);
+    })
+    .await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    let text = rig.first_failure().await;
+    assert!(
+        text.contains("1 deferred: 4.7.8") && text.contains(" 535 "),
+        "{text}"
+    );
+    rig.running.shutdown().await;
+
+    // A certificate that nobody vouches for: nothing is sent, least of all the password.
+    let rig = Rig::start(configure).await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    let text = rig.first_failure().await;
+    assert!(
+        text.contains("1 deferred: 4.7.5") && text.contains("TLS"),
+        "{text}"
+    );
+    assert_eq!(sink.taken().len(), 1);
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lacks_what_the_message_needs_is_not_given_it() {
+    let sink = Sink::start(Script {
+        eight_bit: false,
+        ..Script::takes_all()
+    })
+    .await;
+    let rig = Rig::routed(&[("b.test", sink.address)]).await;
+    let mut record = rig.record(Some("alice@a.test"), &["bob@b.test"]);
+    record.body = Body::EightBit;
+    rig.put(record, "Subject: x\r\n\r\nf\u{fc}nf\r\n").await;
+    rig.until_empty().await;
+    assert!(sink.taken().is_empty());
+    let (report, text) = rig.notice().await;
+    assert_eq!(report.recipients[0].status.to_string(), "5.6.3");
+    assert!(text.is_ascii());
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_that_became_ours_is_delivered_here() {
+    let rig = Rig::routed(&[]).await;
+    rig.send(Some("zoe@z.test"), &["alice@a.test", "Alice+tag@a.test"])
+        .await;
+    rig.until_empty().await;
+    let inbox = rig.inbox().await;
+    let want = format!("Return-Path: <zoe@z.test>\r\n{MESSAGE}");
+    assert_eq!(inbox, [want.into_bytes()], "once for both addresses");
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_waits_for_the_word_on_a_whole_message_only() {
+    // The far side has the message and thinks: its word is waited for, and recorded.
+    let script = Script {
+        thinks: Duration::from_millis(700),
+        ..Script::takes_all()
+    };
+    let sink = Sink::start(script).await;
+    let rig = Rig::routed(&[("b.test", sink.address)]).await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    sink.connected(1).await;
+    sleep(Duration::from_millis(300)).await;
+    let shared = rig.running.shared().clone();
+    let Rig { running, .. } = rig;
+    running.shutdown().await;
+    assert_eq!(sink.taken().len(), 1);
+    assert!(
+        shared.store.spool(None, 10).await.expect("memory").is_empty(),
+        "the outcome is recorded"
+    );
+
+    // The far side says nothing at all: the attempt is broken off, and was none.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let rig = Rig::routed(&[("b.test", listener.local_addr().expect("it is bound"))]).await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    let _silent = listener.accept().await.expect("a connection");
+    let shared = rig.running.shared().clone();
+    let started = Instant::now();
+    let Rig { running, .. } = rig;
+    running.shutdown().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    let left = shared.store.spool(None, 10).await.expect("memory");
+    let record = Record::decode(&left[0].record).expect("a record");
+    assert!(matches!(
+        record.recipients[0].state,
+        State::Queued { attempts: 0, .. }
+    ));
+}
