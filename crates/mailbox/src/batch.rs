@@ -82,6 +82,10 @@ pub enum Precondition {
 ///
 /// UIDs that are not in the mailbox are passed over: between a session's look and its command, another may have
 /// expunged them.
+///
+/// An operation that changes messages of a mailbox raises its highest mod-sequence by one, and gives that to all it
+/// changed; one that changes nothing leaves it. A move raises both mailboxes, and where the two are one, it raises it
+/// twice.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Op {

@@ -1,4 +1,84 @@
-//! The pure mailbox model, the [`Store`] trait and a store in memory.
+//! What mailboxes are and do: a pure model, the [`Store`] trait, and a store in memory.
+//!
+//! Nothing here opens a file, reads a clock or knows a protocol. The wall clock enters with each [`Batch`]; UIDs,
+//! flags and mod-sequences are the field's, their syntax is the protocols' business.
+//!
+//! ```text
+//!  SMTP, LMTP ─▶ new_blob, write, finish ─▶ BlobRef ─┐
+//!  IMAP, POP3 ─▶ Batch of Ops ◀──────────────────────┘
+//!                  │ commit: all or nothing, durable when it returns
+//!                  ▼
+//!                Store ── outcomes: UIDs, mod-sequences ──▶ the session that asked
+//!                  │  └── Feed: mailbox, highest mod-sequence ─▶ all other sessions
+//!                  └───── mailboxes, snapshot, scan, vanished, read_blob ─▶ whoever looks
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use mailwright_mailbox::{
+//!     Account, Batch, BlobWriter, Fields, Flags, Limits, MailboxName, MemoryStore, MessageMeta, Op, Outcome, Scan,
+//!     Store, StoreError,
+//! };
+//!
+//! # fn main() { wait(deliver()).expect("a store in memory does not fail") }
+//! # fn wait<T>(future: impl Future<Output = T>) -> T {
+//! #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+//! #     match std::pin::pin!(future).poll(&mut cx) {
+//! #         std::task::Poll::Ready(value) => value,
+//! #         std::task::Poll::Pending => unreachable!("a store in memory does not wait"),
+//! #     }
+//! # }
+//! async fn deliver() -> Result<(), Box<dyn std::error::Error>> {
+//!     let store = MemoryStore::new(Limits::default());
+//!     let (bob, now) = (Account::new("bob@b.test"), 1_767_225_600);
+//!     let mut feed = store.subscribe(&bob);
+//!     let create = Op::CreateMailbox { account: bob, name: MailboxName::inbox(), special_use: None };
+//!     let created = store.commit(Batch::new(now).with(create)).await?;
+//!     let Outcome::Created { mailbox, .. } = created.outcomes[0] else { unreachable!() };
+//!
+//!     let mut body = store.new_blob();
+//!     body.write("Subject: Hello\r\n\r\nBob!\r\n".into()).await?;
+//!     let (blob, message) = (body.finish().await?, MessageMeta::default());
+//!     let append = Op::Append { mailbox, blob, message, flags: Flags::new(), internal_date: now };
+//!     store.commit(Batch::new(now).with(append)).await?;
+//!
+//!     assert_eq!(feed.changed().await.expect("the store is open")[0].mailbox, mailbox);
+//!     let page = store.scan(mailbox, Scan::all(Fields::ALL)).await?;
+//!     let blob = page.messages[0].blob.as_ref().ok_or(StoreError::NoSuchBlob)?;
+//!     assert_eq!(store.read_blob(blob, 9..14).await?, "Hello");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Modules
+//!
+//! | what | for |
+//! |---|---|
+//! | [`Store`], [`BlobWriter`], [`Scan`], [`Page`], [`Snapshot`] | what a store offers |
+//! | [`Batch`], [`Op`], [`Outcome`], [`CommitError`], [`Limits`] | what is committed, and what comes of it |
+//! | [`Model`], [`MemoryStore`] | the rules as a state machine, and a store made of it |
+//! | [`Feed`], [`ChangeHub`] | who is told of changes |
+//! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`] | the nouns |
+//! | `conformance` (feature `conformance`) | the tests that every store must pass |
+//!
+//! # Standards
+//!
+//! | RFC | where |
+//! |---|---|
+//! | 9051, 3501: UIDs, UIDVALIDITY, flags, mailbox names, INBOX | `id.rs`, `flags.rs`, `name.rs`, `model/` |
+//! | 4315, 6851: UIDPLUS, MOVE | `model/apply/messages.rs` |
+//! | 6154, 8457: special uses | `name.rs` |
+//! | 7162: CONDSTORE, QRESYNC | `model/apply/messages.rs`, `model/history.rs` |
+//! | 8474, 8514: OBJECTID, SAVEDATE | `id.rs`, `blob.rs`, `store.rs` |
+//!
+//! # Limits
+//!
+//! ACLs, metadata, thread ids, sort keys and search text are not part of the model. Mailbox names are compared
+//! octet by octet and not normalised. A renamed mailbox keeps its UIDVALIDITY, which no other mailbox of the account
+//! ever had or gets.
+//!
+//! Minimum Rust version: see `rust-version` in the workspace; it is raised only with a minor release.
 
 mod batch;
 mod blob;

@@ -1,4 +1,63 @@
 //! Mailbox stores on disk.
+//!
+//! A [`SqliteStore`] keeps accounts, mailboxes, messages and the outbound spool in one folder that needs no set-up.
+//! It says "committed" only after everything is on the disk, and sessions that wait at the same time share that
+//! wait. It knows no protocol and no executor: its threads are its own.
+//!
+//! ```text
+//!  sessions ── commit(Batch) ─▶ one writer thread ─▶ group of batches ─▶ one sync ─▶ all replies, all feeds
+//!           ── write(chunk) ──▶ ≤ 64 KiB: in the database, with the message
+//!                               longer:   pack segment, while it comes; synced before the commit
+//!           ── scan, read_blob ▶ reader threads: never wait for the writer
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use mailwright_mailbox::{Account, Batch, MailboxName, Op, Store};
+//! use mailwright_store::{Config, Error, SqliteStore};
+//!
+//! # let folder = tempfile::tempdir().expect("a folder to try it in");
+//! let store = SqliteStore::open(folder.path(), Config::default())?;
+//! // One process owns a folder: two would destroy each other's mail.
+//! assert!(matches!(SqliteStore::open(folder.path(), Config::default()), Err(Error::InUse { .. })));
+//!
+//! # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+//! let bob = Account::new("bob@b.test");
+//! let create = Op::CreateMailbox { account: bob.clone(), name: MailboxName::inbox(), special_use: None };
+//! store.commit(Batch::new(1_767_225_600).with(create)).await.expect("there is room");
+//! assert_eq!(store.mailboxes(&bob).await.expect("it can be read")[0].name, MailboxName::inbox());
+//! assert!(store.check().await.expect("it can be read").problems.is_empty());
+//! # });
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # What is kept, and what a failure can cost
+//!
+//! - A killed process and a power cut cost nothing that was acknowledged, on disks that do not lie about syncs.
+//!   [`Durability`] can give that up, by name.
+//! - A full or failing disk refuses batches with a temporary error; the store goes on answering.
+//! - Every body has a checksum that is verified each time it is read; [`SqliteStore::check`] verifies everything
+//!   against everything. Damage to one body concerns that body.
+//! - Bodies are kept once for all messages that share a [`BlobRef`](mailwright_mailbox::BlobRef). The space of small
+//!   ones is used again at once; a pack goes when the last of its bodies does.
+//!
+//! # Modules
+//!
+//! | what | for |
+//! |---|---|
+//! | [`SqliteStore`], [`Config`], [`Durability`] | the store (feature `sqlite`, on by default) |
+//! | [`sqlite`] | its statistics, its check and its blob writer |
+//! | `pack.rs` | the format of pack segments |
+//! | `sqlite/schema.rs` | the tables, and the way from one version to the next |
+//!
+//! # Limits
+//!
+//! Packs are not compacted: one live body keeps its whole pack (64 MiB by default). Deleting a mailbox of very many
+//! messages holds up the writer while it lasts, some 10 µs a message. The index cannot be rebuilt from the packs
+//! alone, because small bodies are not in them. There is one database and one writer for all accounts.
+//!
+//! Minimum Rust version: 1.89, for file locks.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // This crate is where the files are.
 
 mod error;

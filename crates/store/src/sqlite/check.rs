@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mailwright_mailbox::{BlobHash, StoreError};
 use rusqlite::Connection;
 
-use super::{Shared, blob, failed};
+use super::{Shared, blob, failed, read};
 use crate::pack::Location;
 
 /// What [`SqliteStore::check`](super::SqliteStore::check) found.
@@ -20,8 +20,30 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
-/// Checks the database as it is at one moment, and every body.
-pub(super) fn check(conn: &Connection, shared: &Arc<Shared>) -> Result<Report, StoreError> {
+/// Checks the database as it is at one moment, then every body.
+pub(super) fn check(conn: &mut Connection, shared: &Arc<Shared>) -> Result<Report, StoreError> {
+    let mut report = read::at_one_moment(conn, database)?;
+    // Not at the same moment: the write-ahead log grows as long as a moment is held, and this takes long.
+    let mut after = 0;
+    loop {
+        let bodies = bodies(conn, after)?;
+        let Some(last) = bodies.last() else {
+            return Ok(report);
+        };
+        after = last.id;
+        for body in bodies {
+            report.bodies += 1;
+            if let Err(problem) = body.verify(conn, shared) {
+                // It may have been expunged meanwhile.
+                if number(conn, &format!("SELECT count(*) FROM blob WHERE id = {}", body.id))? > 0 {
+                    report.problems.push(format!("body {}: {problem}", body.id));
+                }
+            }
+        }
+    }
+}
+
+fn database(conn: &Connection) -> Result<Report, StoreError> {
     let mut report = Report {
         messages: number(conn, "SELECT count(*) FROM message")?,
         ..Report::default()
@@ -42,49 +64,50 @@ pub(super) fn check(conn: &Connection, shared: &Arc<Shared>) -> Result<Report, S
             report.problems.push(format!("{what}: {broken}"));
         }
     }
-    bodies(conn, shared, &mut report)?;
     Ok(report)
 }
 
-fn bodies(conn: &Connection, shared: &Shared, report: &mut Report) -> Result<(), StoreError> {
-    let sql = "SELECT id, hash, octets, pack, start FROM blob ORDER BY pack, start, id";
-    let mut statement = conn.prepare(sql).map_err(failed)?;
-    let mut rows = statement.query([]).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        let read = || -> rusqlite::Result<_> {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get(1)?,
-                row.get::<_, i64>(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
-        };
-        let (id, hash, octets, pack, start): (_, _, _, Option<i64>, Option<i64>) = read().map_err(failed)?;
-        let (id, size, hash) = (id as u64, octets as u64, BlobHash::from_bytes(hash));
-        let verified = match (pack, start) {
-            (Some(pack), Some(start)) => {
-                let at = Location {
-                    pack: pack as u64,
-                    offset: start as u64,
-                };
-                shared
-                    .packs
-                    .verify(id, at, size, &hash)
-                    .map_err(|error| error.to_string())
-            }
-            _ => match blob::inline(conn, id) {
-                Ok(content) if BlobHash::of(&content) == hash && content.len() as u64 == size => Ok(()),
-                Ok(_) => Err("content hash".into()),
-                Err(error) => Err(error.to_string()),
-            },
-        };
-        report.bodies += 1;
-        if let Err(problem) = verified {
-            report.problems.push(format!("body {id}: {problem}"));
+struct StoredBody {
+    id: i64,
+    hash: BlobHash,
+    size: u64,
+    at: Option<Location>,
+}
+
+impl StoredBody {
+    fn verify(&self, conn: &Connection, shared: &Shared) -> Result<(), String> {
+        let id = self.id as u64;
+        if let Some(at) = self.at {
+            return shared
+                .packs
+                .verify(id, at, self.size, &self.hash)
+                .map_err(|error| error.to_string());
         }
+        let content = blob::inline(conn, id).map_err(|error| error.to_string())?;
+        let same = content.len() as u64 == self.size && BlobHash::of(&content) == self.hash;
+        if same { Ok(()) } else { Err("content hash".into()) }
     }
-    Ok(())
+}
+
+/// Reads the next of the bodies' rows.
+fn bodies(conn: &Connection, after: i64) -> Result<Vec<StoredBody>, StoreError> {
+    let sql = "SELECT id, hash, octets, pack, start FROM blob WHERE id > ?1 ORDER BY id LIMIT 500";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = statement.query_map([after], |row| {
+        let (pack, start): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+        let at = pack.zip(start).map(|(pack, start)| Location {
+            pack: pack as u64,
+            offset: start as u64,
+        });
+        let size = row.get::<_, i64>(2)? as u64;
+        Ok(StoredBody {
+            id: row.get(0)?,
+            hash: BlobHash::from_bytes(row.get(1)?),
+            size,
+            at,
+        })
+    });
+    rows.and_then(Iterator::collect).map_err(failed)
 }
 
 fn number(conn: &Connection, sql: &str) -> Result<u64, StoreError> {

@@ -206,13 +206,17 @@ impl SqliteStore {
         }
     }
 
-    /// Checks the database against itself and every body against its hash. It reads everything, and stops nobody.
+    /// Checks the database against itself, as it is at one moment, and every body against its hash. It reads
+    /// everything, and stops nobody.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read at all; what is merely wrong is in the report.
     pub async fn check(&self) -> Result<Report, StoreError> {
         let shared = Arc::clone(&self.shared);
-        self.read(move |conn| check::check(conn, &shared)).await
+        self.shared
+            .pool
+            .run(move |conn| check::check(conn, &shared))
+            .await
     }
 
     /// Runs a query of several statements at one moment of the database.
@@ -229,6 +233,8 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        // The writer's connection is the last to close: SQLite then copies the log into the database and removes it.
+        self.shared.pool.close();
         self.requests
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
@@ -242,7 +248,6 @@ impl Drop for SqliteStore {
             // A writer that panicked has told its sessions by dropping their replies.
             let _ = writer.join();
         }
-        self.shared.pool.close();
     }
 }
 

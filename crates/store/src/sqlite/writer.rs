@@ -54,6 +54,8 @@ pub(super) struct Writer {
     tally: Arc<Tally>,
     // How many pages the write-ahead log has since it was last begun anew.
     log_pages: Arc<AtomicI32>,
+    // At how many of them it is copied into the database.
+    copy_at: i32,
 }
 
 /// What a batch of a group came to.
@@ -94,6 +96,7 @@ impl Writer {
             identity,
             tally,
             log_pages,
+            copy_at: Self::LOG_PAGES,
         })
     }
 
@@ -216,12 +219,17 @@ impl Writer {
     /// Does what can wait until the replies are sent.
     fn tidy(&mut self) {
         self.cache.trim();
-        if self.log_pages.load(Ordering::Relaxed) >= Self::LOG_PAGES {
-            // Readers that still need older pages only leave more for the next time; a failing disk shows itself
-            // at the next commit.
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages >= self.copy_at {
+            // A failing disk shows itself at the next commit.
             let _ = self
                 .conn
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            // A reader that still needs older pages keeps the log from beginning anew; it is not tried again before
+            // there is enough more to copy.
+            self.copy_at = pages.saturating_add(Self::LOG_PAGES);
+        } else if pages < self.copy_at - Self::LOG_PAGES {
+            self.copy_at = Self::LOG_PAGES;
         }
         for pack in self.packs.removable() {
             let used = "SELECT EXISTS (SELECT 1 FROM blob WHERE pack = ?1)";
