@@ -1,4 +1,69 @@
-//! RFC 5322 and MIME messages: scan, index, typed headers, decode, build.
+//! RFC 5322 and MIME messages: scan, index, read headers, decode, and write notifications.
+//!
+//! Nothing here opens a file or a socket. Reading never fails: a message is octets, whatever is in them, and what
+//! is odd about them is a list of [`Defect`]s. Nothing a message holds makes this crate panic, recurse, use
+//! memory beyond documented limits, or work longer than linear in its length.
+//!
+//! ```text
+//!                     ┌────────── events ──────────┐
+//!  chunks of ─▶ scan::Scanner ─▶ index::Builder ─▶ Index ─▶ to_bytes ─▶ kept beside the message
+//!  the message                                       │
+//!                 ranges of parts and fields ◀───────┼──────▶ Envelope, BodyStructure
+//!                             │
+//!  octets of a range ─────────┼─▶ header, address_list, date, parameters, … ─▶ typed values
+//!                             └─▶ Part::decode, Part::decode_text ─▶ octets, text
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use mailwright_message::{Index, address_list, date, encoded_word};
+//!
+//! let message = b"From: =?iso-8859-1?q?J=FCrgen?= <juergen@a.test>\r\n\
+//!     Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\
+//!     Date: Fri, 21 Nov 1997 09:55:06 -0600\r\n\
+//!     Content-Type: text/plain; charset=utf-8\r\n\
+//!     Content-Transfer-Encoding: base64\r\n\r\n\
+//!     SGFsbG8=\r\n";
+//! let index = Index::of(message);
+//!
+//! let envelope = index.envelope();
+//! assert_eq!(encoded_word::decode(envelope.subject().unwrap()), "Grüße");
+//! assert_eq!(date::parse(envelope.date().unwrap()).unwrap().unix, 880_127_706);
+//! assert_eq!(envelope.from().next().unwrap().host, Some(&b"a.test"[..]));
+//!
+//! let body = index.root().body();
+//! let body = &message[body.start as usize..body.end as usize];
+//! assert_eq!(index.root().decode_text(body), "Hallo");
+//!
+//! let to = address_list::parse(b"Friends: bob@b.test, \"Q. Public\" <q@b.test>;");
+//! assert!(matches!(&to[..], [address_list::Address::Group(group)] if group.mailboxes.len() == 2));
+//! ```
+//!
+//! # Modules
+//!
+//! | module | what it has | RFC |
+//! |---|---|---|
+//! | [`scan`] | the push scanner: fields, parts, lines | 5322 §2, 2046 §5.1 |
+//! | [`index`] | the part index: built while streaming, stored, read without parsing | 9051 §6.4.5 |
+//! | [`envelope`], [`body_structure`] | ENVELOPE and BODYSTRUCTURE from the index | 9051 §7.5.2 |
+//! | [`header`] | walk, unfold, decode, write fields | 5322 §2.2 |
+//! | [`address_list`] | mailboxes and groups, obsolete forms too | 5322 §3.4, 6854 |
+//! | [`date`] | dates, read and written | 5322 §3.3 |
+//! | [`message_id`] | identifiers, read and made | 5322 §3.6.4 |
+//! | [`parameters`] | Content-Type, Content-Disposition | 2045 §5, 2183, 2231 |
+//! | [`encoded_word`] | encoded words, read and written | 2047 |
+//! | [`charset`] | charsets to UTF-8 | Encoding standard |
+//! | [`transfer`] | base64, quoted-printable, read and written | 2045 §6 |
+//! | [`trace`] | Received and Return-Path, written | 5321 §4.4 |
+//! | [`dsn`] | delivery status notifications, read and written | 3464, 6522, 6533 |
+//!
+//! # Limits, and what is not here
+//!
+//! Every limit is a field of [`scan::Limits`] or [`index::Options`] with its default; what goes beyond one is
+//! left out, and a [`Defect`] says where. Not here: an editor and a builder for whole messages, typed values of
+//! Received, List-* and authentication fields, UTF-7, ISO-2022-KR, HZ and the DOS code pages but 866, uuencode,
+//! TNEF, format=flowed and HTML to text.
 
 pub mod address_list;
 pub mod body_structure;

@@ -15,18 +15,19 @@ pub fn parse_list(value: &[u8]) -> Vec<String> {
     let mut ids = Vec::new();
     let mut at = 0;
     let mut bracket = false;
+    let mut quotes = Quotes { none_closes: false };
     while at < value.len() {
         at = lex::skip_cfws(value, at);
         match value.get(at) {
             Some(b'<') => {
                 bracket = true;
-                let (id, end) = id(value, at + 1);
+                let (id, end) = id(value, at + 1, &mut quotes);
                 at = end;
                 if !id.is_empty() {
                     ids.push(charset::guess(&id).into_owned());
                 }
             }
-            Some(b'"') => at = lex::quote_end(value, at).map_or(at + 1, |end| end + 1),
+            Some(b'"') => at = quotes.end(value, at),
             _ => at += 1,
         }
     }
@@ -41,7 +42,7 @@ pub fn parse_list(value: &[u8]) -> Vec<String> {
 }
 
 /// The identifier behind a `<`, and where reading goes on.
-fn id(value: &[u8], mut at: usize) -> (Vec<u8>, usize) {
+fn id(value: &[u8], mut at: usize, quotes: &mut Quotes) -> (Vec<u8>, usize) {
     let mut id = Vec::new();
     loop {
         at = lex::skip_cfws(value, at);
@@ -50,7 +51,7 @@ fn id(value: &[u8], mut at: usize) -> (Vec<u8>, usize) {
             // The bracket of this one was lost.
             Some(b'<') | None => return (id, at),
             Some(b'"') => {
-                let end = lex::quote_end(value, at).map_or(at + 1, |end| end + 1);
+                let end = quotes.end(value, at);
                 id.extend(value[at..end].iter().filter(|b| !matches!(b, b'\r' | b'\n')));
                 at = end;
             }
@@ -59,6 +60,24 @@ fn id(value: &[u8], mut at: usize) -> (Vec<u8>, usize) {
                 at += 1;
             }
         }
+    }
+}
+
+/// Where quoted strings end. When one does not, no later one does: looking again would make the work quadratic.
+struct Quotes {
+    none_closes: bool,
+}
+
+impl Quotes {
+    /// The position behind the quoted string that starts at `at`, or behind its quote if it never ends.
+    fn end(&mut self, value: &[u8], at: usize) -> usize {
+        if !self.none_closes {
+            if let Some(end) = lex::quote_end(value, at) {
+                return end + 1;
+            }
+            self.none_closes = true;
+        }
+        at + 1
     }
 }
 

@@ -12,8 +12,10 @@ fn has(index: &Index, kind: DefectKind) -> bool {
     index.defects().any(|defect| defect.kind == kind)
 }
 
+type Generator = fn(usize) -> Vec<u8>;
+
 /// Every generator makes a message of about `n` of something.
-const GENERATORS: &[(&str, fn(usize) -> Vec<u8>)] = &[
+const GENERATORS: &[(&str, Generator)] = &[
     ("nested multiparts", |n| {
         (0..n)
             .flat_map(|i| {
@@ -298,6 +300,9 @@ fn long_values() {
         "@",
         "a ",
         "a(",
+        "\\\"",
+        "<\\\"",
+        "(c)",
         "\u{e9}",
     ] {
         let value = unit.repeat(50_000);

@@ -17,7 +17,10 @@ const SAMPLES: &[(&str, &str)] = &[
 ];
 
 fn sample(name: &str) -> Vec<u8> {
-    let (_, text) = SAMPLES.iter().find(|(known, _)| *known == name).unwrap();
+    let (_, text) = SAMPLES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .expect("the sample is there");
     crlf(text)
 }
 
