@@ -26,13 +26,13 @@ async fn serve<S: Store>(
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
 ) {
-    // Each arm: `crate::smtp::serve(shared, stream, peer, listener).await` and so on.
+    // Boxed, so that no protocol pays for the largest one.
     match listener.protocol {
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
-            crate::smtp::serve(shared, stream, peer, listener).await;
+            Box::pin(crate::smtp::serve(shared, stream, peer, listener)).await;
         }
-        Protocol::Imap => crate::imap::serve(shared, stream, peer, listener).await,
-        Protocol::Pop3 => crate::pop3::serve(shared, stream, peer, listener).await,
+        Protocol::Imap => Box::pin(crate::imap::serve(shared, stream, peer, listener)).await,
+        Protocol::Pop3 => Box::pin(crate::pop3::serve(shared, stream, peer, listener)).await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Accounts: who gets in, how the file changes under a running server, and where mail for an address goes.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use mailwright_address::EmailAddress;
 use mailwright_mailbox::{Account, MemoryStore, SpecialUse, Store};

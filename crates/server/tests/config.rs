@@ -1,6 +1,6 @@
 //! The configuration file: the example is right, and mistakes are told with their line and what to do.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use mailwright_server::config::{self, Config, PlaintextLogin, Protocol, SmartHostTls, TlsMode};
 use std::path::Path;

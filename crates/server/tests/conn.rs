@@ -1,6 +1,6 @@
 //! The connection driver, over pipes of a few octets, TCP and TLS.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use mailwright_server::conn::{Conn, ConnError, Turn};
 use mailwright_server::{Config, Stream, tls::Tls};

@@ -1,6 +1,6 @@
 //! IMAP over loopback: every command against the store, and sessions that see each other's changes.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Starting, limiting and stopping a whole server.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use mailwright_mailbox::MemoryStore;
 use mailwright_server::config::{ListenerConfig, Protocol};

@@ -17,11 +17,11 @@ impl<S: Store> Session<S> {
     pub(super) async fn append_start(&mut self, request: AppendRequest) -> Result<(), Stop> {
         self.find(&request.mailbox).await?;
         let writer = MessageWriter::new(&self.shared.store);
-        self.append = Some(Append {
+        self.append = Some(Box::new(Append {
             request,
             writer,
             failed: None,
-        });
+        }));
         self.yes()
     }
 
@@ -34,7 +34,7 @@ impl<S: Store> Session<S> {
     }
 
     pub(super) async fn append_end(&mut self) -> Result<(), Stop> {
-        let append = self.append.take().ok_or(Rejection::UNAVAILABLE)?;
+        let append = *self.append.take().ok_or(Rejection::UNAVAILABLE)?;
         if let Some(error) = append.failed {
             return Err(error.into());
         }

@@ -42,7 +42,7 @@ struct Session<S: Store> {
     /// What changes in the account.
     feed: Option<Feed>,
     selected: Option<Selected>,
-    append: Option<Append<S>>,
+    append: Option<Box<Append<S>>>,
     /// The engine knows that the server stops.
     told: bool,
 }
@@ -105,7 +105,7 @@ pub(crate) async fn serve<S: Store>(
     let engine = Server::new(Arc::new(config), transport, entropy(), now);
     let mut conn = Conn::new(engine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
-    let session = Session {
+    let session = Box::new(Session {
         shared,
         conn,
         peer,
@@ -114,7 +114,7 @@ pub(crate) async fn serve<S: Store>(
         selected: None,
         append: None,
         told: false,
-    };
+    });
     session.run(&listener).await;
 }
 
@@ -144,7 +144,7 @@ enum Flow {
 }
 
 impl<S: Store> Session<S> {
-    async fn run(mut self, listener: &ListenerConfig) {
+    async fn run(mut self: Box<Self>, listener: &ListenerConfig) {
         loop {
             match self.step().await {
                 Ok(Flow::On) => {}
@@ -164,7 +164,7 @@ impl<S: Store> Session<S> {
                 }
             }
         }
-        self.conn.close().await;
+        Box::pin(self.conn.close()).await;
     }
 
     async fn step(&mut self) -> Result<Flow, ConnError<imap::Error>> {
@@ -174,7 +174,8 @@ impl<S: Store> Session<S> {
             () = self.shared.shutdown.begun(), if !self.told => Wake::Shutdown,
         };
         match wake {
-            Wake::Turn(Turn::Event(event)) => self.event(event).await?,
+            // Boxed, so that a session that idles does not keep the room that its commands need.
+            Wake::Turn(Turn::Event(event)) => Box::pin(self.event(event)).await?,
             // Every question is answered where its event is handled.
             Wake::Turn(Turn::Answer) => self.conn.machine().reject(Rejection::UNAVAILABLE),
             Wake::Turn(Turn::StartTls) => return Ok(Flow::StartTls),
@@ -182,7 +183,7 @@ impl<S: Store> Session<S> {
             Wake::Changed(Some(changes)) => {
                 let behind = |selected: &Selected| changes.iter().any(|change| selected.is_behind(change));
                 if self.selected.as_ref().is_some_and(behind) {
-                    self.sync_or_end().await;
+                    Box::pin(self.sync_or_end()).await;
                 }
             }
             Wake::Changed(None) => {

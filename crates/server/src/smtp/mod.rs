@@ -60,9 +60,10 @@ pub(crate) async fn serve<S: Store>(
             }
         };
         match turn {
-            Ok(Turn::Event(event)) => session.event(conn.machine(), event).await,
+            // Boxed, so that a connection that waits does not keep the room that its commands need.
+            Ok(Turn::Event(event)) => Box::pin(session.event(conn.machine(), event)).await,
             Ok(Turn::StartTls) => {
-                conn = match conn.accept_tls(shared.tls.of_listener(&listener)).await {
+                conn = match Box::pin(conn.accept_tls(shared.tls.of_listener(&listener))).await {
                     Ok(conn) => conn,
                     Err(error) => return tracing::debug!(%peer, "no TLS: {error}"),
                 };
@@ -79,7 +80,7 @@ pub(crate) async fn serve<S: Store>(
             Err(error) => break tracing::debug!(%peer, "{error}"),
         }
     }
-    conn.close().await;
+    Box::pin(conn.close()).await;
 }
 
 /// What the engine is told for a listener and a peer.
