@@ -71,7 +71,7 @@ for use in [rb"\Sent", rb"\Drafts", rb"\Junk", rb"\Trash", rb"\Archive"]:
 name = "Projekte/K&APY-ln"  # Köln in modified UTF-7
 ok(m.create(name))
 ok(m.subscribe(name))
-assert any(name.encode() in l for l in ok(m.list("", "Projekte/*")))
+assert any(name.encode() in l for l in ok(m.list('""', '"Projekte/*"')))
 assert any(name.encode() in l for l in ok(m.lsub()))
 assert m.create(name)[0] == "NO"
 ok(m.rename(name, "Projekte/Bonn"))
@@ -131,6 +131,7 @@ answer = m.copy("1:2", "Archive")
 assert answer[0] == "OK" and b"COPYUID" in answer[1][0], answer
 answer = m.uid("MOVE", "5", "Archive")
 assert answer[0] == "OK", answer
+assert m.response("EXPUNGE") == ("EXPUNGE", [b"5"])
 assert uids(m, "ALL") == [1, 2, 3, 4]
 assert [int(n) for n in ok(m.expunge())] == [2, 2]
 assert uids(m, "ALL") == [1, 4]

@@ -51,13 +51,19 @@ impl Lines {
     pub async fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).await.expect("the server listens");
         stream.set_nodelay(true).expect("nodelay");
-        Self { stream: BufReader::new(Box::new(stream)), tag: 0 }
+        Self {
+            stream: BufReader::new(Box::new(stream)),
+            tag: 0,
+        }
     }
 
     /// Connects if the server is there.
     pub async fn try_connect(addr: SocketAddr) -> Option<Self> {
         let stream = TcpStream::connect(addr).await.ok()?;
-        Some(Self { stream: BufReader::new(Box::new(stream)), tag: 0 })
+        Some(Self {
+            stream: BufReader::new(Box::new(stream)),
+            tag: 0,
+        })
     }
 
     /// Reads a one-line or multi-line reply; `None` when the server is gone.
@@ -70,7 +76,11 @@ impl Lines {
                 return None;
             }
             if line.get(3) != Some(&b'-') {
-                assert!(line.starts_with(want.as_bytes()), "{} instead of {want}", line.escape_ascii());
+                assert!(
+                    line.starts_with(want.as_bytes()),
+                    "{} instead of {want}",
+                    line.escape_ascii()
+                );
                 return Some(());
             }
         }
@@ -85,9 +95,14 @@ impl Lines {
     /// Connects from a given loopback address.
     pub async fn connect_from(from: [u8; 4], addr: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-        socket.bind(SocketAddr::from((from, 0))).expect("a loopback address");
+        socket
+            .bind(SocketAddr::from((from, 0)))
+            .expect("a loopback address");
         let stream = socket.connect(addr).await.expect("the server listens");
-        Self { stream: BufReader::new(Box::new(stream)), tag: 0 }
+        Self {
+            stream: BufReader::new(Box::new(stream)),
+            tag: 0,
+        }
     }
 
     pub async fn connect_tls(addr: SocketAddr, tls: &Tls, name: &str) -> Self {
@@ -96,11 +111,20 @@ impl Lines {
 
     /// Does the client's side of the handshake.
     pub async fn start_tls(self, tls: &Tls, name: &str) -> Self {
-        assert!(self.stream.buffer().is_empty(), "the server spoke ahead of the handshake");
+        assert!(
+            self.stream.buffer().is_empty(),
+            "the server spoke ahead of the handshake"
+        );
         let connector = tokio_rustls::TlsConnector::from(tls.client.clone());
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let stream = connector.connect(name, self.stream.into_inner()).await.expect("the handshake");
-        Self { stream: BufReader::new(Box::new(stream)), tag: 0 }
+        let stream = connector
+            .connect(name, self.stream.into_inner())
+            .await
+            .expect("the handshake");
+        Self {
+            stream: BufReader::new(Box::new(stream)),
+            tag: 0,
+        }
     }
 
     pub async fn send(&mut self, text: &str) {
@@ -124,7 +148,9 @@ impl Lines {
 
     /// The next line with its literals, without the last CRLF; `None` when the server closed.
     pub async fn line(&mut self) -> Option<Vec<u8>> {
-        tokio::time::timeout(PATIENCE, self.read_line()).await.expect("an answer in time")
+        tokio::time::timeout(PATIENCE, self.read_line())
+            .await
+            .expect("an answer in time")
     }
 
     async fn read_line(&mut self) -> Option<Vec<u8>> {
@@ -142,7 +168,10 @@ impl Lines {
             };
             let from = all.len();
             all.resize(from + size, 0);
-            self.stream.read_exact(&mut all[from..]).await.expect("the literal");
+            self.stream
+                .read_exact(&mut all[from..])
+                .await
+                .expect("the literal");
         }
     }
 
@@ -150,7 +179,10 @@ impl Lines {
     pub async fn reply(&mut self, want: &str) -> String {
         let mut text = String::new();
         loop {
-            let line = self.line().await.unwrap_or_else(|| panic!("closed instead of {want}: {text}"));
+            let line = self
+                .line()
+                .await
+                .unwrap_or_else(|| panic!("closed instead of {want}: {text}"));
             let line = String::from_utf8_lossy(&line).into_owned();
             text.push_str(&line);
             text.push('\n');
@@ -174,7 +206,10 @@ impl Lines {
         self.send(&format!("{tag} {command}")).await;
         let mut untagged = vec![];
         loop {
-            let line = self.line().await.unwrap_or_else(|| panic!("closed at {command:?}"));
+            let line = self
+                .line()
+                .await
+                .unwrap_or_else(|| panic!("closed at {command:?}"));
             match line.strip_prefix(format!("{tag} ").as_bytes()) {
                 Some(end) => {
                     let end = String::from_utf8_lossy(end);
@@ -212,7 +247,11 @@ fn literal_size(line: &[u8]) -> Option<usize> {
 
 /// The last response line that holds `needle`.
 pub fn find<'a>(responses: &'a [Vec<u8>], needle: &str) -> Option<&'a [u8]> {
-    responses.iter().rev().map(Vec::as_slice).find(|r| memchr_find(r, needle.as_bytes()))
+    responses
+        .iter()
+        .rev()
+        .map(Vec::as_slice)
+        .find(|r| memchr_find(r, needle.as_bytes()))
 }
 
 fn memchr_find(haystack: &[u8], needle: &[u8]) -> bool {

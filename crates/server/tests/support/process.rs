@@ -41,14 +41,22 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mailwright"));
         command.arg("serve").arg("--config").arg(&config);
         command.env("RUST_LOG", "info").env("NO_COLOR", "1");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().expect("the binary starts");
         let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
         let mut addresses = BTreeMap::new();
         let mut said = String::new();
         while addresses.len() < LISTENERS.len() {
-            let line = timeout(Duration::from_secs(60), log.next_line()).await.expect("the server starts in time");
-            let line = line.expect("UTF-8").unwrap_or_else(|| panic!("the server ended: {said}"));
+            let line = timeout(Duration::from_secs(60), log.next_line())
+                .await
+                .expect("the server starts in time");
+            let line = line
+                .expect("UTF-8")
+                .unwrap_or_else(|| panic!("the server ended: {said}"));
             said = format!("{said}{line}\n");
             if let Some((name, address)) = listening(&line) {
                 addresses.insert(name, address);
@@ -84,10 +92,16 @@ impl Process {
 
     /// Sends SIGTERM and waits for an orderly end.
     pub async fn terminate(mut self) -> ExitStatus {
-        let killed = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status().await;
+        let killed = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.id().to_string())
+            .status()
+            .await;
         assert!(killed.expect("kill runs").success());
         let ended = timeout(Duration::from_secs(30), self.child.wait()).await;
-        ended.expect("the server stops in time").expect("it can be waited for")
+        ended
+            .expect("the server stops in time")
+            .expect("it can be waited for")
     }
 }
 
@@ -108,19 +122,31 @@ fn configuration(plaintext: bool) -> String {
 async fn add_account(config: &Path, name: &str, password: &str) {
     use tokio::io::AsyncWriteExt;
     let mut command = Command::new(env!("CARGO_BIN_EXE_mailwright"));
-    command.args(["account", "add", name, "--config"]).arg(config).stdin(Stdio::piped());
+    command
+        .args(["account", "add", name, "--config"])
+        .arg(config)
+        .stdin(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(format!("{password}\n").as_bytes()).await.expect("it reads the password");
+    stdin
+        .write_all(format!("{password}\n").as_bytes())
+        .await
+        .expect("it reads the password");
     drop(stdin);
-    assert!(child.wait().await.expect("it ends").success(), "account add {name}");
+    assert!(
+        child.wait().await.expect("it ends").success(),
+        "account add {name}"
+    );
 }
 
 /// Name and address in a log line that tells of a listener.
 fn listening(line: &str) -> Option<(String, SocketAddr)> {
     let field = |key: &str| {
         let from = line.find(key)? + key.len();
-        line[from..].split_whitespace().next().map(|v| v.trim_matches('"').to_owned())
+        line[from..]
+            .split_whitespace()
+            .next()
+            .map(|v| v.trim_matches('"').to_owned())
     };
     line.contains("listening").then_some(())?;
     Some((field("listener=")?, field("address=")?.parse().ok()?))
