@@ -1,6 +1,6 @@
 //! Why a store could not be opened
 
-use std::{io, path::Path, path::PathBuf};
+use std::path::PathBuf;
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +38,9 @@ pub enum Error {
     },
 }
 
+#[cfg(feature = "sqlite")]
 impl Error {
-    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn io(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
             reason: error.to_string(),

@@ -144,6 +144,51 @@ pub fn bodies_are_shared_and_dropped_with_their_last_reference<H: Harness>(harne
             CommitError::NoSuchBlob { op: 0 }
         );
 
+        // A batch sees what it has done itself: what it took the last message of is gone, what it links stays.
+        let blob = block_on(put(&store, &body(size)));
+        done(&store, append_op(a, &blob, Flags::new()));
+        let kept = blob.unpinned();
+        drop(blob);
+        let expunge = Op::Expunge {
+            mailbox: a,
+            uids: UidSet::all(),
+            deleted_only: false,
+        };
+        let (before, link) = (all(&store, a), append_op(a, &kept, Flags::new()));
+        let batch = Batch::new(NOW).with(expunge.clone()).with(link.clone());
+        assert_eq!(commit(&store, batch), Err(CommitError::NoSuchBlob { op: 1 }));
+        assert_eq!(all(&store, a), before);
+        let first = Op::Expunge {
+            mailbox: a,
+            uids: before[0].uid.into(),
+            deleted_only: false,
+        };
+        commit(&store, Batch::new(NOW).with(link).with(first)).unwrap();
+        assert!(read(&store, &kept) == body(size));
+        done(&store, expunge);
+
+        // A message can be made of what came in through the spool.
+        let blob = block_on(put(&store, &body(size)));
+        let spooled = Op::SpoolPut {
+            key: None,
+            record: Bytes::new(),
+            blob: Some(blob.clone()),
+        };
+        let Outcome::SpoolPut { key } = done(&store, spooled) else {
+            panic!()
+        };
+        done(&store, append_op(a, &blob, Flags::new()));
+        assert_eq!(all(&store, a)[0].index, super::meta(&blob).index);
+        done(&store, Op::SpoolRemove { key });
+        done(
+            &store,
+            Op::Expunge {
+                mailbox: a,
+                uids: UidSet::all(),
+                deleted_only: false,
+            },
+        );
+
         // The writer's reference outlasts messages that come and go.
         let blob = block_on(put(&store, &body(size)));
         for _ in 0..2 {
@@ -165,7 +210,7 @@ pub fn bodies_are_shared_and_dropped_with_their_last_reference<H: Harness>(harne
         drop(abandoned);
         let store = harness.reopen(store);
         let message = all(&store, a).remove(0);
-        assert_eq!(message.uid, uid(6));
+        assert_eq!(message.uid, uid(9));
         assert!(read(&store, &message.blob.unwrap()) == body(size));
         let foreign = BlobRef::new(BlobHash::of(b"never given"), 11);
         assert_eq!(
