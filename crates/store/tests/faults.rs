@@ -390,3 +390,29 @@ fn a_dropped_commit_is_done_all_the_same() {
     assert_eq!(told[0].mailbox, mailbox);
     assert_eq!(messages(&store, mailbox).len(), 1);
 }
+
+#[test]
+fn packs_are_synced_once_before_what_refers_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mailbox = create(&store);
+    let append = |blob: &BlobRef| {
+        let (blob, message) = (blob.clone(), MessageMeta::default());
+        let op = Op::Append {
+            mailbox,
+            blob,
+            message,
+            flags: Flags::new(),
+            internal_date: NOW,
+        };
+        block_on(store.commit(Batch::new(NOW).with(op))).unwrap();
+        store.statistics().pack_syncs
+    };
+    let small = block_on(put(&store, vec![b's'; 64 * 1024])).unwrap();
+    assert_eq!(append(&small), 0);
+    let large = block_on(put(&store, vec![b'l'; 64 * 1024 + 1])).unwrap();
+    assert_eq!(store.statistics().pack_syncs, 0);
+    assert_eq!((append(&large), append(&large)), (1, 1));
+    let again = block_on(put(&store, vec![b'm'; 100_000])).unwrap();
+    assert_eq!((append(&again), append(&small), append(&large)), (2, 2, 2));
+}

@@ -95,6 +95,8 @@ pub struct Statistics {
     pub commits: u64,
     /// Database commits that carried them; each is one sync of the database.
     pub syncs: u64,
+    /// Packs that had to be synced before them, for the bodies that they refer to.
+    pub pack_syncs: u64,
 }
 
 /// A [`Store`] in a folder on disk.
@@ -200,9 +202,15 @@ impl SqliteStore {
     /// Tells how well commits share their syncs.
     pub fn statistics(&self) -> Statistics {
         let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let Tally {
+            commits,
+            syncs,
+            pack_syncs,
+        } = &*self.tally;
         Statistics {
-            commits: read(&self.tally.commits),
-            syncs: read(&self.tally.syncs),
+            commits: read(commits),
+            syncs: read(syncs),
+            pack_syncs: read(pack_syncs),
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) struct Request {
 pub(super) struct Tally {
     pub(super) commits: AtomicU64,
     pub(super) syncs: AtomicU64,
+    pub(super) pack_syncs: AtomicU64,
 }
 
 /// The writer's state, which lives on its thread.
@@ -192,6 +193,7 @@ impl Writer {
             // Bodies are on the disk before anything that refers to them.
             for (pack, upto) in &packs.sync {
                 self.packs.sync(*pack, *upto).map_err(|error| io_failed(&error))?;
+                self.tally.pack_syncs.fetch_add(1, Ordering::Relaxed);
             }
         }
         self.execute("COMMIT")?;
