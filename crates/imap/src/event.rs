@@ -9,7 +9,7 @@ use mailwright_sasl::{Identity, Question};
 /// Events marked *question* are owed an answer; no other event comes before it was given. Any question can be
 /// refused with [`reject`](crate::Server::reject). [`accept`](crate::Server::accept) is the plain yes, and ends
 /// answers that are given row by row. Mailbox names are UTF-8; INBOX comes in that spelling.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// *Question*, answered by [`answer_auth`](crate::Server::answer_auth): are these credentials good?

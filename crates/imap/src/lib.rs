@@ -101,7 +101,7 @@
 //!
 //! | RFC | what | file |
 //! |---|---|---|
-//! | 3501 | session, states, timers | `server/mod.rs` |
+//! | 3501 | session, states, timers | `server/mod.rs`, `server/clock.rs` |
 //! | 3501 §6 | commands to questions | `server/commands.rs`, `event.rs` |
 //! | 3501 §9 | grammar | `codec/` |
 //! | 3501 §5.1.3 | modified UTF-7, patterns | `name.rs` |
@@ -109,7 +109,7 @@
 //! | 3501 §6.3.11, 7889 | APPEND, APPENDLIMIT | `server/append.rs` |
 //! | 3501 §6.4.4, 4731 | SEARCH, ESEARCH | `server/search.rs`, `search.rs` |
 //! | 3501 §7.4.1, 2180, 9051 §7.5.1 | EXPUNGE timing | `view.rs` |
-//! | 2177 | IDLE | `server/mod.rs` |
+//! | 2177 | IDLE | `server/idle.rs` |
 //! | 2342 | NAMESPACE | `data/list.rs`, `server/answers.rs` |
 //! | 2971 | ID | `server/commands.rs` |
 //! | 3348, 6154, 5258, 5819 | CHILDREN, SPECIAL-USE, LIST-EXTENDED, LIST-STATUS | `server/list.rs`, `data/list.rs` |
@@ -118,7 +118,7 @@
 //! | 4959 | SASL-IR | `server/auth.rs` |
 //! | 5161 | ENABLE | `server/commands.rs` |
 //! | 5530 | response codes | `code.rs` |
-//! | 7888 | LITERAL+ | `codec/frame.rs`, `server/mod.rs` |
+//! | 7888 | LITERAL+ | `codec/frame.rs`, `server/literal.rs` |
 //! | 8438 | STATUS=SIZE | `data/status.rs` |
 //!
 //! Feature `message` (default) prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of

@@ -8,7 +8,7 @@ use mailwright_imap::{Error, Event, Server};
 use mailwright_wire::testing::Fixture;
 use mailwright_wire::{Machine, Step};
 use proptest::prelude::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use support::{Host, Mail, Mailbox, sample_account};
 
 /// A session driven by hand, its output kept.
@@ -375,4 +375,30 @@ proptest! {
             &[Input::Bytes(input)],
         );
     }
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_given_up() {
+    let mut session = Session::logged_in();
+    session.feed(b"s SELECT INBOX\r\n");
+    let (server, mut now) = (&mut session.server, session.now);
+    let input = b"f NOOP\r\n";
+    server.recv_buf()[..input.len()].copy_from_slice(input);
+    server.received(input.len());
+    assert!(matches!(server.poll(now), Ok(Step::Event(Event::Noop))));
+    // While the embedder owes an answer, no clock runs.
+    assert_eq!((server.poll(now), server.deadline()), (Ok(Step::Answer), None));
+    now += Duration::from_secs(7200);
+    assert_eq!(server.poll(now), Ok(Step::Answer));
+    server.accept();
+    assert_eq!(server.poll(now), Ok(Step::Write));
+    // A little progress is enough to be given time.
+    server.sent(1);
+    assert_eq!(server.poll(now), Ok(Step::Write));
+    let end = server.deadline().unwrap();
+    assert_eq!(end, now + Duration::from_secs(1800));
+    assert_eq!(server.poll(end), Err(Error::IdleTimeout));
+    assert!(server.send_buf().is_empty());
+    // A write that was on its way may still be reported.
+    server.sent(5);
 }

@@ -3,16 +3,19 @@
 mod answers;
 mod append;
 mod auth;
+mod clock;
 mod commands;
 mod fetch;
+mod idle;
 mod list;
+mod literal;
 mod replies;
 mod search;
 
 pub use fetch::FetchRow;
 
-use crate::codec::{Frame, Framer, Literal, TooLong, append_head, tag_of};
-use crate::{Capabilities, Change, Code, Config, Error, Event, Updates, View, When};
+use crate::codec::{Frame, Framer, TooLong};
+use crate::{Capabilities, Change, Config, Error, Event, Updates, View};
 use append::Appending;
 use bytes::Bytes;
 use list::Listing;
@@ -23,7 +26,7 @@ use search::Searching;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One IMAP session, seen from the server.
 ///
@@ -153,9 +156,6 @@ pub enum Transport {
     /// Under TLS from the first octet, or as good as that (a local socket).
     Tls,
 }
-
-/// How long a client may take to read a farewell.
-const FAREWELL_TIME: Duration = Duration::from_secs(10);
 
 impl Server {
     /// Starts a session with the greeting. `entropy` must be fresh, unpredictable randomness.
@@ -323,99 +323,6 @@ impl Server {
         }
     }
 
-    /// A literal is announced: what is to become of it?
-    fn literal(&mut self, literal: Literal) {
-        if !matches!(self.state, State::NotAuthenticated) {
-            let head = self.framer.take_head();
-            match append_head(&head) {
-                Ok(Some(command)) => return self.append(command, literal),
-                Ok(None) => self.framer.restore_head(&head),
-                Err(error) => {
-                    self.tag = tag_of(&head).unwrap_or_else(|| Bytes::from_static(b"*"));
-                    self.bad(error.reason);
-                    return self.skip_literal(Some(literal));
-                }
-            }
-        }
-        let max_literal = match self.state {
-            State::NotAuthenticated => self.config.max_literal_before_login,
-            _ => self.config.max_literal,
-        };
-        let room = self.max_command().saturating_sub(self.framer.head().len() + 32);
-        if literal.len > u64::from(max_literal).min(room as u64) {
-            let head = self.framer.take_head();
-            self.tag = tag_of(&head).unwrap_or_else(|| Bytes::from_static(b"*"));
-            self.refuse_literal(literal);
-            return;
-        }
-        self.framer.keep_literal(literal);
-        if literal.is_sync {
-            self.out().raw("+ OK\r\n");
-        }
-    }
-
-    fn refuse_literal(&mut self, literal: Literal) {
-        self.reply_now(&Reply::no(Some(Code::TooBig), "Literal is too large"));
-        self.count_bad();
-        self.skip_literal(Some(literal));
-    }
-
-    /// Drops the rest of a command that was refused at a literal. Of a synchronising one nothing more comes;
-    /// the octets of another one are on their way, and must not be taken for commands (RFC 7888 §4).
-    fn skip_literal(&mut self, literal: Option<Literal>) {
-        self.phase = match literal {
-            Some(literal) if !literal.is_sync && literal.len > self.config.max_drained => {
-                return self.fail(Error::LiteralTooLarge, "Literal is too large to go on");
-            }
-            Some(literal) if !literal.is_sync => Phase::Drain(Counted::new(literal.len)),
-            _ => Phase::Command,
-        };
-    }
-
-    fn skip_turn(&mut self) -> Turn {
-        let next = match self.next_frame() {
-            Ok(None) => return self.read(),
-            Ok(Some(Frame::Command(_))) => None,
-            Ok(Some(Frame::Literal(literal))) => Some(literal),
-            Err(TooLong { literal, .. }) => literal,
-        };
-        self.framer.take_head();
-        self.skip_literal(next);
-        Turn::Again
-    }
-
-    fn idle_turn(&mut self) -> Turn {
-        let Phase::Idle(updates) = &mut self.phase else {
-            return Turn::Again;
-        };
-        if let Some(update) = updates.next() {
-            self.tell(update);
-            return Turn::Again;
-        }
-        if let State::Selected(selection) = &mut self.state
-            && selection.view.has_updates(When::Anything)
-        {
-            *updates = selection.view.updates(When::Anything);
-            return Turn::Again;
-        }
-        if self.farewell.is_some() {
-            self.phase = Phase::Command;
-            return Turn::Again;
-        }
-        match self.next_line() {
-            Ok(None) => return self.read(),
-            Ok(Some(line)) if line.trim_ascii().eq_ignore_ascii_case(b"DONE") => {
-                self.complete(Reply::ok("Idle completed"), When::Anything);
-            }
-            // RFC 2177 has no other way out; whatever it was, the client no longer idles.
-            _ => {
-                self.phase = Phase::Command;
-                self.bad("DONE was expected");
-            }
-        }
-        Turn::Again
-    }
-
     /// More input is needed.
     fn read(&mut self) -> Turn {
         if self.rx.is_eof() {
@@ -453,52 +360,6 @@ impl Server {
             self.out().raw("* BYE ").text(text).raw("\r\n");
             self.failed = Some(error);
         }
-    }
-
-    fn watch_clock(&mut self, now: Instant) {
-        let logged_in = !matches!(self.state, State::NotAuthenticated);
-        if std::mem::take(&mut self.active) && logged_in && self.failed.is_none() {
-            self.deadline = now + self.config.idle_timeout;
-        }
-        if now < self.deadline || self.waits_for_caller() {
-            return;
-        }
-        if matches!(self.phase, Phase::Closing) && self.tx.is_empty() {
-            return;
-        }
-        if !self.tx.is_empty() {
-            // The client does not take our output, so it will not take a farewell either.
-            self.tx = SendBuf::new();
-        } else if self.failed.is_none() && !matches!(self.phase, Phase::StartTls) {
-            let text = if logged_in {
-                "Idle for too long"
-            } else {
-                "Login took too long"
-            };
-            self.fail_on_time(text);
-            self.deadline = now + FAREWELL_TIME;
-            return;
-        }
-        if self.failed.is_none() {
-            self.failed = Some(self.timeout());
-        }
-    }
-
-    fn fail_on_time(&mut self, text: &str) {
-        let error = self.timeout();
-        self.fail(error, text);
-    }
-
-    fn timeout(&self) -> Error {
-        match self.state {
-            State::NotAuthenticated => Error::LoginTimeout,
-            _ => Error::IdleTimeout,
-        }
-    }
-
-    /// Nothing the client does could help: the embedder has to answer.
-    fn waits_for_caller(&self) -> bool {
-        matches!(self.phase, Phase::Asked(_)) && self.tx.is_empty() && self.failed.is_none()
     }
 }
 

@@ -1,0 +1,265 @@
+//! Parsing commands (RFC 3501 §9)
+
+mod fetch;
+mod mailboxes;
+mod search;
+
+use super::cursor::{Cursor, ParseError, Result, is_astring_char};
+use super::{Body, Command};
+use crate::{DateTime, StoreAction};
+use bytes::Bytes;
+use fetch::fetch;
+use mailboxes::{create, list, lsub, status};
+use mailwright_sasl::Secret;
+use search::search;
+
+/// Commands in the order of their names, with what parses their arguments.
+type Arguments = fn(&mut Cursor<'_>, usize) -> Result<Body>;
+
+const COMMANDS: &[(&str, Arguments)] = &[
+    ("APPEND", |c, _| append(c)),
+    ("AUTHENTICATE", |c, _| authenticate(c)),
+    ("CAPABILITY", |_, _| Ok(Body::Capability)),
+    ("CHECK", |_, _| Ok(Body::Check)),
+    ("CLOSE", |_, _| Ok(Body::Close)),
+    ("COPY", |c, _| copy(c, false, false)),
+    ("CREATE", |c, _| create(c)),
+    ("DELETE", |c, _| mailbox(c).map(Body::Delete)),
+    ("ENABLE", |c, _| enable(c)),
+    ("EXAMINE", |c, _| mailbox(c).map(Body::Examine)),
+    ("EXPUNGE", |_, _| Ok(Body::Expunge(None))),
+    ("FETCH", |c, _| fetch(c, false)),
+    ("ID", |c, _| id(c)),
+    ("IDLE", |_, _| Ok(Body::Idle)),
+    ("LIST", |c, _| list(c)),
+    ("LOGIN", |c, _| login(c)),
+    ("LOGOUT", |_, _| Ok(Body::Logout)),
+    ("LSUB", |c, _| lsub(c)),
+    ("MOVE", |c, _| copy(c, false, true)),
+    ("NAMESPACE", |_, _| Ok(Body::Namespace)),
+    ("NOOP", |_, _| Ok(Body::Noop)),
+    ("RENAME", |c, _| rename(c)),
+    ("SEARCH", |c, depth| search(c, false, depth)),
+    ("SELECT", |c, _| mailbox(c).map(Body::Select)),
+    ("STARTTLS", |_, _| Ok(Body::StartTls)),
+    ("STATUS", |c, _| status(c)),
+    ("STORE", |c, _| store(c, false)),
+    ("SUBSCRIBE", |c, _| mailbox(c).map(Body::Subscribe)),
+    ("UID", uid),
+    ("UNSELECT", |_, _| Ok(Body::Unselect)),
+    ("UNSUBSCRIBE", |c, _| mailbox(c).map(Body::Unsubscribe)),
+];
+
+impl Command {
+    /// Parses a whole command, without its final CRLF. Search keys may nest `max_depth` deep.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] if it does not follow the grammar, or if the command is not known.
+    pub fn parse(frame: &Bytes, max_depth: usize) -> std::result::Result<Self, ParseError> {
+        let mut c = Cursor::new(frame);
+        let tag = tag(&mut c)?;
+        c.sp()?;
+        let verb = c.atom()?;
+        let Some((_, arguments)) = COMMANDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(verb)) else {
+            return c.fail("the command is not known");
+        };
+        let body = arguments(&mut c, max_depth)?;
+        c.end()?;
+        Ok(Self { tag, body })
+    }
+}
+
+/// The tag of a frame that need not be complete or well-formed otherwise.
+pub(crate) fn tag_of(frame: &Bytes) -> Option<Bytes> {
+    let mut c = Cursor::new(frame);
+    let tag = tag(&mut c).ok()?;
+    (c.at_end() || c.peek() == Some(b' ')).then_some(tag)
+}
+
+/// Whether what stands before a literal is the head of an APPEND, whose literal is the message.
+///
+/// `Ok(None)` if it is another command, or if the literal can only be the mailbox's name.
+pub(crate) fn append_head(head: &Bytes) -> Result<Option<Command>> {
+    let mut c = Cursor::new(head);
+    let Ok(tag) = tag(&mut c) else { return Ok(None) };
+    if !c.eat(b' ') || !c.eat_word("APPEND") || c.rest() == b" " {
+        return Ok(None);
+    }
+    let body = append(&mut c)?;
+    if !c.at_end() {
+        return c.fail("there is more than the command takes");
+    }
+    Ok(Some(Command { tag, body }))
+}
+
+fn tag(c: &mut Cursor<'_>) -> Result<Bytes> {
+    let tag = c.take_while(|b| b != b'+' && is_astring_char(b));
+    if tag.is_empty() {
+        return c.fail("the tag is missing");
+    }
+    Ok(c.slice(tag))
+}
+
+fn mailbox(c: &mut Cursor<'_>) -> Result<Bytes> {
+    c.sp()?;
+    c.astring()
+}
+
+fn append(c: &mut Cursor<'_>) -> Result<Body> {
+    let mailbox = mailbox(c)?;
+    c.sp()?;
+    let mut flags = Default::default();
+    if c.peek() == Some(b'(') {
+        flags = c.flag_list()?;
+        c.sp()?;
+    }
+    let mut internal_date = None;
+    if c.peek() == Some(b'"') {
+        let text = c.string()?;
+        internal_date = match DateTime::parse(&text) {
+            None => return c.fail("a date is malformed"),
+            some => some,
+        };
+        c.sp()?;
+    }
+    Ok(Body::Append {
+        mailbox,
+        flags,
+        internal_date,
+    })
+}
+
+fn authenticate(c: &mut Cursor<'_>) -> Result<Body> {
+    c.sp()?;
+    let mechanism = c.atom()?;
+    let mechanism = c.slice(mechanism.as_bytes());
+    let mut initial = None;
+    if c.eat(b' ') && !c.at_end() {
+        let text = c.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+        initial = Some(Secret::new(text.to_vec()));
+    }
+    Ok(Body::Authenticate { mechanism, initial })
+}
+
+fn login(c: &mut Cursor<'_>) -> Result<Body> {
+    c.sp()?;
+    let username = c.astring()?;
+    c.sp()?;
+    let password = c.astring()?;
+    Ok(Body::Login {
+        username,
+        password: Secret::new(password.into()),
+    })
+}
+
+fn enable(c: &mut Cursor<'_>) -> Result<Body> {
+    let mut names = Vec::new();
+    while c.eat(b' ') && !c.at_end() {
+        let name = c.atom()?;
+        names.push(c.slice(name.as_bytes()));
+    }
+    if names.is_empty() {
+        return c.fail("a capability is missing");
+    }
+    Ok(Body::Enable(names))
+}
+
+fn id(c: &mut Cursor<'_>) -> Result<Body> {
+    c.sp()?;
+    let mut fields = Vec::new();
+    if c.eat_word("NIL") {
+        return Ok(Body::Id(fields));
+    }
+    c.expect(b'(', "a list is missing")?;
+    while !c.eat(b')') {
+        if !fields.is_empty() {
+            c.sp()?;
+        }
+        let name = c.string()?;
+        c.sp()?;
+        fields.push((name, c.nstring()?));
+    }
+    Ok(Body::Id(fields))
+}
+
+fn rename(c: &mut Cursor<'_>) -> Result<Body> {
+    let from = mailbox(c)?;
+    let to = mailbox(c)?;
+    Ok(Body::Rename { from, to })
+}
+
+fn uid(c: &mut Cursor<'_>, max_depth: usize) -> Result<Body> {
+    c.sp()?;
+    match () {
+        () if c.eat_word("FETCH") => fetch(c, true),
+        () if c.eat_word("STORE") => store(c, true),
+        () if c.eat_word("SEARCH") => search(c, true, max_depth),
+        () if c.eat_word("COPY") => copy(c, true, false),
+        () if c.eat_word("MOVE") => copy(c, true, true),
+        () if c.eat_word("EXPUNGE") => {
+            c.sp()?;
+            c.sequence_set().map(|set| Body::Expunge(Some(set)))
+        }
+        () => c.fail("the command is not known"),
+    }
+}
+
+fn copy(c: &mut Cursor<'_>, uid: bool, moving: bool) -> Result<Body> {
+    c.sp()?;
+    let set = c.sequence_set()?;
+    let mailbox = mailbox(c)?;
+    Ok(Body::Copy {
+        uid,
+        moving,
+        set,
+        mailbox,
+    })
+}
+
+fn store(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
+    c.sp()?;
+    let set = c.sequence_set()?;
+    c.sp()?;
+    let action = match c.peek() {
+        Some(b'+') => StoreAction::Add,
+        Some(b'-') => StoreAction::Remove,
+        _ => StoreAction::Replace,
+    };
+    if action != StoreAction::Replace {
+        c.expect(b'+', "")
+            .or_else(|_| c.expect(b'-', "FLAGS is missing"))?;
+    }
+    let silent = match () {
+        () if c.eat_word("FLAGS") => false,
+        () if c.eat_word("FLAGS.SILENT") => true,
+        () => return c.fail("FLAGS is missing"),
+    };
+    c.sp()?;
+    let flags = if c.peek() == Some(b'(') {
+        c.flag_list()?
+    } else {
+        c.flags()?
+    };
+    Ok(Body::Store {
+        uid,
+        set,
+        action,
+        silent,
+        flags,
+    })
+}
+
+/// The rest of a list whose opening parenthesis was taken: items separated by spaces.
+fn words(c: &mut Cursor<'_>, mut item: impl FnMut(&mut Cursor<'_>) -> Result<()>) -> Result<()> {
+    if c.eat(b')') {
+        return Ok(());
+    }
+    loop {
+        item(c)?;
+        if c.eat(b')') {
+            return Ok(());
+        }
+        c.sp()?;
+    }
+}
