@@ -416,3 +416,55 @@ fn packs_are_synced_once_before_what_refers_to_them() {
     let again = block_on(put(&store, vec![b'm'; 100_000])).unwrap();
     assert_eq!((append(&again), append(&small), append(&large)), (2, 2, 2));
 }
+
+#[test]
+fn a_check_finds_nothing_wrong_while_others_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.pack_octets = 300_000;
+    let store = SqliteStore::open(folder.path(), config).unwrap();
+    let mailbox = create(&store);
+    let mut sessions: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
+    let writing = std::cell::Cell::new(8);
+    for i in 0..writing.get() {
+        let (store, writing) = (&store, &writing);
+        sessions.push(Box::pin(async move {
+            for n in 0..20 {
+                deliver(
+                    store,
+                    mailbox,
+                    vec![b'w'; if n % 4 == 0 { 80_000 + i } else { 300 }],
+                )
+                .await
+                .unwrap();
+                let op = Op::Move {
+                    from: mailbox,
+                    uids: UidSet::all(),
+                    to: mailbox,
+                };
+                let op = if n % 5 == 4 {
+                    Op::Expunge {
+                        mailbox,
+                        uids: UidSet::all(),
+                        deleted_only: false,
+                    }
+                } else {
+                    op
+                };
+                store.commit(Batch::new(NOW).with(op)).await.unwrap();
+            }
+            writing.set(writing.get() - 1);
+        }));
+    }
+    let (checked, checks) = (&store, std::cell::Cell::new(0));
+    sessions.push(Box::pin(async {
+        while writing.get() > 0 {
+            let report = checked.check().await.unwrap();
+            assert_eq!(report.problems, [""; 0]);
+            checks.set(checks.get() + 1);
+        }
+    }));
+    block_on(join(sessions));
+    assert!(checks.get() > 2, "{}", checks.get());
+    assert_eq!(block_on(store.check()).unwrap().problems, [""; 0]);
+}

@@ -23,7 +23,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{
     Durability,
-    apply::{Applied, Failure, Transaction},
+    apply::{Failure, Transaction},
     cache::Cache,
     links::Done,
 };
@@ -151,9 +151,7 @@ impl Writer {
         let mut replies = Vec::with_capacity(batches.len());
         let mut packs = Done::default();
         for batch in batches {
-            if batches.len() > 1 {
-                self.execute("SAVEPOINT batch")?;
-            }
+            self.execute("SAVEPOINT batch")?;
             let transaction = Transaction::new(
                 &self.conn,
                 &self.limits,
@@ -161,30 +159,24 @@ impl Writer {
                 &self.identity,
                 batch.now,
             );
-            match transaction.run(batch) {
-                Ok(Applied {
-                    outcomes,
-                    changes,
-                    packs: done,
-                }) => {
-                    merge(&mut packs.sync, done.sync);
-                    packs.suspects.extend(done.suspects);
-                    replies.push(Ok((Committed::new(outcomes), changes)));
+            replies.push(match transaction.run(batch) {
+                Ok(applied) => {
+                    merge(&mut packs.sync, applied.packs.sync);
+                    packs.suspects.extend(applied.packs.suspects);
+                    Ok((Committed::new(applied.outcomes), applied.changes))
                 }
                 Err(Failure::Refused(error)) => {
-                    if batches.len() > 1 {
-                        self.execute("ROLLBACK TO batch")?;
-                    } else {
-                        self.execute("ROLLBACK")?;
-                        return Ok(vec![Err(error)]);
-                    }
-                    replies.push(Err(error));
+                    self.execute("ROLLBACK TO batch")?;
+                    Err(error)
                 }
                 Err(Failure::Engine(error)) => return Err(engine_failed(&error)),
-            }
-            if batches.len() > 1 {
-                self.execute("RELEASE batch")?;
-            }
+            });
+            self.execute("RELEASE batch")?;
+        }
+        let committed = replies.iter().filter(|reply| reply.is_ok()).count();
+        if committed == 0 {
+            self.execute("ROLLBACK")?;
+            return Ok(replies);
         }
         self.cache
             .flush(&self.conn)
@@ -198,9 +190,7 @@ impl Writer {
         }
         self.execute("COMMIT")?;
         self.cache.committed();
-        self.tally
-            .commits
-            .fetch_add(replies.len() as u64, Ordering::Relaxed);
+        self.tally.commits.fetch_add(committed as u64, Ordering::Relaxed);
         self.tally.syncs.fetch_add(1, Ordering::Relaxed);
         packs
             .suspects

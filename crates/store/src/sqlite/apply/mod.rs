@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use mailwright_mailbox::{
     Account, Batch, BlobRef, Change, CommitError, Flags, Limits, MailboxId, ModSeq, Op, Outcome,
-    Precondition, SpoolKey,
+    Precondition, SpoolKey, Usage,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -94,12 +94,10 @@ impl<'w> Transaction<'w> {
             self.op = op;
             outcomes.push(self.op(it)?);
         }
-        for (account, limits, before) in quotas {
-            let after = self.usage(account)?;
-            let over = |i: usize| limits[i].is_some_and(|limit| after[i] > limit && after[i] > before[i]);
-            if over(0) || over(1) {
+        for quota in quotas {
+            if quota.is_exceeded(self.usage(quota.account)?) {
                 return Err(CommitError::OverQuota {
-                    account: account.clone(),
+                    account: quota.account.clone(),
                 }
                 .into());
             }
@@ -115,11 +113,7 @@ impl<'w> Transaction<'w> {
     }
 
     /// Checks what can be checked before, and returns the quotas with what was used then.
-    #[allow(clippy::type_complexity)] // Two numbers, twice: a struct would be longer than its use.
-    fn check<'b>(
-        &mut self,
-        preconditions: &'b [Precondition],
-    ) -> Result<Vec<(&'b Account, [Option<u64>; 2], [u64; 2])>, Failure> {
+    fn check<'b>(&mut self, preconditions: &'b [Precondition]) -> Result<Vec<Quota<'b>>, Failure> {
         let mut quotas = Vec::new();
         for precondition in preconditions {
             match precondition {
@@ -128,7 +122,13 @@ impl<'w> Transaction<'w> {
                     octets,
                     messages,
                 } => {
-                    quotas.push((account, [*octets, *messages], self.usage(account)?));
+                    let before = self.usage(account)?;
+                    quotas.push(Quota {
+                        account,
+                        octets: *octets,
+                        messages: *messages,
+                        before,
+                    });
                 }
                 Precondition::Unchanged { mailbox, since } => match self.mailbox(*mailbox) {
                     Ok(it) if it.mod_seq <= *since => {}
@@ -282,10 +282,10 @@ impl<'w> Transaction<'w> {
         Ok(self.accounts.get_mut(name).expect("it was put there"))
     }
 
-    fn usage(&mut self, account: &Account) -> Result<[u64; 2], Failure> {
+    fn usage(&mut self, account: &Account) -> Result<Usage, Failure> {
         Ok(self
             .account(account)?
-            .map_or([0, 0], |it| [it.octets, it.messages]))
+            .map_or_else(Usage::default, |it| Usage::new(it.octets, it.messages)))
     }
 
     fn check_blob(&self, blob: &BlobRef) -> Result<(), Failure> {
@@ -314,6 +314,23 @@ impl<'w> Transaction<'w> {
 
     const fn limit(&self, limit: &'static str) -> Failure {
         Failure::Refused(CommitError::Limit { op: self.op, limit })
+    }
+}
+
+/// A quota of a batch, and what was used before it.
+struct Quota<'b> {
+    account: &'b Account,
+    octets: Option<u64>,
+    messages: Option<u64>,
+    before: Usage,
+}
+
+impl Quota<'_> {
+    /// Who adds nothing may be above the limit.
+    fn is_exceeded(&self, after: Usage) -> bool {
+        let over = |limit: Option<u64>, before, after| limit.is_some_and(|it| after > it && after > before);
+        over(self.octets, self.before.octets, after.octets)
+            || over(self.messages, self.before.messages, after.messages)
     }
 }
 
