@@ -1,1 +1,57 @@
-//! SPF, DKIM, DMARC and Authentication-Results, without I/O
+//! What a mail server finds out about the origin of a message, and how it writes that down.
+//!
+//! It asks no DNS, opens no connection and reads no clock. So far it holds what every check has in common: the
+//! `Authentication-Results` field (RFC 8601), written, read, and removed where somebody forged it. **The checks
+//! themselves, SPF, DKIM, DMARC and ARC, are not in it**; a result can be recorded for them, and nothing here
+//! computes one.
+//!
+//! ```text
+//!   message as it came ─▶ claims_of(header, us) ─▶ ranges to cut out
+//!   results of checks ──▶ AuthenticationResults ─▶ to_field() ─▶ goes on top
+//!   field of a server we trust ─▶ AuthenticationResults::parse ─▶ results
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use mailwright_auth::{AuthenticationResults, MethodResult, Verdict, claims_of};
+//!
+//! let forged = b"authentication-results: mx.b.test; dkim=pass header.d=bank.test\r\nSubject: x\r\n\r\n";
+//! let cut: Vec<_> = claims_of(forged, "mx.b.test").collect();
+//! assert_eq!(&forged[cut[0].end..], b"Subject: x\r\n\r\n");
+//!
+//! let mut results = AuthenticationResults::new("mx.b.test");
+//! results.results.push(MethodResult::auth("alice"));
+//! results.results.push(MethodResult::iprev(Verdict::Fail, "192.0.2.7".parse().unwrap()));
+//! let field = results.to_field();
+//! assert_eq!(
+//!     field,
+//!     "Authentication-Results: mx.b.test; auth=pass smtp.auth=alice; iprev=fail\r\n \
+//!      policy.iprev=192.0.2.7\r\n"
+//! );
+//! let value = field.split_once(':').unwrap().1;
+//! assert_eq!(AuthenticationResults::parse(value.as_bytes()).unwrap(), results);
+//! ```
+//!
+//! # Modules
+//!
+//! | what | for |
+//! |---|---|
+//! | [`AuthenticationResults`], [`MethodResult`], [`Property`] | the field, RFC 8601 §2 |
+//! | [`Verdict`], [`Keyword`] | the words of its registries, RFC 8601 §2.7 |
+//! | [`claims_of`] | fields that claim to be ours, RFC 8601 §5 |
+//!
+//! # Limits
+//!
+//! Reading takes time and memory in proportion to the field, which the caller bounds. Comments are passed over.
+//! Written values are cut at [`Property::MAX_VALUE`] octets, and controls in them become `?`.
+
+mod error;
+mod keyword;
+mod parse;
+mod results;
+
+pub use error::Error;
+pub use keyword::{Keyword, Verdict};
+pub use parse::claims_of;
+pub use results::{AuthenticationResults, MethodResult, Property};
