@@ -6,7 +6,7 @@ use crate::pop3::Maildrops;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What all connections and workers of a server share, as an `Arc<Shared<S>>`.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Shared<S> {
     pub shutdown: Shutdown,
     /// Wakes the queue worker: something was put into the spool.
     pub spooled: Notify,
+    /// Held by those who take much memory or time at once, such as a search in large messages.
+    pub(crate) heavy: Semaphore,
     /// Which maildrops POP3 sessions have open.
     pub(crate) maildrops: Maildrops,
 }
@@ -38,6 +40,7 @@ impl<S> Shared<S> {
             tls,
             shutdown: Shutdown::new(),
             spooled: Notify::new(),
+            heavy: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             maildrops: Maildrops::default(),
         }
     }

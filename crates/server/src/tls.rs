@@ -56,7 +56,11 @@ impl Tls {
     pub fn load(config: &Config) -> Result<Self, TlsError> {
         let common = match &config.certificate {
             Some(files) => files.clone(),
-            None => self_made(&config.data.join("tls"), config.hostname.as_str())?,
+            None => {
+                let files = self_made(&config.data.join("tls"), config.hostname.as_str())?;
+                tracing::info!(certificate = %files.certificate.display(), "no certificate is configured: using a self-made one");
+                files
+            }
         };
         let mut of_listeners = BTreeMap::new();
         for files in config

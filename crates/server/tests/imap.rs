@@ -211,6 +211,9 @@ async fn mailboxes_are_listed_made_renamed_and_removed() {
     one(&listed, "Entw&APw-rfe");
     client.imap("SUBSCRIBE Work/Projects", "OK").await;
     one(&client.imap("LSUB \"\" Work/*", "OK").await, "Work/Projects");
+    client.imap("SUBSCRIBE Gone", "OK").await;
+    let row = one(&client.imap("LIST (SUBSCRIBED) \"\" Gone", "OK").await, "Gone");
+    assert!(row.contains("\\NonExistent"), "{row}");
     client.imap("UNSUBSCRIBE Work/Projects", "OK").await;
     assert!(find(&client.imap("LSUB \"\" Work/*", "OK").await, "Projects").is_none());
     client.imap("RENAME Work/Projects Play", "OK").await;
@@ -386,6 +389,33 @@ async fn large_messages_pass_in_both_directions_unchanged() {
 }
 
 #[tokio::test]
+async fn large_text_and_messages_within_messages_are_searched() {
+    let site = Site::start(|_| {}).await;
+    let mut client = site.inbox().await;
+    let mut large = b"Subject: large\r\n\r\n".to_vec();
+    large.extend_from_slice(&b"nothing to be found here\r\n".repeat(30_000));
+    large.extend_from_slice(b"but a Needle at the end\r\n");
+    append(&mut client, "INBOX", "", &large).await;
+    let outer = [b"Subject: outer\r\nContent-Type: message/rfc822\r\n\r\n", HELLO].concat();
+    append(&mut client, "INBOX", "", &outer).await;
+    for (criteria, expected) in [
+        ("BODY needle", " 1"),
+        ("BODY needles", ""),
+        ("BODY alice@a.test", " 2"),
+        ("BODY \"hello bob\"", " 2"),
+        ("FROM alice", ""),
+        ("OR BODY needle BODY \"hello bob\"", " 1 2"),
+    ] {
+        let found = one(
+            &client.imap(&format!("SEARCH {criteria}"), "OK").await,
+            "* SEARCH",
+        );
+        assert_eq!(found, format!("* SEARCH{expected}"), "{criteria}");
+    }
+    site.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn flags_are_stored_and_messages_found_by_what_they_are() {
     let site = Site::start(|_| {}).await;
     let mut client = site.inbox().await;
@@ -435,6 +465,11 @@ async fn flags_are_stored_and_messages_found_by_what_they_are() {
         ("BODY hello", " 1 3"),
         ("CHARSET UTF-8 BODY {6+}\r\n\u{e4}pfel", " 2"),
         ("TEXT birnen", " 2"),
+        ("TEXT \"subject: parts\"", " 2"),
+        ("BODY attachment", ""),
+        ("BODY preamble", ""),
+        ("NOT BODY birnen", " 1 3"),
+        ("BODY \"\"", " 1 2 3"),
         ("BODY nowhere", ""),
         ("UID 2:3 SEEN", " 2"),
         ("2:* UNSEEN", " 3"),

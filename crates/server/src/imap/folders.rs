@@ -105,6 +105,8 @@ impl<S: Store> Session<S> {
             let special_use: Vec<_> = row.special_use.into_iter().collect();
             let mut told = ListRow::new(&name);
             told.no_select = row.mailbox.is_none();
+            // A level above others is there; a name that is only subscribed to is not.
+            told.non_existent = row.mailbox.is_none() && !children;
             told.children = Some(children);
             told.subscribed = row.subscribed;
             told.special_use = &special_use;

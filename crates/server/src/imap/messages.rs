@@ -70,7 +70,7 @@ impl<S: Store> Session<S> {
 
     pub(super) async fn search(&mut self, wanted: &Criterion) -> Result<(), Stop> {
         let mailbox = self.selected_mailbox()?;
-        let found = search::run(&self.shared.store, mailbox, wanted).await?;
+        let found = search::run(&self.shared, mailbox, wanted).await?;
         let found: Vec<u32> = found.into_iter().map(Uid::value).collect();
         self.conn.machine().search(&found);
         self.yes()

@@ -1,21 +1,30 @@
 //! SEARCH over the store: the exact substring rule of RFC 3501 §6.4.4, on decoded text without regard to case
 //!
 //! A criterion is first judged by what the store tells of a message without reading it. Only where that leaves it
-//! open is the header read, and only then the text of the body.
+//! open is the header read, and only then the text of the body, one part at a time.
 
 use super::body;
 use super::convert::{has_flag, uids_from_imap};
+use crate::shared::Shared;
+use bytes::Bytes;
 use mailwright_imap::{Criterion, Date};
 use mailwright_mailbox::{BlobRef, Fields, MailboxId, Message, Scan, Store, StoreError, Uid};
-use mailwright_message::index::{Part, Section};
+use mailwright_message::index::{Kind, Section};
 use mailwright_message::{Index, date, header};
+use std::collections::HashSet;
+
+/// Parts above this size are decoded apart from the threads that serve connections.
+const LARGE: usize = 256 * 1024;
 
 /// Finds the messages of a mailbox that fulfil a criterion, in order.
 pub(super) async fn run<S: Store>(
-    store: &S,
+    shared: &Shared<S>,
     mailbox: MailboxId,
     wanted: &Criterion,
 ) -> Result<Vec<Uid>, StoreError> {
+    let store = &shared.store;
+    let mut words = Words::new();
+    collect_words(wanted, &mut words);
     let mut fields = Fields::FLAGS | Fields::DATES | Fields::BLOB;
     if looks_inside(wanted) {
         fields = fields | Fields::INDEX;
@@ -25,7 +34,7 @@ pub(super) async fn run<S: Store>(
     while let Some(scan) = next {
         let page = store.scan(mailbox, scan.clone()).await?;
         for message in &page.messages {
-            if holds(store, wanted, message).await? {
+            if holds(shared, wanted, &words, message).await? {
                 found.push(message.uid);
             }
         }
@@ -65,7 +74,28 @@ fn looks_inside(wanted: &Criterion) -> bool {
     }
 }
 
-async fn holds<S: Store>(store: &S, wanted: &Criterion, message: &Message) -> Result<bool, StoreError> {
+/// Strings to be looked for in bodies, in lower case.
+type Words = HashSet<String>;
+
+fn collect_words(wanted: &Criterion, words: &mut Words) {
+    match wanted {
+        Criterion::Body(text) | Criterion::Text(text) => {
+            words.insert(text.to_lowercase());
+        }
+        Criterion::Not(inner) => collect_words(inner, words),
+        Criterion::Or(a, b) => [a, b].into_iter().for_each(|one| collect_words(one, words)),
+        Criterion::And(all) => all.iter().for_each(|one| collect_words(one, words)),
+        _ => {}
+    }
+}
+
+async fn holds<S: Store>(
+    shared: &Shared<S>,
+    wanted: &Criterion,
+    words: &Words,
+    message: &Message,
+) -> Result<bool, StoreError> {
+    let store = &shared.store;
     let mut known = Known {
         message,
         sent: None,
@@ -89,7 +119,7 @@ async fn holds<S: Store>(store: &S, wanted: &Criterion, message: &Message) -> Re
     if let Some(answer) = known.judge(wanted) {
         return Ok(answer);
     }
-    known.body = Some(read_text(store, &blob, &index).await?);
+    known.body = Some(words_in_body(shared, &blob, &index, words).await?);
     Ok(known.judge(wanted).unwrap_or(false))
 }
 
@@ -100,8 +130,8 @@ struct Known<'a> {
     sent: Option<Option<Date>>,
     /// Name and decoded, lower-case value of each field.
     header: Option<Vec<(String, String)>>,
-    /// The text parts, decoded, in lower case.
-    body: Option<Vec<String>>,
+    /// Which of the words are in the body.
+    body: Option<Words>,
 }
 
 impl Known<'_> {
@@ -133,12 +163,11 @@ impl Known<'_> {
             Criterion::Body(text) => return self.body_has(&text.to_lowercase()),
             Criterion::Text(text) => {
                 let text = text.to_lowercase();
-                let in_header = self
-                    .header
-                    .as_ref()?
-                    .iter()
-                    .any(|(_, value)| value.contains(&text));
-                if in_header {
+                let in_header = |(name, value): &(String, String)| {
+                    let name = name.to_lowercase();
+                    value.contains(&text) || format!("{name}: {value}").contains(&text)
+                };
+                if self.header.as_ref()?.iter().any(in_header) {
                     return Some(true);
                 }
                 return self.body_has(&text);
@@ -166,7 +195,7 @@ impl Known<'_> {
     }
 
     fn body_has(&self, text: &str) -> Option<bool> {
-        Some(self.body.as_ref()?.iter().any(|part| part.contains(text)))
+        Some(self.body.as_ref()?.contains(text))
     }
 }
 
@@ -189,12 +218,57 @@ async fn read_header<S: Store>(
     Ok(header::fields(&bytes).map(field).collect())
 }
 
-/// The text of the message's text parts, not of its attachments.
-async fn read_text<S: Store>(store: &S, blob: &BlobRef, index: &Index) -> Result<Vec<String>, StoreError> {
-    let mut texts = vec![];
-    for part in index.parts().filter(Part::is_text) {
-        let bytes = body::read_all(store, blob, part.body()).await?;
-        texts.push(part.decode_text(&bytes).to_lowercase());
+/// Which of the words are in the text of a message: its text parts, and the headers of messages within it, but not
+/// its attachments.
+async fn words_in_body<S: Store>(
+    shared: &Shared<S>,
+    blob: &BlobRef,
+    index: &Index,
+    words: &Words,
+) -> Result<Words, StoreError> {
+    let mut found = Words::new();
+    let mut left: Vec<String> = words.iter().cloned().collect();
+    // The empty string is in every body, whatever that holds.
+    left.retain(|word| !(word.is_empty() && found.insert(String::new())));
+    for (place, part) in index.parts().enumerate() {
+        if left.is_empty() {
+            break;
+        }
+        let range = match part.kind() {
+            Kind::Message => part.children().next().map_or(0..0, |nested| nested.header()),
+            _ if part.is_text() => part.body(),
+            _ => continue,
+        };
+        // What a large part takes several times over is taken by few at a time.
+        let _turn = match range.end.saturating_sub(range.start) > LARGE as u64 {
+            true => shared.heavy.acquire().await.ok(),
+            false => None,
+        };
+        let octets = body::read_all(&shared.store, blob, range).await?;
+        let missing = if octets.len() > LARGE {
+            let (index, looked_for) = (index.clone(), left.clone());
+            let look = move || words_not_in(&index, place, &octets, looked_for);
+            let looked = tokio::task::spawn_blocking(look).await;
+            looked.map_err(|error| StoreError::Io(error.to_string()))?
+        } else {
+            words_not_in(index, place, &octets, left.clone())
+        };
+        found.extend(left.into_iter().filter(|word| !missing.contains(word)));
+        left = missing;
     }
-    Ok(texts)
+    Ok(found)
+}
+
+/// The words that are not in the text of the part at a place, of which these are the octets.
+fn words_not_in(index: &Index, place: usize, octets: &Bytes, mut words: Vec<String>) -> Vec<String> {
+    let Some(part) = index.parts().nth(place) else {
+        return words;
+    };
+    let text = match part.kind() {
+        Kind::Message => header::decode(octets),
+        _ => part.decode_text(octets),
+    };
+    let text = text.to_lowercase();
+    words.retain(|word| !text.contains(word.as_str()));
+    words
 }
