@@ -108,7 +108,12 @@ async fn connection<S: Store>(
         if listener.tls == TlsMode::Implicit {
             let config = shared.tls.of_listener(&listener);
             // Boxed, so that the connection's task is not as large as a handshake for all its life.
-            stream = match Box::pin(stream.accept_tls(config, HANDSHAKE)).await {
+            let handshake = Box::pin(stream.accept_tls(config, HANDSHAKE));
+            let shaken = tokio::select! {
+                shaken = handshake => shaken,
+                () = shared.shutdown.begun() => return,
+            };
+            stream = match shaken {
                 Ok(stream) => stream,
                 Err(error) => return tracing::debug!(listener = listener.name, %peer, "no TLS: {error}"),
             };

@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use mailwright_mailbox::MemoryStore;
-use mailwright_server::config::{ListenerConfig, Protocol};
+use mailwright_server::config::{ListenerConfig, Protocol, TlsMode};
 use mailwright_server::{Config, Running, Server, StartError};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -65,6 +65,26 @@ async fn each_protocol_greets_and_says_goodbye_at_shutdown() {
     stopping.await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(TcpStream::connect(smtp).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    let listener = ListenerConfig::new(Protocol::Imap, "127.0.0.1:0".parse().unwrap());
+    config
+        .listeners
+        .push(listener.with_tls(TlsMode::Implicit).with_name("imaps"));
+    let running = started(config).await;
+    let mut silent = TcpStream::connect(running.address("imaps").unwrap())
+        .await
+        .unwrap();
+    // The server has taken the connection when it serves another one that came later.
+    greeting(running.address("imap").unwrap()).await;
+    let begun = Instant::now();
+    running.shutdown().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(silent.read(&mut [0; 10]).await.unwrap(), 0);
 }
 
 #[tokio::test]
