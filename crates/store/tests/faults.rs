@@ -162,8 +162,17 @@ fn a_full_disk_refuses_mail_and_keeps_what_is_there() {
     assert!(create_for(&store, "alice") > mailbox);
     // Some of a group fit and some do not: those that do go in.
     let outcomes = std::cell::RefCell::new(Vec::new());
+    // They are a group because they wait together: for this batch, which takes long.
+    let subscribe = |n| Op::Subscribe {
+        account: Account::new("bob"),
+        name: MailboxName::inbox(),
+        on: n % 2 == 0,
+    };
+    let mut slow = Batch::new(NOW);
+    slow.ops = (0..5000).map(subscribe).collect();
+    let before = store.statistics();
     let tries = (0..6).map(|i| {
-        let size = if i % 2 == 0 { 50_000 } else { 10 };
+        let size = if i % 2 == 0 { 10 } else { 50_000 };
         let (store, outcomes) = (&store, &outcomes);
         let future = async move {
             let outcome = deliver(store, mailbox, vec![b'y'; size]).await;
@@ -171,7 +180,10 @@ fn a_full_disk_refuses_mail_and_keeps_what_is_there() {
         };
         Box::pin(future) as std::pin::Pin<Box<dyn Future<Output = ()>>>
     });
-    block_on(join(tries.collect()));
+    let slow = async { drop(store.commit(slow).await.unwrap()) };
+    let slow: std::pin::Pin<Box<dyn Future<Output = ()>>> = Box::pin(slow);
+    block_on(join(std::iter::once(slow).chain(tries).collect()));
+    assert_eq!(store.statistics().commits - before.commits, 4);
     for (size, outcome) in outcomes.into_inner() {
         assert_eq!(outcome.is_ok(), size == 10, "{size}: {outcome:?}");
     }
