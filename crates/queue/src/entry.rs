@@ -2,8 +2,8 @@
 
 use crate::destination::{Destinations, Name};
 use crate::{
-    Action, Attempt, Change, Config, Diagnosis, DsnRecipient, DsnRequest, Key, Outcome, Recipient, Record,
-    State, Status, Timestamp, Update,
+    Action, Attempt, Change, Config, Diagnosis, DsnRecipient, DsnRequest, Handover, Key, Outcome, Recipient,
+    Record, State, Status, Timestamp, Update,
 };
 use mailwright_address::{Host, ReversePath};
 use std::collections::HashMap;
@@ -127,11 +127,12 @@ impl Entry {
         &mut self,
         now: Timestamp,
         attempt: &Attempt,
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<Option<Outcome>>,
         retry_at: impl Fn(u32) -> Timestamp,
     ) {
         let mut summary = Summary::default();
         for (index, outcome) in attempt.recipients.iter().zip(outcomes) {
+            let Some(outcome) = outcome else { continue };
             summary.count(&outcome);
             let recipient = &mut Arc::make_mut(&mut self.record).recipients[*index];
             let State::Queued { attempts, due, last } = &mut recipient.state else {
@@ -143,11 +144,15 @@ impl Entry {
                     *due = retry_at(*attempts);
                     *last = Some(why);
                 }
-                Outcome::Delivered { notifies } => {
+                Outcome::Delivered(handover) => {
                     recipient.state = State::Delivered { at: now };
-                    if recipient.notify_success() && !notifies {
-                        let notice = notice(recipient, Action::Relayed, None, Some(now));
-                        self.notices.push(notice);
+                    let action = match handover {
+                        Handover::Mailbox => Some(Action::Delivered),
+                        Handover::Relay => Some(Action::Relayed),
+                        Handover::Reporter => None,
+                    };
+                    if let Some(action) = action.filter(|_| recipient.notify_success()) {
+                        self.notices.push(notice(recipient, action, None, Some(now)));
                     }
                 }
                 Outcome::Permanent(why) => self.fail(*index, why, now, true),
@@ -338,7 +343,7 @@ struct Summary {
 impl Summary {
     fn count(&mut self, outcome: &Outcome) {
         let why = match outcome {
-            Outcome::Delivered { .. } => {
+            Outcome::Delivered(_) => {
                 self.delivered += 1;
                 return;
             }

@@ -50,7 +50,7 @@
 //! assert_eq!(attempt.destination().to_string(), "b.test");
 //! assert_eq!(attempt.recipients().len(), 2);
 //! let no_such_user = Diagnosis::remote(Status::new(5, 1, 1).unwrap(), "mx.b.test", "550 5.1.1 no such user");
-//! let outcomes = vec![Outcome::Delivered { notifies: false }, Outcome::Permanent(no_such_user)];
+//! let outcomes = vec![Outcome::Delivered(Handover::Relay), Outcome::Permanent(no_such_user)];
 //! queue.finished(now, attempt, Report::new(outcomes, Health::Good));
 //!
 //! let update = queue.poll_update(now).unwrap();
@@ -99,5 +99,5 @@ pub use error::Error;
 pub use mailwright_message::dsn::{Action, Status};
 pub use queue::{Key, Page, Queue};
 pub use record::{Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State};
-pub use report::{Attempt, Change, DsnRecipient, DsnRequest, Health, Outcome, Report, Update};
+pub use report::{Attempt, Change, DsnRecipient, DsnRequest, Handover, Health, Outcome, Report, Update};
 pub use time::Timestamp;

@@ -242,7 +242,7 @@ impl Queue {
     /// Takes an attempt back that came to nothing and says nothing, such as one cut short by a shutdown: it
     /// is due as before.
     pub fn abandoned(&mut self, now: Timestamp, attempt: Attempt) {
-        self.finished(now, attempt, Report::new(Vec::new(), Health::Unknown));
+        self.finished(now, attempt, Report::partial(Vec::new(), Health::Unknown));
     }
 
     // ----- what goes to the spool -----

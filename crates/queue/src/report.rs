@@ -50,16 +50,21 @@ impl Attempt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// One outcome per recipient of the attempt, in its order. A recipient without one stays as it was and
-    /// is tried again.
-    pub outcomes: Vec<Outcome>,
+    /// One outcome per recipient of the attempt, in its order. A recipient without one stays as it was, and
+    /// is due as before.
+    pub outcomes: Vec<Option<Outcome>>,
     /// How the destination did as a whole.
     pub health: Health,
 }
 
 impl Report {
     /// Joins outcomes, in the order of the attempt's recipients, and the state of the destination.
-    pub fn new(outcomes: Vec<Outcome>, health: Health) -> Self {
+    pub fn new(outcomes: impl IntoIterator<Item = Outcome>, health: Health) -> Self {
+        Self::partial(outcomes.into_iter().map(Some).collect(), health)
+    }
+
+    /// The same for an attempt that did not get to all its recipients.
+    pub fn partial(outcomes: Vec<Option<Outcome>>, health: Health) -> Self {
         Self { outcomes, health }
     }
 }
@@ -68,16 +73,24 @@ impl Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The next hop has taken the message.
-    Delivered {
-        /// Whether it also took the duty to tell the sender of success, as an SMTP server with DSN does
-        /// (RFC 3461 §5.2.2). Otherwise a sender who asked is told that the message was relayed.
-        notifies: bool,
-    },
+    /// It was handed on.
+    Delivered(Handover),
     /// Not this time.
     Temporary(Diagnosis),
     /// Never.
     Permanent(Diagnosis),
+}
+
+/// To whom a message was handed; decides what a sender is told who asked to hear of success (RFC 3461 §5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)] // RFC 3461 §5.2 has these three for one recipient
+pub enum Handover {
+    /// Into the recipient's mailbox: `delivered`.
+    Mailbox,
+    /// To a server that does not report: `relayed`.
+    Relay,
+    /// To a server that took over the duty to report, as those with DSN do: nothing is told here.
+    Reporter,
 }
 
 /// How a destination did in one attempt; sets how many attempts it gets at the same time.

@@ -70,13 +70,14 @@ fn network(dice: &mut u64) -> impl FnMut(&Attempt, Timestamp) -> Report + '_ {
         };
         let outcomes = attempt
             .recipients()
-            .map(|_| match roll(4) {
-                0 => DELIVERED,
-                1 => permanent(),
-                _ => temporary(),
+            .map(|_| match roll(9) {
+                0 | 1 => Some(DELIVERED),
+                2 | 3 => Some(permanent()),
+                4 => None,
+                _ => Some(temporary()),
             })
             .collect();
-        Report::new(outcomes, health)
+        Report::partial(outcomes, health)
     }
 }
 
@@ -91,7 +92,7 @@ proptest! {
         last_dice in any::<u64>(),
     ) {
         let mut w = World::new(config);
-        w.attempt_takes = Duration::from_secs(takes.0);
+        w.attempt_takes = Duration::from_secs(takes.0 + 1);
         w.commit_takes = Duration::from_secs(takes.1);
         let mut keys = vec![];
         let mut sent: Vec<(String, bool)> = vec![];

@@ -191,7 +191,11 @@ fn notify_decides_what_is_told() {
     assert_eq!(told(only(false, true, false), temporary()), [Failed]);
     assert_eq!(told(only(true, false, false), DELIVERED), [Relayed]);
     assert_eq!(
-        told(only(true, false, false), Outcome::Delivered { notifies: true }),
+        told(only(true, false, false), Outcome::Delivered(Handover::Mailbox)),
+        [Action::Delivered]
+    );
+    assert_eq!(
+        told(only(true, false, false), Outcome::Delivered(Handover::Reporter)),
         []
     );
 }

@@ -39,7 +39,7 @@ pub fn permanent() -> Outcome {
     ))
 }
 
-pub const DELIVERED: Outcome = Outcome::Delivered { notifies: false };
+pub const DELIVERED: Outcome = Outcome::Delivered(Handover::Relay);
 
 /// The same outcome for every recipient of an attempt.
 pub fn all(attempt: &Attempt, outcome: Outcome, health: Health) -> Report {
@@ -185,7 +185,7 @@ impl World {
         for (_, attempt) in self.running.extract_if(.., |(at, _)| *at <= now) {
             let report = network(&attempt, now);
             for (recipient, outcome) in attempt.recipients().zip(&report.outcomes) {
-                if matches!(outcome, Outcome::Delivered { .. }) {
+                if matches!(outcome, Some(Outcome::Delivered(_))) {
                     self.delivered.push(recipient.address.to_string());
                 }
             }

@@ -10,7 +10,7 @@ use mailwright_mailbox::{Batch, BlobRef, CommitError, Op, Store};
 use mailwright_message::trace;
 use mailwright_mx::{Attempt as Hop, Outcome as Routed};
 use mailwright_queue::{
-    self as queue, Attempt, Diagnosis, Health, Outcome, Recipient, Record, Report, Status,
+    self as queue, Attempt, Diagnosis, Handover, Health, Outcome, Recipient, Record, Report, Status,
 };
 use mailwright_smtp::client::Transaction;
 use mailwright_smtp::{BodyType, Mail, Rcpt, dsn};
@@ -191,7 +191,7 @@ impl<S: Store> Job<S> {
             return Health::Unknown;
         }
         let verdict = match self.put(targets, blob).await {
-            Ok(()) => Verdict::Final(Outcome::Delivered { notifies: false }),
+            Ok(()) => Verdict::Final(Outcome::Delivered(Handover::Mailbox)),
             Err(error) => {
                 tracing::error!(id = %self.record().id, %error, "delivery into a mailbox failed");
                 let text = "the mailbox cannot be written at this moment";
@@ -268,7 +268,7 @@ impl<S: Store> Job<S> {
         let mut why = None;
         for outcome in report.outcomes.iter().flatten() {
             match outcome {
-                Outcome::Delivered { .. } => delivered += 1,
+                Outcome::Delivered(_) => delivered += 1,
                 Outcome::Temporary(diagnosis) => {
                     deferred += 1;
                     why.get_or_insert(diagnosis);
@@ -392,7 +392,7 @@ mod tests {
             ledger.outcomes,
             [Some(refused.clone()), Some(broken), Some(refused.clone())]
         );
-        ledger.settle(1, &Verdict::Final(Outcome::Delivered { notifies: true }));
+        ledger.settle(1, &Verdict::Final(Outcome::Delivered(Handover::Reporter)));
         ledger.forget_open();
         assert_eq!(ledger.outcomes[2], None);
         ledger.close_open();

@@ -2,7 +2,7 @@
 
 use mailwright_mailbox::StoreError;
 use mailwright_mx::Refusal;
-use mailwright_queue::{Diagnosis, Health, Outcome, Status};
+use mailwright_queue::{Diagnosis, Handover, Health, Outcome, Status};
 use mailwright_smtp::client::{Cause, Delivery, Failure};
 use mailwright_smtp::{EnhancedCode, Error, Reply, Stage};
 use std::io;
@@ -41,7 +41,10 @@ pub(super) fn internal(text: &str) -> Diagnosis {
 /// What a transaction came to for one recipient. `host` is how the server is called.
 pub(super) fn of_delivery(delivery: &Delivery, dsn: bool, host: &str) -> Verdict {
     let failure = match delivery {
-        Delivery::Delivered(_) => return Verdict::Final(Outcome::Delivered { notifies: dsn }),
+        Delivery::Delivered(_) => {
+            let handover = if dsn { Handover::Reporter } else { Handover::Relay };
+            return Verdict::Final(Outcome::Delivered(handover));
+        }
         Delivery::Failed(failure) => failure,
     };
     let outcome = of_failure(failure, host);
