@@ -47,17 +47,21 @@ impl SequenceSet {
     /// Parses a whole sequence set such as `2,4:7,9,12:*`.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut ranges = Vec::with_capacity(1 + memchr::memchr_iter(b',', text).count());
-        for item in text.split(|&b| b == b',') {
-            let (from, to) = match memchr::memchr(b':', item) {
-                Some(at) => (parse_number(&item[..at])?, parse_number(&item[at + 1..])?),
-                None => {
-                    let n = parse_number(item)?;
-                    (n, n)
-                }
-            };
+        let mut at = 0;
+        loop {
+            let from = parse_number(text, &mut at)?;
+            let mut to = from;
+            if text.get(at) == Some(&b':') {
+                at += 1;
+                to = parse_number(text, &mut at)?;
+            }
             ranges.push((from, to));
+            match text.get(at) {
+                None => return Some(Self(ranges)),
+                Some(b',') => at += 1,
+                Some(_) => return None,
+            }
         }
-        Self::new(ranges)
     }
 
     /// The ranges in the order they were written. Either end may be the larger one.
@@ -89,16 +93,16 @@ impl fmt::Display for SequenceSet {
     }
 }
 
-fn parse_number(text: &[u8]) -> Option<SeqNumber> {
-    if text == b"*" {
+/// Parses the number or `*` at `at`, and moves behind it.
+fn parse_number(text: &[u8], at: &mut usize) -> Option<SeqNumber> {
+    if text.get(*at) == Some(&b'*') {
+        *at += 1;
         return Some(SeqNumber::Last);
     }
     let mut n = 0u32;
-    for b in text {
-        if !b.is_ascii_digit() {
-            return None;
-        }
+    while let Some(b @ b'0'..=b'9') = text.get(*at) {
         n = n.checked_mul(10)?.checked_add(u32::from(b - b'0'))?;
+        *at += 1;
     }
     NonZeroU32::new(n).map(SeqNumber::Number)
 }

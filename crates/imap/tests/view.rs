@@ -33,6 +33,8 @@ struct Client {
     notices: VecDeque<Change>,
     /// Its list of messages; a UID is learnt when it asks, which it does at once.
     messages: Vec<(u32, Flags)>,
+    first_recent: u32,
+    told_recent: usize,
 }
 
 impl Client {
@@ -56,7 +58,7 @@ impl Client {
                     assert_eq!(message.0, uid, "flags of another message");
                     message.1 = flags;
                 }
-                Update::Recent(_) => {}
+                Update::Recent(n) => self.told_recent = n as usize,
                 other => panic!("unknown update {other:?}"),
             }
         }
@@ -66,6 +68,8 @@ impl Client {
             assert_eq!(self.view.uid(i as u32 + 1), Some(*uid));
             assert_eq!(self.view.seq(*uid), Some(i as u32 + 1));
         }
+        let recent = self.messages.iter().filter(|m| m.0 >= self.first_recent).count();
+        assert_eq!((self.view.recent() as usize, self.told_recent), (recent, recent));
         let all: UidSet = self.messages.iter().map(|m| m.0).collect();
         assert_eq!(self.view.uids(), all);
     }
@@ -75,7 +79,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn every_session_ends_with_the_mailbox(start in 0u32..12, steps in vec(step(), 0..60)) {
+    fn every_session_ends_with_the_mailbox(start in 0u32..12, first_recent in 1u32..40, steps in vec(step(), 0..60)) {
         let mut next = 1;
         let mut store: BTreeMap<u32, Flags> = BTreeMap::new();
         for _ in 0..start {
@@ -84,7 +88,9 @@ proptest! {
         }
         let mut clients: Vec<Client> = (0..3)
             .map(|_| Client {
-                view: View::new(store.keys().copied().collect(), Some(next)),
+                view: View::new(store.keys().copied().collect(), Some(first_recent)),
+                first_recent,
+                told_recent: store.keys().filter(|&&uid| uid >= first_recent).count(),
                 notices: VecDeque::new(),
                 messages: store.iter().map(|(uid, flags)| (*uid, flags.clone())).collect(),
             })

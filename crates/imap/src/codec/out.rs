@@ -15,6 +15,11 @@ use std::fmt::Write;
 #[derive(Debug)]
 pub(crate) struct Out<'a>(pub(crate) &'a mut SendBuf);
 
+/// What needs no escape in a quoted string.
+fn is_plain(b: u8) -> bool {
+    matches!(b, b' '..=b'~') && b != b'"' && b != b'\\'
+}
+
 /// Quoted strings above this length go as literals, which are cheaper to read.
 const LONGEST_QUOTED: usize = 1024;
 
@@ -54,8 +59,9 @@ impl Out<'_> {
 
     /// A string: quoted if it can be, else a literal. NUL, which no string may hold, becomes a space.
     pub(crate) fn string(&mut self, text: &[u8]) -> &mut Self {
+        let plain = text.iter().position(|&b| !is_plain(b)).unwrap_or(text.len());
         let quotable = |b: &u8| matches!(b, 1..=9 | 11..=12 | 14..=127);
-        if text.len() > LONGEST_QUOTED || !text.iter().all(quotable) {
+        if text.len() > LONGEST_QUOTED || !text[plain..].iter().all(quotable) {
             self.0.put(b"{");
             self.0.put_u64(text.len() as u64);
             self.0.put(b"}\r\n");
@@ -69,10 +75,10 @@ impl Out<'_> {
         }
         self.0.put(b"\"");
         let mut from = 0;
-        for at in memchr::memchr2_iter(b'"', b'\\', text) {
-            self.0.put(&text[from..at]);
+        for at in memchr::memchr2_iter(b'"', b'\\', &text[plain..]) {
+            self.0.put(&text[from..plain + at]);
             self.0.put(b"\\");
-            from = at;
+            from = plain + at;
         }
         self.0.put(&text[from..]);
         self.0.put(b"\"");

@@ -17,14 +17,24 @@ pub(super) struct Fetching {
 }
 
 /// A row that is not closed yet.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Row {
     seq: u32,
     uid: u32,
-    /// Nothing was told yet. A row without items would be against the grammar: it is not told at all.
+    with_uid: bool,
+    /// Nothing was told yet, so that FLAGS can still come before the row.
     is_empty: bool,
     /// How much of a literal is still to come.
     literal: u64,
+}
+
+impl Row {
+    fn begin(&self, out: &mut Out<'_>) {
+        out.raw("* ").number(u64::from(self.seq)).raw(" FETCH (");
+        if self.with_uid {
+            out.raw("UID ").number(u64::from(self.uid));
+        }
+    }
 }
 
 impl Fetching {
@@ -67,15 +77,12 @@ impl Server {
             fetching.row = Some(Row {
                 seq,
                 uid,
+                with_uid,
                 is_empty: true,
                 literal: 0,
             });
         }
-        let mut row = FetchRow { server: self };
-        if with_uid {
-            row.item("UID ").number(u64::from(uid));
-        }
-        Some(row)
+        Some(FetchRow { server: self })
     }
 
     /// The row that is open, to go on with it after [`fetch_piece`](Server::fetch_piece). `None` if none is, or
@@ -130,10 +137,13 @@ impl Server {
                 self.failed.get_or_insert(Error::CutShort);
                 false
             }
+            // A row without items would be against the grammar: it is not told at all.
+            Some(row) if row.is_empty && !row.with_uid => true,
             Some(row) => {
-                if !row.is_empty {
-                    self.out().raw(")\r\n");
+                if row.is_empty {
+                    row.begin(&mut self.out());
                 }
+                self.out().raw(")\r\n");
                 true
             }
             None => true,
@@ -145,6 +155,9 @@ impl FetchRow<'_> {
     /// FLAGS
     pub fn flags(&mut self, flags: &Flags) -> &mut Self {
         let uid = self.row().uid;
+        if self.row().is_empty {
+            self.server.announce_keywords(flags);
+        }
         let mut recent = false;
         if let State::Selected(selection) = &mut self.server.state {
             selection.view.known(uid, flags);
@@ -220,14 +233,13 @@ impl FetchRow<'_> {
 
     pub(crate) fn item(&mut self, name: &str) -> Out<'_> {
         let row = self.row();
-        let (seq, first) = (row.seq, std::mem::take(&mut row.is_empty));
+        let begun = !std::mem::take(&mut row.is_empty);
+        let row = *row;
         let mut out = self.server.out();
-        if first {
-            out.raw("* ").number(u64::from(seq)).raw(" FETCH (");
-        } else {
-            out.raw(" ");
+        if !begun {
+            row.begin(&mut out);
         }
-        out.raw(name);
+        out.raw(if begun || row.with_uid { " " } else { "" }).raw(name);
         out
     }
 

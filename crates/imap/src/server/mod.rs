@@ -329,6 +329,10 @@ impl Server {
             self.failed = Some(Error::Closed);
             return Turn::Again;
         }
+        if matches!(self.phase, Phase::Command | Phase::Idle(_)) {
+            // It may be long until more comes, and most sessions are quiet most of the time.
+            self.rx.shrink();
+        }
         Turn::Wait(Step::Read)
     }
 

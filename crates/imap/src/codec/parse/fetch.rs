@@ -1,6 +1,6 @@
 //! FETCH and what it asks for (RFC 3501 §6.4.5)
 
-use super::words;
+use super::{LONGEST_NAME, upper_case, words};
 use crate::codec::Body;
 use crate::codec::cursor::{Cursor, Result};
 use crate::data::{Alias, BodyItem, FetchItem, Partial, Section, SectionText};
@@ -59,21 +59,21 @@ fn fetch_item(c: &mut Cursor<'_>) -> Result<Option<FetchItem>> {
         Ok(Some(FetchItem::Section(item)))
     };
     let name = c.take_while(|b| b.is_ascii_alphanumeric() || b == b'.');
-    let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
-    let item = match () {
-        () if is("BODY.PEEK") => return body_item(c, true).map(Some),
-        () if is("BODY") && c.peek() == Some(b'[') => return body_item(c, false).map(Some),
-        () if is("RFC822") => return alias(SectionText::All, false, Alias::Rfc822),
-        () if is("RFC822.HEADER") => return alias(SectionText::Header, true, Alias::Rfc822Header),
-        () if is("RFC822.TEXT") => return alias(SectionText::Text, false, Alias::Rfc822Text),
-        () if is("UID") => return Ok(None),
-        () if is("FLAGS") => FetchItem::Flags,
-        () if is("INTERNALDATE") => FetchItem::InternalDate,
-        () if is("RFC822.SIZE") => FetchItem::Size,
-        () if is("ENVELOPE") => FetchItem::Envelope,
-        () if is("BODY") => FetchItem::Body,
-        () if is("BODYSTRUCTURE") => FetchItem::BodyStructure,
-        () => return c.fail("a data item is not known"),
+    let mut upper = [0; LONGEST_NAME];
+    let item = match upper_case(name, &mut upper).unwrap_or_default() {
+        b"BODY.PEEK" => return body_item(c, true).map(Some),
+        b"BODY" if c.peek() == Some(b'[') => return body_item(c, false).map(Some),
+        b"RFC822" => return alias(SectionText::All, false, Alias::Rfc822),
+        b"RFC822.HEADER" => return alias(SectionText::Header, true, Alias::Rfc822Header),
+        b"RFC822.TEXT" => return alias(SectionText::Text, false, Alias::Rfc822Text),
+        b"UID" => return Ok(None),
+        b"FLAGS" => FetchItem::Flags,
+        b"INTERNALDATE" => FetchItem::InternalDate,
+        b"RFC822.SIZE" => FetchItem::Size,
+        b"ENVELOPE" => FetchItem::Envelope,
+        b"BODY" => FetchItem::Body,
+        b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+        _ => return c.fail("a data item is not known"),
     };
     Ok(Some(item))
 }

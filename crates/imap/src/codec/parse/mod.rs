@@ -13,9 +13,10 @@ use mailboxes::{create, list, lsub, status};
 use mailwright_sasl::Secret;
 use search::search;
 
-/// Commands in the order of their names, with what parses their arguments.
+/// Parses the arguments of a command.
 type Arguments = fn(&mut Cursor<'_>, usize) -> Result<Body>;
 
+/// In the order of their names.
 const COMMANDS: &[(&str, Arguments)] = &[
     ("APPEND", |c, _| append(c)),
     ("AUTHENTICATE", |c, _| authenticate(c)),
@@ -61,7 +62,13 @@ impl Command {
         let tag = tag(&mut c)?;
         c.sp()?;
         let verb = c.atom()?;
-        let Some((_, arguments)) = COMMANDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(verb)) else {
+        let mut name = [0; LONGEST_NAME];
+        let known = upper_case(verb.as_bytes(), &mut name).and_then(|name| {
+            COMMANDS
+                .binary_search_by(|(known, _)| known.as_bytes().cmp(name))
+                .ok()
+        });
+        let Some((_, arguments)) = known.map(|at| COMMANDS[at]) else {
             return c.fail("the command is not known");
         };
         let body = arguments(&mut c, max_depth)?;
@@ -261,5 +268,30 @@ fn words(c: &mut Cursor<'_>, mut item: impl FnMut(&mut Cursor<'_>) -> Result<()>
             return Ok(());
         }
         c.sp()?;
+    }
+}
+
+/// A name in upper case, to look it up; `None` if it is longer than any there is.
+fn upper_case<'a>(name: &[u8], buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a [u8]> {
+    let upper = buffer.get_mut(..name.len())?;
+    upper.copy_from_slice(name);
+    upper.make_ascii_uppercase();
+    Some(upper)
+}
+
+/// No command, data item or search key has a longer name.
+const LONGEST_NAME: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_found() {
+        assert!(COMMANDS.is_sorted_by_key(|(name, _)| name));
+        assert!(COMMANDS.iter().all(|(name, _)| name.len() <= LONGEST_NAME));
+        let mut buffer = [0; LONGEST_NAME];
+        assert_eq!(upper_case(b"body.Peek", &mut buffer), Some(&b"BODY.PEEK"[..]));
+        assert_eq!(upper_case(&[b'x'; LONGEST_NAME + 1], &mut buffer), None);
     }
 }

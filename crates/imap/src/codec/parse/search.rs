@@ -1,6 +1,6 @@
 //! SEARCH (RFC 3501 §6.4.4, RFC 4731)
 
-use super::words;
+use super::{LONGEST_NAME, upper_case, words};
 use crate::codec::cursor::{Cursor, Result};
 use crate::codec::{Body, ReturnOptions, SearchKey};
 use crate::{Date, Flag, Keyword};
@@ -64,64 +64,66 @@ fn search_key(c: &mut Cursor<'_>, depth: usize) -> Result<SearchKey> {
         return c.sequence_set().map(SearchKey::Sequence);
     }
     let name = c.atom()?;
-    let is = |word: &str| name.eq_ignore_ascii_case(word);
     let header = |c: &mut Cursor<'_>, field: &'static str| {
         let name = Bytes::from_static(field.as_bytes());
         Ok(SearchKey::Header(name, argument(c)?))
     };
     use SearchKey as K;
-    Ok(match () {
-        () if is("ALL") => K::All,
-        () if is("NEW") => K::New,
-        () if is("OLD") => K::Old,
-        () if is("RECENT") => K::Recent,
-        () if is("ANSWERED") => K::Has(Flag::Answered),
-        () if is("DELETED") => K::Has(Flag::Deleted),
-        () if is("DRAFT") => K::Has(Flag::Draft),
-        () if is("FLAGGED") => K::Has(Flag::Flagged),
-        () if is("SEEN") => K::Has(Flag::Seen),
-        () if is("KEYWORD") => K::Has(keyword(c)?),
-        () if is("UNANSWERED") => K::Lacks(Flag::Answered),
-        () if is("UNDELETED") => K::Lacks(Flag::Deleted),
-        () if is("UNDRAFT") => K::Lacks(Flag::Draft),
-        () if is("UNFLAGGED") => K::Lacks(Flag::Flagged),
-        () if is("UNSEEN") => K::Lacks(Flag::Seen),
-        () if is("UNKEYWORD") => K::Lacks(keyword(c)?),
-        () if is("BEFORE") => K::Before(date(c)?),
-        () if is("ON") => K::On(date(c)?),
-        () if is("SINCE") => K::Since(date(c)?),
-        () if is("SENTBEFORE") => K::SentBefore(date(c)?),
-        () if is("SENTON") => K::SentOn(date(c)?),
-        () if is("SENTSINCE") => K::SentSince(date(c)?),
-        () if is("LARGER") => K::Larger(size(c)?),
-        () if is("SMALLER") => K::Smaller(size(c)?),
-        () if is("BCC") => header(c, "Bcc")?,
-        () if is("CC") => header(c, "Cc")?,
-        () if is("FROM") => header(c, "From")?,
-        () if is("SUBJECT") => header(c, "Subject")?,
-        () if is("TO") => header(c, "To")?,
-        () if is("HEADER") => {
-            let field = argument(c)?;
-            K::Header(field, argument(c)?)
-        }
-        () if is("BODY") => K::Body(argument(c)?),
-        () if is("TEXT") => K::Text(argument(c)?),
-        () if is("UID") => {
-            c.sp()?;
-            K::Uid(c.sequence_set()?)
-        }
-        () if is("NOT") => {
-            c.sp()?;
-            K::Not(Box::new(search_key(c, depth)?))
-        }
-        () if is("OR") => {
-            c.sp()?;
-            let left = search_key(c, depth)?;
-            c.sp()?;
-            K::Or(Box::new(left), Box::new(search_key(c, depth)?))
-        }
-        () => return c.fail("a search key is not known"),
-    })
+    let mut upper = [0; LONGEST_NAME];
+    Ok(
+        match upper_case(name.as_bytes(), &mut upper).unwrap_or_default() {
+            b"ALL" => K::All,
+            b"NEW" => K::New,
+            b"OLD" => K::Old,
+            b"RECENT" => K::Recent,
+            b"ANSWERED" => K::Has(Flag::Answered),
+            b"DELETED" => K::Has(Flag::Deleted),
+            b"DRAFT" => K::Has(Flag::Draft),
+            b"FLAGGED" => K::Has(Flag::Flagged),
+            b"SEEN" => K::Has(Flag::Seen),
+            b"KEYWORD" => K::Has(keyword(c)?),
+            b"UNANSWERED" => K::Lacks(Flag::Answered),
+            b"UNDELETED" => K::Lacks(Flag::Deleted),
+            b"UNDRAFT" => K::Lacks(Flag::Draft),
+            b"UNFLAGGED" => K::Lacks(Flag::Flagged),
+            b"UNSEEN" => K::Lacks(Flag::Seen),
+            b"UNKEYWORD" => K::Lacks(keyword(c)?),
+            b"BEFORE" => K::Before(date(c)?),
+            b"ON" => K::On(date(c)?),
+            b"SINCE" => K::Since(date(c)?),
+            b"SENTBEFORE" => K::SentBefore(date(c)?),
+            b"SENTON" => K::SentOn(date(c)?),
+            b"SENTSINCE" => K::SentSince(date(c)?),
+            b"LARGER" => K::Larger(size(c)?),
+            b"SMALLER" => K::Smaller(size(c)?),
+            b"BCC" => header(c, "Bcc")?,
+            b"CC" => header(c, "Cc")?,
+            b"FROM" => header(c, "From")?,
+            b"SUBJECT" => header(c, "Subject")?,
+            b"TO" => header(c, "To")?,
+            b"HEADER" => {
+                let field = argument(c)?;
+                K::Header(field, argument(c)?)
+            }
+            b"BODY" => K::Body(argument(c)?),
+            b"TEXT" => K::Text(argument(c)?),
+            b"UID" => {
+                c.sp()?;
+                K::Uid(c.sequence_set()?)
+            }
+            b"NOT" => {
+                c.sp()?;
+                K::Not(Box::new(search_key(c, depth)?))
+            }
+            b"OR" => {
+                c.sp()?;
+                let left = search_key(c, depth)?;
+                c.sp()?;
+                K::Or(Box::new(left), Box::new(search_key(c, depth)?))
+            }
+            _ => return c.fail("a search key is not known"),
+        },
+    )
 }
 
 fn argument(c: &mut Cursor<'_>) -> Result<Bytes> {
