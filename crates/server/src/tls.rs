@@ -79,6 +79,22 @@ impl Tls {
         })
     }
 
+    /// Looks whether the configured certificates can be used. Makes none.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, or does not hold a certificate and its key.
+    pub fn check(config: &Config) -> Result<(), TlsError> {
+        let of_listeners = config
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.certificate.as_ref());
+        for files in config.certificate.iter().chain(of_listeners) {
+            server_config(files)?;
+        }
+        verified(config.outbound.ca.as_deref()).map(drop)
+    }
+
     /// The server side of a listener.
     pub fn of_listener(&self, listener: &ListenerConfig) -> Arc<ServerConfig> {
         let own = listener

@@ -63,6 +63,41 @@ fn the_example_goes_through_the_check() {
 }
 
 #[test]
+fn the_check_looks_into_certificates_and_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let check = || {
+        said(&run(
+            &["config", "check", "--config", file("m.toml").to_str().unwrap()],
+            "",
+        ))
+    };
+    let text = "hostname = \"mail.a.test\"\ndomains = [\"a.test\"]\ndata = \"data\"\n\
+        accounts_file = \"accounts.toml\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+    std::fs::write(file("m.toml"), text).unwrap();
+    let (ok, _, err) = check();
+    assert!(
+        !ok && err.contains("m.toml:5:1:") && err.contains("c.pem: No such file"),
+        "{err}"
+    );
+    std::fs::write(file("c.pem"), "hello").unwrap();
+    std::fs::write(file("k.pem"), "hello").unwrap();
+    let (ok, _, err) = check();
+    assert!(!ok && err.contains("c.pem: holds no certificate"), "{err}");
+    let made = rcgen::generate_simple_self_signed(vec!["mail.a.test".into()]).unwrap();
+    std::fs::write(file("c.pem"), made.cert.pem()).unwrap();
+    let (ok, _, err) = check();
+    assert!(!ok && err.contains("k.pem: "), "{err}");
+    std::fs::write(file("k.pem"), made.signing_key.serialize_pem()).unwrap();
+    let (ok, _, err) = check();
+    assert!(ok, "{err}");
+    std::fs::write(file("accounts.toml"), "[[account]]\nname = \"nobody\"\n").unwrap();
+    let (ok, _, err) = check();
+    assert!(!ok && err.contains("accounts.toml:2:8:"), "{err}");
+    assert!(!file("data").exists(), "looking changes nothing");
+}
+
+#[test]
 fn accounts_are_edited() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();

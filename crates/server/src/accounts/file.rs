@@ -78,6 +78,7 @@ impl AccountsFile {
     pub fn save(&self) -> io::Result<()> {
         let beside = suffixed(&self.path, ".part");
         let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&beside)?;
+        give_to_owner(&beside, &self.path)?;
         file.write_all(render(&self.entries).as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
@@ -140,6 +141,29 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Gives a fresh file to whom the file it replaces belongs, or else the folder: an administrator edits accounts as
+/// root, and the server reads them as somebody else.
+#[cfg(unix)]
+fn give_to_owner(fresh: &Path, replaced: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let folder = match fresh.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let owner = fs::metadata(replaced).or_else(|_| fs::metadata(folder))?;
+    let present = fs::metadata(fresh)?;
+    if (owner.uid(), owner.gid()) == (present.uid(), present.gid()) {
+        return Ok(());
+    }
+    chown(fresh, Some(owner.uid()), Some(owner.gid()))
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_: &Path, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Makes the renaming of a file durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -166,8 +190,9 @@ fn lock(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let file =
-        private(OpenOptions::new().write(true).create(true).truncate(false)).open(suffixed(path, ".lock"))?;
+    let lock = suffixed(path, ".lock");
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&lock)?;
+    give_to_owner(&lock, path)?;
     file.lock()?;
     Ok(file)
 }

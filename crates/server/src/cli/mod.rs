@@ -81,6 +81,7 @@ pub(crate) fn main() -> ExitCode {
 fn check(path: PathBuf) -> Result<(), Failure> {
     let config = Config::load(&path)?;
     mailwright_server::accounts::Accounts::load(&config)?;
+    mailwright_server::tls::Tls::check(&config)?;
     terminal::print(&format!("{}: no mistakes\n", path.display()));
     Ok(())
 }
