@@ -327,11 +327,6 @@ impl Queue {
         self.destinations.active()
     }
 
-    /// Whether an update was handed out that is not yet confirmed, or waits to be.
-    pub fn is_committing(&self) -> bool {
-        self.entries.values().any(|entry| entry.committing || entry.dirty)
-    }
-
     /// Lets a message in memory rest, or go on. It expires all the same. Returns whether it is known.
     pub fn hold(&mut self, now: Timestamp, key: Key, held: bool) -> bool {
         self.change(now, key, |entry| {

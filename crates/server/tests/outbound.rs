@@ -384,6 +384,38 @@ async fn the_next_exchanger_is_asked_when_one_is_down_or_busy() {
     rig.running.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_answer_is_sent_twice_rather_than_never() {
+    let script = Script {
+        hangs_up: 1,
+        ..Script::takes_all()
+    };
+    let first = Sink::start(script).await;
+    let second = SocketAddr::from(([127, 0, 0, 5], first.address.port()));
+    let second = Sink::start_at(second, Script::takes_all()).await;
+    let zone = dns::Zone::new()
+        .mx("b.test", 10, "first.b.test")
+        .mx("b.test", 20, "second.b.test")
+        .a("first.b.test", "127.0.0.1")
+        .a("second.b.test", "127.0.0.5");
+    let dns = dns::DnsServer::start(zone);
+    let rig = Rig::start(|config| {
+        config.outbound.resolver = Some(dns.address());
+        config.outbound.port = first.address.port();
+    })
+    .await;
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    first.messages(2).await;
+    rig.until_empty().await;
+    assert_eq!(
+        second.connections(),
+        0,
+        "another host might make it two for certain"
+    );
+    assert!(rig.inbox().await.is_empty());
+    rig.running.shutdown().await;
+}
+
 /// Server side of TLS with a certificate for `mail.provider.test`, and the certificate.
 fn certificate() -> (Arc<rustls::ServerConfig>, String) {
     let made = rcgen::generate_simple_self_signed(["mail.provider.test".to_owned()]).expect("a certificate");

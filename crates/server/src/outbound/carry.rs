@@ -171,8 +171,8 @@ impl<S: Store> Trip<'_, S> {
         };
         let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.hop.addr));
         let tcp = match connecting.await {
-            Ok(connected) => connected.map_err(Trouble::Io)?,
-            Err(_) => return Err(Trouble::Io(std::io::ErrorKind::TimedOut.into())),
+            Ok(connected) => connected.map_err(Trouble::Unreachable)?,
+            Err(_) => return Err(Trouble::Unreachable(std::io::ErrorKind::TimedOut.into())),
         };
         let mut stream = Stream::from(tcp);
         let mut client = Client::new(Arc::new(self.config.clone()), entropy());
@@ -225,7 +225,7 @@ impl<S: Store> Trip<'_, S> {
                 std::io::Error::new(std::io::ErrorKind::TimedOut, "the host stopped reading")
             }
         };
-        Trouble::Io(error)
+        Trouble::Lost(error)
     }
 
     fn tls(&self, verified: bool) -> Arc<rustls::ClientConfig> {

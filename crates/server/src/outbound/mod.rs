@@ -12,6 +12,12 @@
 //!
 //! The spool is the truth: what is in memory can be lost at any moment. An attempt whose outcome did not get into
 //! the spool is made again, so a crash may duplicate a message, and never lose one.
+//!
+//! # What is incomplete
+//!
+//! Each attempt makes its own connection. TLS between servers is opportunistic: there is no MTA-STS and no DANE. An
+//! 8-bit message is not converted for a server that takes 7 bits only; it comes back (status 5.6.3). Hosts are
+//! reached by SMTP, not by LMTP.
 
 mod attempt;
 mod carry;

@@ -10,8 +10,10 @@ use std::io;
 /// Why nothing was heard of a message at one host.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// The host could not be reached, or the connection broke.
-    Io(io::Error),
+    /// The host could not be reached.
+    Unreachable(io::Error),
+    /// The connection broke.
+    Lost(io::Error),
     /// TLS could not be started.
     Tls(io::Error),
     /// The session failed before the message, or the host broke the protocol.
@@ -71,9 +73,13 @@ fn of_failure(failure: &Failure, host: &str) -> Outcome {
 pub(super) fn of_trouble(trouble: &Trouble, host: &str) -> Option<Verdict> {
     Some(match trouble {
         Trouble::Stopped => return None,
-        Trouble::Io(error) => {
+        Trouble::Unreachable(error) => {
             let text = format!("{host}: {error}");
             Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 4, 1), text)))
+        }
+        Trouble::Lost(error) => {
+            let text = format!("{host}: connection lost: {error}");
+            Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 4, 2), text)))
         }
         Trouble::Tls(error) => {
             let text = format!("{host}: TLS failed: {error}");
@@ -124,8 +130,12 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Diagnosis {
 /// What a failure says of the destination as a whole.
 pub(super) fn health(trouble: &Trouble) -> Health {
     match trouble {
+        // This server's fault, as far as the destination goes.
+        Trouble::Session(Error::Refused(Stage::Auth, _)) => Health::Unknown,
         Trouble::Session(Error::Refused(..) | Error::ServiceClosing(..)) => Health::Busy,
-        Trouble::Io(_) | Trouble::Tls(_) | Trouble::Session(_) => Health::Unreachable,
+        Trouble::Unreachable(_) | Trouble::Lost(_) | Trouble::Tls(_) | Trouble::Session(_) => {
+            Health::Unreachable
+        }
         Trouble::Store(_) | Trouble::Setup(_) | Trouble::Stopped => Health::Unknown,
     }
 }
@@ -167,4 +177,84 @@ fn enhanced(code: EnhancedCode) -> Status {
 /// A code of this module.
 fn status(class: u8, subject: u16, detail: u16) -> Status {
     Status::new(class, subject, detail).expect("the codes here are of class 4 or 5")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(code: u16, text: &str) -> Reply {
+        Reply::new(code, None, text).expect("a reply")
+    }
+
+    #[test]
+    fn troubles_say_who_is_at_fault_and_whether_to_go_on() {
+        let closed = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let table = [
+            (
+                Trouble::Unreachable(closed()),
+                "next 4.4.1 mx.test: connection refused",
+                Health::Unreachable,
+            ),
+            (
+                Trouble::Lost(closed()),
+                "next 4.4.2 mx.test: connection lost: connection refused",
+                Health::Unreachable,
+            ),
+            (
+                Trouble::Tls(closed()),
+                "next 4.7.5 mx.test: TLS failed: connection refused",
+                Health::Unreachable,
+            ),
+            (
+                Trouble::Session(Error::Refused(Stage::Greeting, reply(554, "go\naway"))),
+                "next permanent 5.0.0 (mx.test) 554 go away",
+                Health::Busy,
+            ),
+            (
+                Trouble::Session(Error::ServiceClosing(Stage::Hello, reply(421, "busy"))),
+                "next 4.0.0 (mx.test) 421 busy",
+                Health::Busy,
+            ),
+            (
+                Trouble::Session(Error::Refused(Stage::Auth, reply(535, "no"))),
+                "next 4.7.8 (mx.test) 535 no",
+                Health::Unknown,
+            ),
+            (
+                Trouble::Session(Error::Timeout(Stage::Greeting)),
+                "next 4.4.2 mx.test: the peer let the time for the greeting run out",
+                Health::Unreachable,
+            ),
+            (
+                Trouble::Store(StoreError::Full),
+                "final 4.3.0 the message cannot be read at this moment",
+                Health::Unknown,
+            ),
+            (
+                Trouble::Store(StoreError::NoSuchBlob),
+                "final permanent 5.3.0 the message was damaged on this server and cannot be sent",
+                Health::Unknown,
+            ),
+            (
+                Trouble::Setup("no password".into()),
+                "final 4.3.5 no password",
+                Health::Unknown,
+            ),
+        ];
+        for (trouble, want, healthy) in table {
+            let (next, outcome) = match of_trouble(&trouble, "mx.test") {
+                Some(Verdict::TryNext(outcome)) => ("next", outcome),
+                Some(Verdict::Final(outcome)) => ("final", outcome),
+                None => panic!("{trouble:?} counts"),
+            };
+            let got = match outcome {
+                Outcome::Temporary(why) => format!("{next} {why}"),
+                Outcome::Permanent(why) => format!("{next} permanent {why}"),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((got.as_str(), health(&trouble)), (want, healthy));
+        }
+        assert!(of_trouble(&Trouble::Stopped, "mx.test").is_none());
+    }
 }

@@ -44,6 +44,8 @@ pub struct Script {
     pub thinks: Duration,
     pub tls: Handshake,
     pub eight_bit: bool,
+    /// How many messages it takes and hangs up, before it answers one.
+    pub hangs_up: usize,
     /// User and password.
     pub login: Option<(String, String)>,
 }
@@ -65,6 +67,7 @@ impl Script {
             thinks: Duration::ZERO,
             tls: Handshake::None,
             eight_bit: true,
+            hangs_up: 0,
             login: None,
         }
     }
@@ -237,8 +240,15 @@ async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, nu
                     tls,
                     user: user.clone(),
                 };
-                state.taken.lock().expect("no panic").push(taken);
+                let count = {
+                    let mut all = state.taken.lock().expect("no panic");
+                    all.push(taken);
+                    all.len()
+                };
                 state.changed.notify_waiters();
+                if count <= script.hangs_up {
+                    return;
+                }
             }
             _ => {}
         }
