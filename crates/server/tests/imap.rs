@@ -8,8 +8,16 @@ use mailwright_mailbox::MemoryStore;
 use mailwright_server::accounts::set_password;
 use mailwright_server::config::{AccountEntry, ListenerConfig, PlaintextLogin, Protocol, TlsMode};
 use mailwright_server::{Config, Running, Server};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use support::lines::{Lines, Tls, find};
+
+/// An account whose password is `secret`: hashing takes its time, and is done once for all tests.
+static SECRET: LazyLock<AccountEntry> = LazyLock::new(|| {
+    let mut entry = AccountEntry::new("somebody@a.test".parse().unwrap());
+    set_password(&mut entry, &"secret".into());
+    entry
+});
 
 struct Site {
     running: Running<MemoryStore>,
@@ -23,8 +31,8 @@ impl Site {
         config.domains = vec!["a.test".parse().unwrap()];
         config.plaintext_login = PlaintextLogin::Loopback;
         for name in ["alice@a.test", "bob@a.test"] {
-            let mut entry = AccountEntry::new(name.parse().unwrap());
-            set_password(&mut entry, &"secret".into());
+            let mut entry = SECRET.clone();
+            entry.name = name.parse().unwrap();
             config.accounts.push(entry);
         }
         for (name, tls) in [("imap", TlsMode::Starttls), ("imaps", TlsMode::Implicit)] {
