@@ -24,11 +24,11 @@
 //! ```
 //! use mailwright_imap::{Config, Event, FetchItem, Flags, Selected, Server, Transport, UidSet};
 //! use mailwright_wire::{Machine, Step};
-//! use std::{num::NonZeroU32, sync::Arc, time::Instant};
+//! use std::{num::NonZeroU32, sync::Arc};
+//! # use std::time::Instant as Clock;
 //!
 //! # fn main() -> Result<(), mailwright_imap::Error> {
-//! # #[allow(clippy::disallowed_methods)]
-//! # let now = Instant::now(); // of the test's own choice
+//! # let now = Clock::now();
 //! let mut server = Server::preauthenticated(Arc::new(Config::default()), Transport::Tls, [7; 32], now);
 //! let input = b"a SELECT INBOX\r\nb UID FETCH 1:* FLAGS\r\nc LOGOUT\r\n";
 //! server.recv_buf()[..input.len()].copy_from_slice(input);

@@ -97,9 +97,13 @@ impl Session {
 }
 
 #[test]
-fn what_is_too_long_is_dropped_and_the_session_goes_on() {
+fn what_is_too_long_is_refused_and_the_session_goes_on() {
     let line = |n: usize| [vec![b'x'; n], b"\r\n".to_vec()].concat();
-    let table: [(&str, Vec<u8>); 6] = [
+    let many = |head: &str, item: &str, count: u32, tail: &str| {
+        let items: String = (1..=count).map(|n| format!("{item}{n}")).collect();
+        format!("{head}{items}{tail}\r\n").into_bytes()
+    };
+    let table: [(&str, Vec<u8>); 9] = [
         ("10 MB without a line end", line(10_000_000)),
         (
             "10 MB of tag and NULs",
@@ -113,6 +117,20 @@ fn what_is_too_long_is_dropped_and_the_session_goes_on() {
         (
             "parentheses",
             [b"a SEARCH ".to_vec(), vec![b'('; 100_000], b"\r\n".to_vec()].concat(),
+        ),
+        ("7,000 flags", many("a STORE 1 FLAGS (x", " k", 7000, ")")),
+        (
+            "1,000 items",
+            [
+                b"a FETCH 1 (UID".to_vec(),
+                b" FLAGS".repeat(1000),
+                b")\r\n".to_vec(),
+            ]
+            .concat(),
+        ),
+        (
+            "5,000 header fields",
+            many("a FETCH 1 BODY[HEADER.FIELDS (x", " f", 5000, ")]"),
         ),
         (
             "a set of 40,000 numbers",

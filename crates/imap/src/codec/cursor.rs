@@ -244,7 +244,7 @@ impl<'a> Cursor<'a> {
     /// One or more flags separated by spaces.
     pub(super) fn flags(&mut self) -> Result<Flags> {
         let mut flags = Flags::new();
-        loop {
+        for _ in 0..MOST_FLAGS {
             let start = self.rest();
             let system = self.eat(b'\\');
             let name = self.atom()?;
@@ -256,8 +256,12 @@ impl<'a> Cursor<'a> {
                 return Ok(flags);
             }
         }
+        self.fail("there are too many flags")
     }
 }
+
+/// A set of flags is kept in order: adding to it takes time in proportion to its size.
+const MOST_FLAGS: usize = 500;
 
 fn to_number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {

@@ -17,8 +17,14 @@ pub(super) fn fetch(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
         Some(item) => items.push(item),
     };
     if c.eat(b'(') {
+        let mut asked = 0;
         words(c, |c| {
-            add(fetch_item(c)?);
+            let item = fetch_item(c)?;
+            asked += 1;
+            if asked > MOST_ITEMS {
+                return c.fail("too much is asked for at once");
+            }
+            add(item);
             Ok(())
         })?;
         if items.is_empty() && !with_uid {
@@ -117,6 +123,9 @@ fn header_list(c: &mut Cursor<'_>) -> Result<Vec<Bytes>> {
     c.sp()?;
     c.expect(b'(', "a list is missing")?;
     words(c, |c| {
+        if names.len() == MOST_ITEMS {
+            return c.fail("too much is asked for at once");
+        }
         names.push(c.astring()?);
         Ok(())
     })?;
@@ -125,3 +134,6 @@ fn header_list(c: &mut Cursor<'_>) -> Result<Vec<Bytes>> {
     }
     Ok(names)
 }
+
+/// Each item is compared with each other, and each header field name with each header field of a message.
+const MOST_ITEMS: usize = 500;
