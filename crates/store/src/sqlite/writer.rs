@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicI32, AtomicU64, Ordering},
         mpsc,
     },
+    time::{Duration, Instant},
 };
 
 use mailwright_mailbox::{Account, Batch, Change, ChangeHub, CommitError, Committed, Limits};
@@ -65,6 +66,8 @@ type Reply = Result<(Committed, Vec<(Account, Change)>), CommitError>;
 impl Writer {
     /// The most batches that share a commit.
     const GROUP: usize = 256;
+    /// The longest that a batch waits for others to share its commit.
+    const PATIENCE: Duration = Duration::from_millis(2);
     /// The write-ahead log is copied into the database when it has this many pages (16 MiB): often enough that it
     /// stays small, seldom enough that the copying is not felt.
     const LOG_PAGES: i32 = 4096;
@@ -103,10 +106,16 @@ impl Writer {
 
     /// Works until all senders are gone and the queue is empty.
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Request>) {
+        let (mut expected, mut patience) = (1, Duration::ZERO);
         while let Ok(first) = queue.recv() {
-            let mut group = vec![first];
-            group.extend(queue.try_iter().take(Self::GROUP - 1));
+            let group = gather(first, queue, expected, patience);
+            expected = group.len();
+            let start = Instant::now();
             self.commit(group);
+            // Sessions that were just answered come back within a moment. Who would not wait for them commits one
+            // batch, then all others, in turn; an eighth of a commit is a small price for sharing each one. A
+            // session that is alone never waits.
+            patience = (start.elapsed() / 8).min(Self::PATIENCE);
             self.tidy();
         }
     }
@@ -239,6 +248,31 @@ impl Writer {
             .and_then(|mut statement| statement.execute([]));
         done.map(drop).map_err(|error| engine_failed(&error))
     }
+}
+
+/// Takes what waits in the queue; where that is less than expected, also what comes within a moment.
+fn gather(
+    first: Request,
+    queue: &mpsc::Receiver<Request>,
+    expected: usize,
+    patience: Duration,
+) -> Vec<Request> {
+    let end = Instant::now() + patience;
+    let mut group = vec![first];
+    while group.len() < Writer::GROUP {
+        let request = if group.len() < expected {
+            queue
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+                .ok()
+        } else {
+            queue.try_recv().ok()
+        };
+        match request {
+            Some(request) => group.push(request),
+            None => break,
+        }
+    }
+    group
 }
 
 fn merge(all: &mut BTreeMap<u64, u64>, more: BTreeMap<u64, u64>) {
