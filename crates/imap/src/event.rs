@@ -100,7 +100,8 @@ pub enum Event {
     /// *Question*, answered by [`stored`](crate::Server::stored) for each message, then
     /// [`accept`](crate::Server::accept): STORE, UID STORE.
     Store(StoreRequest),
-    /// *Question*, answered by [`copied`](crate::Server::copied): COPY, UID COPY. All or nothing.
+    /// *Question*, answered by [`copied`](crate::Server::copied): COPY, UID COPY. All or nothing,
+    /// but for messages that are gone by now, which may be left out (RFC 3501 §6.4.8).
     Copy {
         /// The messages.
         uids: UidSet,

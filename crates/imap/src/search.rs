@@ -10,7 +10,8 @@ use crate::{Date, Flag, UidSet};
 pub enum Criterion {
     /// Every message.
     All,
-    /// Messages with one of these UIDs. Sequence numbers, `*` and `\Recent` have been resolved to this.
+    /// Messages with one of these UIDs. Sequence numbers, `*` and `\Recent` have been resolved to this. Some of
+    /// the UIDs may not exist.
     Uids(UidSet),
     /// Messages that have the flag.
     Flag(Flag),

@@ -211,14 +211,6 @@ impl View {
         self.first_recent.is_some_and(|first| uid >= first)
     }
 
-    /// The `\Recent` messages.
-    pub fn recent_uids(&self) -> UidSet {
-        match self.first_recent {
-            None => UidSet::new(),
-            Some(first) => self.told(&UidSet::from(first..=u32::MAX)),
-        }
-    }
-
     /// The UID of the message with this number.
     pub fn uid(&self, seq: u32) -> Option<u32> {
         if seq == 0 || seq > self.exists {
@@ -255,26 +247,40 @@ impl View {
     /// [`NoSuchMessage`] if a number or the smaller end of a range has no message. `*` names nothing, rather
     /// than something wrong, in an empty mailbox.
     pub fn resolve(&self, set: &SequenceSet) -> Result<UidSet, NoSuchMessage> {
-        let mut ranges = Vec::new();
-        for (from, to) in set.bounded(self.exists) {
-            let (from, to) = match (from, to) {
-                (0, 0) => continue,
-                // `*` was one end, and the other a number, in an empty mailbox.
-                (0, _) => continue,
-                both => both,
-            };
-            let first = self.uid(from).ok_or(NoSuchMessage)?;
-            let last = self.uid(to.min(self.exists)).ok_or(NoSuchMessage)?;
-            ranges.push(first..=last);
-        }
-        Ok(self.told(&UidSet::from_ranges(ranges)))
+        self.span(set).map(|uids| self.told(&uids))
     }
 
     /// The messages that a set of UIDs names. UIDs that no message has are left out (RFC 3501 §6.4.8).
     pub fn resolve_uids(&self, set: &SequenceSet) -> UidSet {
+        self.told(&self.span_uids(set))
+    }
+
+    /// The UIDs between the ends of each range of sequence numbers: no more ranges than `set` has, whatever
+    /// the mailbox looks like. UIDs in between that no message has are among them.
+    pub(crate) fn span(&self, set: &SequenceSet) -> Result<UidSet, NoSuchMessage> {
+        let mut ranges = Vec::new();
+        for (from, to) in set.bounded(self.exists) {
+            // In an empty mailbox `*` is 0, and so is the smaller end of its range.
+            if from > 0 {
+                let first = self.uid(from).ok_or(NoSuchMessage)?;
+                let last = self.uid(to.min(self.exists)).ok_or(NoSuchMessage)?;
+                ranges.push(first..=last);
+            }
+        }
+        Ok(UidSet::from_ranges(ranges))
+    }
+
+    /// The same for a set of UIDs.
+    pub(crate) fn span_uids(&self, set: &SequenceSet) -> UidSet {
         let last = self.uid(self.exists).unwrap_or(0);
-        let ranges = set.bounded(last).map(|(from, to)| from..=to);
-        self.told(&UidSet::from_ranges(ranges))
+        UidSet::from_ranges(set.bounded(last).map(|(from, to)| from..=to.min(last)))
+    }
+
+    /// The UIDs from the first `\Recent` one on.
+    pub(crate) fn span_recent(&self) -> UidSet {
+        let last = self.uid(self.exists).unwrap_or(0);
+        self.first_recent
+            .map_or_else(UidSet::new, |first| UidSet::from(first..=last))
     }
 
     /// The members of `uids` that the session knows.

@@ -253,6 +253,26 @@ fn the_largest_sets_cost_nothing() {
 }
 
 #[test]
+fn sets_in_searches_do_not_grow_with_the_mailbox() {
+    let mails = (1..=2000).map(|n| Mail::new(2 * n, "", "a: b\r\n\r\n")).collect();
+    let mut inbox = Mailbox::new("INBOX").with_mails(mails);
+    inbox.first_recent = Some(2);
+    let mut host = Host::new(vec![inbox]);
+    host.preauth = true;
+    let mut session = Session::new(host);
+    session.feed(b"s SELECT INBOX\r\n");
+    session.events.clear();
+    session.feed(format!("a SEARCH{}\r\n", " 1:* RECENT UID 1:*".repeat(10)).as_bytes());
+    assert_eq!(session.events.len(), 1);
+    assert!(session.events[0].len() < 1000, "{}", session.events[0].len());
+    assert!(
+        session
+            .answered()
+            .ends_with(" 1999 2000\r\na OK Search completed\r\n")
+    );
+}
+
+#[test]
 fn a_large_message_needs_little_memory_either_way() {
     const SIZE: usize = 10 * 1024 * 1024;
     let mut host = Host::new(vec![Mailbox::new("INBOX")]);

@@ -150,7 +150,7 @@ fn lower(key: &SearchKey, view: &View) -> Result<Criterion, Unsearchable> {
         Err(_) => Err(Unsearchable::NotText),
     };
     let not = |criterion| C::Not(Box::new(criterion));
-    let recent = || C::Uids(view.recent_uids());
+    let recent = || C::Uids(view.span_recent());
     Ok(match key {
         SearchKey::All => C::All,
         SearchKey::New => C::And(vec![recent(), not(C::Flag(Flag::Seen))]),
@@ -172,8 +172,8 @@ fn lower(key: &SearchKey, view: &View) -> Result<Criterion, Unsearchable> {
         },
         SearchKey::Body(value) => C::Body(text(value)?),
         SearchKey::Text(value) => C::Text(text(value)?),
-        SearchKey::Sequence(set) => C::Uids(view.resolve(set).map_err(|_| Unsearchable::NoSuchMessage)?),
-        SearchKey::Uid(set) => C::Uids(view.resolve_uids(set)),
+        SearchKey::Sequence(set) => C::Uids(view.span(set).map_err(|_| Unsearchable::NoSuchMessage)?),
+        SearchKey::Uid(set) => C::Uids(view.span_uids(set)),
         SearchKey::Not(key) => not(lower(key, view)?),
         SearchKey::Or(left, right) => C::Or(Box::new(lower(left, view)?), Box::new(lower(right, view)?)),
         SearchKey::And(keys) => C::And(

@@ -82,6 +82,9 @@ pub(super) fn list(c: &mut Cursor<'_>) -> Result<Body> {
             patterns.push(pattern(c)?);
             Ok(())
         })?;
+        if patterns.is_empty() {
+            return c.fail("a pattern is missing");
+        }
     } else {
         patterns.push(pattern(c)?);
     }
