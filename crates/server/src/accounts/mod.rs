@@ -14,7 +14,7 @@ use checker::Checker;
 use file::Stamp;
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
-use mailwright_sasl::{Answer, Identity, Question, ScramCredentials, Secret};
+use mailwright_sasl::{Answer, Identity, Mechanism, Question, ScramCredentials, Secret};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -41,6 +41,7 @@ pub struct Accounts {
 struct Known {
     stamp: Option<Stamp>,
     by_name: HashMap<Box<str>, Arc<AccountEntry>>,
+    all_have_scram: bool,
 }
 
 impl Accounts {
@@ -88,6 +89,16 @@ impl Accounts {
             .collect();
         all.sort_unstable();
         all
+    }
+
+    /// The mechanisms to offer, most wanted first.
+    ///
+    /// SCRAM-SHA-256 is among them only if no account lacks its verifier: clients that see it try nothing else.
+    pub fn mechanisms(&self) -> Vec<Mechanism> {
+        match self.current().all_have_scram {
+            true => vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login],
+            false => vec![Mechanism::Plain, Mechanism::Login],
+        }
     }
 
     /// Answers the question of a SASL exchange.
@@ -185,6 +196,7 @@ impl Accounts {
             .chain(self.of_config.iter().cloned())
             .map(|entry| (name(&entry), Arc::new(entry)))
             .collect();
+        known.all_have_scram = known.by_name.values().all(|entry| entry.scram.is_some());
         Ok(())
     }
 }

@@ -24,11 +24,11 @@ use crate::config::{ListenerConfig, TlsMode};
 use crate::conn::{Conn, ConnError, Turn};
 use crate::delivery::MessageWriter;
 use crate::shared::{Shared, entropy};
-use crate::{Config, Stream};
+use crate::Stream;
 use convert::{uncommitted, unreadable};
 use mailwright_imap::{self as imap, Event, Rejection, Server, Transport};
 use mailwright_mailbox::{Account, Change, CommitError, Feed, Store, StoreError};
-use mailwright_sasl::{Answer, Mechanism};
+use mailwright_sasl::Answer;
 use selected::Selected;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ pub(crate) async fn serve<S: Store>(
         TlsMode::Implicit => Transport::Tls,
         TlsMode::None | TlsMode::Starttls => Transport::Plaintext,
     };
-    let config = engine_config(&shared.config, &listener, peer);
+    let config = engine_config(&shared, &listener, peer);
     let now = tokio::time::Instant::now().into_std();
     let engine = Server::new(Arc::new(config), transport, entropy(), now);
     let mut conn = Conn::new(engine, stream);
@@ -118,10 +118,11 @@ pub(crate) async fn serve<S: Store>(
     session.run(&listener).await;
 }
 
-fn engine_config(config: &Config, listener: &ListenerConfig, peer: SocketAddr) -> imap::Config {
+fn engine_config<S>(shared: &Shared<S>, listener: &ListenerConfig, peer: SocketAddr) -> imap::Config {
+    let config = &shared.config;
     let mut engine = imap::Config::default();
     engine.greeting = format!("{} IMAP ready", config.hostname);
-    engine.mechanisms = vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
+    engine.mechanisms = shared.accounts.mechanisms();
     engine.starttls = listener.tls == TlsMode::Starttls;
     engine.plaintext_login = config.plaintext_login.allows(peer.ip());
     engine.max_append = config.limits.message_size;

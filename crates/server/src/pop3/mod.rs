@@ -83,6 +83,7 @@ pub(crate) async fn serve<S: Store>(
 /// What the engine is told for a listener and a peer.
 fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerConfig) -> Config {
     let mut config = Config::default();
+    config.mechanisms = shared.accounts.mechanisms();
     config.greeting = format!("{} POP3 server ready", shared.config.hostname);
     config.implementation = Some("Mailwright".to_owned());
     config.stls = listener.tls == TlsMode::Starttls;

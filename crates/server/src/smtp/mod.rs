@@ -93,6 +93,7 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     let limits = &shared.config.limits;
     let mut config = Config::new(protocol, Host::Domain(shared.config.hostname.clone()));
     config.bare_newlines = bare_newlines;
+    config.mechanisms = shared.accounts.mechanisms();
     config.extensions.starttls = listener.tls == TlsMode::Starttls;
     config.extensions.auth = listener.protocol == Protocol::Submission;
     config.auth_without_tls = match shared.config.plaintext_login {
