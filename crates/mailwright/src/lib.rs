@@ -80,3 +80,8 @@ pub use mailwright_smtp as smtp;
 pub use mailwright_store as store;
 #[cfg(feature = "wire")]
 pub use mailwright_wire as wire;
+
+/// The README's code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -10,17 +10,17 @@ use std::process::Command;
 const MAP: &[(&str, &[&str], usize)] = &[
     ("wire", &[], 2),
     ("address", &[], 2),
-    ("sasl", &[], 14),
-    ("message", &["address"], 8),
-    ("smtp", &["wire", "address", "sasl"], 20),
-    ("pop3", &["wire", "sasl"], 20),
-    ("imap", &["wire", "sasl", "message"], 26),
+    ("sasl", &[], 13),
+    ("message", &["address"], 10),
+    ("smtp", &["wire", "address", "sasl"], 18),
+    ("pop3", &["wire", "sasl"], 17),
+    ("imap", &["wire", "sasl", "message"], 24),
     ("dns", &["address"], 60),
     ("mx", &["dns", "address"], 62),
-    ("auth", &["dns", "address", "message"], 66),
-    ("mailbox", &["message", "address"], 16),
-    ("store", &["mailbox", "message"], 45),
-    ("queue", &["address", "message"], 16),
+    ("auth", &["dns", "address", "message"], 17),
+    ("mailbox", &["message", "address"], 12),
+    ("store", &["mailbox", "message"], 23),
+    ("queue", &["address", "message"], 17),
 ];
 
 /// Crates that hold state machines and data only.
