@@ -140,7 +140,7 @@ pub fn message_ids(header: &[u8], name: &str) -> Vec<String> {
 /// ```
 pub fn write_text(name: &str, text: &str) -> String {
     let long = text.split([' ', '\t']).any(|word| word.len() > MAX_TOKEN);
-    if long || text.trim_ascii() != text || text.contains(WIDE_GAP) || encoded_word::needs_encoding(text) {
+    if long || text.trim_ascii() != text || has_wide_gap(text) || encoded_word::needs_encoding(text) {
         fold(name, &encoded_word::encode(text))
     } else {
         fold(name, text)
@@ -150,8 +150,8 @@ pub fn write_text(name: &str, text: &str) -> String {
 /// A word up to this length can stand on a line of its own with every name.
 const MAX_TOKEN: usize = 900;
 
-/// More white space than [`fold`] keeps.
-const WIDE_GAP: &str = "                                                                 ";
+/// White space in a row that [`fold`] keeps.
+const MAX_GAP: usize = 64;
 
 /// Writes a field whose value is already in its ASCII form: folded at white space to 78 octets where there is any.
 ///
@@ -167,7 +167,7 @@ pub fn fold(name: &str, value: &str) -> String {
     let mut rest = value.trim_ascii();
     while !rest.is_empty() {
         let word_at = rest.find(|c| !is_fold_space(c)).unwrap_or(rest.len());
-        let gap: String = match rest[..word_at.min(64)].replace(['\r', '\n'], " ") {
+        let gap: String = match rest[..word_at.min(MAX_GAP)].replace(['\r', '\n'], " ") {
             none if none.is_empty() => " ".to_owned(),
             gap => gap,
         };
@@ -187,6 +187,12 @@ pub fn fold(name: &str, value: &str) -> String {
     }
     out.push_str("\r\n");
     out
+}
+
+fn has_wide_gap(text: &str) -> bool {
+    text.as_bytes()
+        .chunk_by(|a, b| matches!(a, b' ' | b'\t') && matches!(b, b' ' | b'\t'))
+        .any(|run| run.len() > MAX_GAP)
 }
 
 fn is_fold_space(c: char) -> bool {
@@ -242,6 +248,10 @@ mod tests {
         let long = "x".repeat(3000);
         assert!(fold("X", &long).lines().all(|line| line.len() <= 998));
         assert_eq!(decode(&write_text("X", &long).as_bytes()[2..]), long);
+        for gap in [" ".repeat(64), " ".repeat(65), "\t".repeat(99)] {
+            let text = format!("a{gap}b");
+            assert_eq!(decode(&write_text("X", &text).as_bytes()[2..]), text);
+        }
         let address = "y".repeat(200);
         assert_eq!(fold("X", &address), format!("X: {address}\r\n"));
     }

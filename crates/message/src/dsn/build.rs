@@ -91,14 +91,14 @@ impl Notification {
             Returned::Nothing => {}
             Returned::Message(message) if is_clean(message) => {
                 out.push_str(&format!(
-                    "\r\n--{boundary}\r\nContent-Description: Undelivered message\r\nContent-Type: message/rfc822\r\n\r\n"
+                    "\r\n--{boundary}\r\nContent-Description: Original message\r\nContent-Type: message/rfc822\r\n\r\n"
                 ));
                 chunks.push(Bytes::from(std::mem::take(&mut out)));
                 chunks.extend(message.iter().filter(|chunk| !chunk.is_empty()).cloned());
             }
             Returned::Header(_) | Returned::Message(_) => {
                 out.push_str(&format!(
-                    "\r\n--{boundary}\r\nContent-Description: Header of the message\r\nContent-Type: text/rfc822-headers\r\n"
+                    "\r\n--{boundary}\r\nContent-Description: Header of the original message\r\nContent-Type: text/rfc822-headers\r\n"
                 ));
                 push_body(&header, &mut out);
             }

@@ -22,7 +22,7 @@ pub struct Options {
     pub max_addresses: u32,
     /// How many octets of text all envelopes and body structures may have together. Default 4 MiB.
     pub max_text_octets: u32,
-    /// How many defects are kept. Default 200.
+    /// How many defects are kept, besides the first of each kind. Default 200.
     pub max_defects: u32,
 }
 
@@ -98,9 +98,11 @@ struct Tables {
     told: Told,
 }
 
-/// Limits that were reported already.
+/// What was reported already.
 #[derive(Debug, Default)]
 struct Told {
+    /// One bit for each kind of defect.
+    kinds: u32,
     fields: bool,
     text: bool,
 }
@@ -275,7 +277,9 @@ impl Visitor for Tables {
     }
 
     fn defect(&mut self, defect: Defect) {
-        if self.defects.len() < self.options.max_defects as usize {
+        let first_of_kind = self.told.kinds & 1 << defect.kind as u8 == 0;
+        if first_of_kind || self.defects.len() < self.options.max_defects as usize {
+            self.told.kinds |= 1 << defect.kind as u8;
             self.defects.push(defect);
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use mailwright_message::DefectKind;
 use mailwright_message::body_structure::{BodyStructure, Content, Parameters};
 use mailwright_message::envelope::{Addresses, Envelope};
 use mailwright_message::index::{Index, Section};
@@ -48,6 +49,21 @@ pub(crate) fn exercise(index: &Index, message: &[u8]) {
             assert!(field.field.start == field.name.start && field.name.end < field.value.start);
             assert!(field.value.start <= field.value.end && field.value.end <= field.field.end);
             assert_eq!(message[field.value.start as usize - 1], b':');
+        }
+        // Walking the octets of a header finds what the index has.
+        let block = &message[header.start as usize..header.end as usize];
+        let walked = mailwright_message::header::fields(block).map(|field| {
+            let start = header.start + (field.raw.as_ptr() as usize - block.as_ptr() as usize) as u64;
+            (start..start + field.raw.len() as u64, field.value.len() as u64)
+        });
+        let indexed = part
+            .fields()
+            .map(|span| (span.field, span.value.end - span.value.start));
+        if !index
+            .defects()
+            .any(|defect| defect.kind == DefectKind::TooManyFields)
+        {
+            assert!(walked.eq(indexed), "{part:?}");
         }
         for child in part.children() {
             assert!(body.start <= child.header().start && child.body().end <= body.end);
