@@ -21,7 +21,8 @@ impl Server {
         }
         match Command::parse(&frame, self.config.max_depth) {
             Ok(command) => {
-                self.tag = command.tag;
+                // A slice would keep all of the buffer that it was read into, for as long as the session is idle.
+                self.tag = Bytes::copy_from_slice(&command.tag);
                 let known = self.bad_commands;
                 self.dispatch(command.body);
                 if self.bad_commands == known {
