@@ -30,8 +30,20 @@ const SANS_IO: &[&str] = &[
 
 /// What must not be reachable from a sans-IO crate.
 const FORBIDDEN: &[&str] = &[
-    "tokio", "mio", "socket2", "rustls", "tokio-rustls", "openssl", "futures", "futures-util", "async-std",
-    "smol", "rusqlite", "rand", "hickory-net", "hickory-resolver",
+    "tokio",
+    "mio",
+    "socket2",
+    "rustls",
+    "tokio-rustls",
+    "openssl",
+    "futures",
+    "futures-util",
+    "async-std",
+    "smol",
+    "rusqlite",
+    "rand",
+    "hickory-net",
+    "hickory-resolver",
 ];
 
 fn workspace_root() -> PathBuf {
@@ -40,7 +52,11 @@ fn workspace_root() -> PathBuf {
 
 fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }
 
@@ -48,10 +64,22 @@ fn run(command: &mut Command) -> Vec<u8> {
 fn metadata() -> Value {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = String::from_utf8(run(Command::new(rustc).arg("-vV"))).expect("UTF-8");
-    let host = version.lines().find_map(|l| l.strip_prefix("host: ")).expect("rustc names its host");
+    let host = version
+        .lines()
+        .find_map(|l| l.strip_prefix("host: "))
+        .expect("rustc names its host");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--format-version", "1", "--offline", "--filter-platform", host]);
-    cargo.arg("--manifest-path").arg(workspace_root().join("Cargo.toml"));
+    cargo.args([
+        "metadata",
+        "--format-version",
+        "1",
+        "--offline",
+        "--filter-platform",
+        host,
+    ]);
+    cargo
+        .arg("--manifest-path")
+        .arg(workspace_root().join("Cargo.toml"));
     serde_json::from_slice(&run(&mut cargo)).expect("cargo metadata is JSON")
 }
 
@@ -65,13 +93,19 @@ impl Graph {
     fn read(metadata: &Value) -> Self {
         let text = |v: &Value| v.as_str().expect("a string").to_owned();
         let list = |v: &Value| v.as_array().expect("a list").clone();
-        let names = list(&metadata["packages"]).iter().map(|p| (text(&p["id"]), text(&p["name"]))).collect();
+        let names = list(&metadata["packages"])
+            .iter()
+            .map(|p| (text(&p["id"]), text(&p["name"])))
+            .collect();
         let normal = list(&metadata["resolve"]["nodes"])
             .iter()
             .map(|node| {
                 let is_normal = |dep: &&Value| list(&dep["dep_kinds"]).iter().any(|k| k["kind"].is_null());
                 let deps = list(&node["deps"]);
-                (text(&node["id"]), deps.iter().filter(is_normal).map(|d| text(&d["pkg"])).collect())
+                (
+                    text(&node["id"]),
+                    deps.iter().filter(is_normal).map(|d| text(&d["pkg"])).collect(),
+                )
             })
             .collect();
         Self { names, normal }
@@ -83,7 +117,10 @@ impl Graph {
     }
 
     fn direct(&self, package: &str) -> BTreeSet<&str> {
-        self.normal[self.id(package)].iter().map(|id| self.names[id].as_str()).collect()
+        self.normal[self.id(package)]
+            .iter()
+            .map(|id| self.names[id].as_str())
+            .collect()
     }
 
     /// Everything that `package` brings along, except procedural macros' own insides counted once.
@@ -107,7 +144,10 @@ fn the_arrows_of_the_map_hold() {
         let allowed: BTreeSet<String> = allowed.iter().map(|a| format!("mailwright-{a}")).collect();
         for dep in graph.direct(&format!("mailwright-{name}")) {
             if dep.starts_with("mailwright") {
-                assert!(allowed.contains(dep), "mailwright-{name} must not depend on {dep}");
+                assert!(
+                    allowed.contains(dep),
+                    "mailwright-{name} must not depend on {dep}"
+                );
             }
         }
     }
@@ -126,10 +166,19 @@ fn sans_io_crates_reach_no_runtime_and_no_socket() {
         for forbidden in FORBIDDEN {
             // hickory-proto keeps generic helpers of its own that reach for randomness; `dns` never calls them.
             let excused = *forbidden == "rand" && ["dns", "mx", "auth"].contains(name);
-            assert!(excused || !reachable.contains(forbidden), "mailwright-{name} reaches {forbidden}");
+            assert!(
+                excused || !reachable.contains(forbidden),
+                "mailwright-{name} reaches {forbidden}"
+            );
         }
-        let names_hickory = graph.direct(&format!("mailwright-{name}")).contains("hickory-proto");
-        assert_eq!(names_hickory, *name == "dns", "only dns names hickory-proto: {name}");
+        let names_hickory = graph
+            .direct(&format!("mailwright-{name}"))
+            .contains("hickory-proto");
+        assert_eq!(
+            names_hickory,
+            *name == "dns",
+            "only dns names hickory-proto: {name}"
+        );
     }
 }
 
@@ -140,13 +189,19 @@ fn dependency_budgets_hold() {
         let reachable = graph.reachable(&format!("mailwright-{name}"));
         let count = reachable.len();
         println!("{count:3} of {budget:3}  mailwright-{name}");
-        assert!(count <= *budget, "mailwright-{name} brings {count} crates of {budget}: {reachable:?}");
+        assert!(
+            count <= *budget,
+            "mailwright-{name} brings {count} crates of {budget}: {reachable:?}"
+        );
     }
 }
 
 /// Source files of a crate, tests left out.
 fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).expect("a source folder").map(|e| e.expect("an entry").path()) {
+    for entry in std::fs::read_dir(dir)
+        .expect("a source folder")
+        .map(|e| e.expect("an entry").path())
+    {
         if entry.is_dir() {
             sources(&entry, into);
         } else if entry.extension().is_some_and(|e| e == "rs") {
@@ -157,20 +212,40 @@ fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
 
 #[test]
 fn sans_io_sources_name_no_io() {
-    let words = ["tokio", "rustls", "std::net", "std::fs", "std::thread", "Instant::now", "SystemTime::now"];
+    let words = [
+        "tokio",
+        "rustls",
+        "std::net",
+        "std::fs",
+        "std::thread",
+        "Instant::now",
+        "SystemTime::now",
+    ];
     let mut seen = 0;
     for name in SANS_IO {
         let mut files = vec![];
-        sources(&workspace_root().join("crates").join(name).join("src"), &mut files);
+        sources(
+            &workspace_root().join("crates").join(name).join("src"),
+            &mut files,
+        );
         for file in files {
             let text = std::fs::read_to_string(&file).expect("UTF-8 source");
-            let code = text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//"));
+            let code = text
+                .lines()
+                .enumerate()
+                .filter(|(_, l)| !l.trim_start().starts_with("//"));
             // The test harness winds its own clock and says so where it starts it.
             let code = code.filter(|_| !file.components().any(|c| c.as_os_str() == "testing"));
             for (number, line) in code {
                 seen += 1;
                 let found = words.iter().find(|w| line.contains(**w));
-                assert!(found.is_none(), "{}:{}: {}", file.display(), number + 1, line.trim());
+                assert!(
+                    found.is_none(),
+                    "{}:{}: {}",
+                    file.display(),
+                    number + 1,
+                    line.trim()
+                );
             }
         }
     }

@@ -9,7 +9,7 @@ use support::lines::{Lines, Tls};
 use support::site::Site;
 
 async fn site(tls: &Tls) -> Site {
-    Site::new("mail.b.test", "127.0.0.1", tls)
+    Site::called("mail.b.test", "127.0.0.1", tls)
         .account("bob@b.test", "builder")
         .start()
         .await

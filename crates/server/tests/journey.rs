@@ -1,14 +1,15 @@
 //! The way of a message from Alice to Bob, between two servers and a DNS server on loopback: submission with AUTH
 //! over TLS, routing by MX, relay, storage, IDLE, IMAP, POP3, a bounce, and a retry.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests over real sockets and real time
+
 mod support;
 
-use mailwright_address::EmailAddress;
 use mailwright_message::{Index, dsn};
 use std::time::{Duration, Instant};
+use support::dns::{DnsServer, Zone};
 use support::lines::{Lines, Tls, find};
 use support::site::Site;
-use support::zone::Zone;
 
 const MESSAGE: &str = "From: Alice <alice@a.test>\r\n\
     To: Bob <bob@b.test>, Dave <dave@a.test>\r\n\
@@ -26,28 +27,36 @@ const MESSAGE: &str = "From: Alice <alice@a.test>\r\n\
 /// What Bob's and Alice's servers have in common.
 struct World {
     tls: Tls,
-    zone: Zone,
+    dns: DnsServer,
 }
 
 impl World {
     async fn new() -> Self {
-        let mut zone = Zone::new();
-        zone.mx("a.test", 10, "mail.a.test").a("mail.a.test", "127.0.0.1");
-        zone.mx("b.test", 10, "mail.b.test").a("mail.b.test", "127.0.0.2");
-        Self { tls: Tls::for_names(&["mail.a.test", "mail.b.test"]), zone: zone.serve().await }
+        let zone = Zone::new()
+            .mx("a.test", 10, "mail.a.test")
+            .a("mail.a.test", "127.0.0.1")
+            .mx("b.test", 10, "mail.b.test")
+            .a("mail.b.test", "127.0.0.2");
+        Self {
+            tls: Tls::for_names(&["mail.a.test", "mail.b.test"]),
+            dns: DnsServer::start(zone),
+        }
     }
 
     /// Bob's server; its way out is not used.
     async fn b(&self) -> Site {
-        Site::new("mail.b.test", "127.0.0.2", &self.tls).account("bob@b.test", "builder").start().await
+        Site::called("mail.b.test", "127.0.0.2", &self.tls)
+            .account("bob@b.test", "builder")
+            .start()
+            .await
     }
 
     /// Alice's server, which finds the others by DNS, at the port of `b`.
     async fn a(&self, b: &Site) -> Site {
-        Site::new("mail.a.test", "127.0.0.1", &self.tls)
+        Site::called("mail.a.test", "127.0.0.1", &self.tls)
             .account("alice@a.test", "wonderland")
             .account("dave@a.test", "diver")
-            .resolver(self.zone.address())
+            .resolver(self.dns.address())
             .out_port(b.address("smtp").port())
             .start()
             .await
@@ -72,7 +81,13 @@ async fn submit(a: &Site, tls: &Tls, to: &[&str], message: &str) {
     alice.say("DATA", "354").await;
     let stuffed: String = message
         .split_inclusive("\r\n")
-        .map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() })
+        .map(|line| {
+            if line.starts_with('.') {
+                format!(".{line}")
+            } else {
+                line.to_owned()
+            }
+        })
         .collect();
     alice.send_raw(stuffed.as_bytes()).await;
     alice.say(".", "250").await;
@@ -114,7 +129,11 @@ async fn idle_until(imap: &mut Lines, count: u32, cause: impl Future<Output = ()
 
 /// The literal of a FETCH response.
 fn literal(response: &[u8]) -> &[u8] {
-    let start = response.windows(3).position(|w| w == b"}\r\n").expect("a literal") + 3;
+    let start = response
+        .windows(3)
+        .position(|w| w == b"}\r\n")
+        .expect("a literal")
+        + 3;
     response[start..].strip_suffix(b")").expect("the end of FETCH")
 }
 
@@ -134,7 +153,10 @@ async fn from_alice_to_bob() {
     let mut phone = imap(&b, tls, "mail.b.test", "bob@b.test", "builder").await;
     let sent = submit(&a, tls, &["bob@b.test", "dave@a.test"], MESSAGE);
     let woke = idle_until(&mut phone, 1, sent).await;
-    assert!(woke < Duration::from_secs(10), "the message was under way for {woke:?}");
+    assert!(
+        woke < Duration::from_secs(10),
+        "the message was under way for {woke:?}"
+    );
 
     // A message that arrives at Bob's own server wakes the phone at once.
     let local = async {
@@ -154,20 +176,30 @@ async fn from_alice_to_bob() {
     assert!(woke < Duration::from_secs(1), "IDLE woke after {woke:?}");
 
     // The same bytes, a Received line for each hop, and the envelope's sender on top.
-    let responses = phone.imap("FETCH 1 (BODY.PEEK[] ENVELOPE RFC822.SIZE)", "OK").await;
+    let responses = phone
+        .imap("FETCH 1 (BODY.PEEK[] ENVELOPE RFC822.SIZE)", "OK")
+        .await;
     let fetched = find(&responses, "BODY[]").expect("the message").to_vec();
     let text = String::from_utf8_lossy(&fetched).into_owned();
-    assert!(text.contains("\"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\""), "ENVELOPE: {text}");
+    assert!(
+        text.contains("\"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\""),
+        "ENVELOPE: {text}"
+    );
     let responses = phone.imap("FETCH 1 BODY.PEEK[]", "OK").await;
     let bytes = literal(find(&responses, "BODY[]").expect("the message")).to_vec();
     assert!(bytes.ends_with(MESSAGE.as_bytes()), "{}", bytes.escape_ascii());
     let added = String::from_utf8(bytes[..bytes.len() - MESSAGE.len()].to_vec()).expect("ASCII trace lines");
     assert!(added.starts_with("Return-Path: <alice@a.test>\r\n"), "{added}");
     assert_eq!(added.matches("Received: ").count(), 2, "{added}");
-    let (first_hop, last_hop) =
-        (added.rfind("by mail.a.test").expect("hop a"), added.find("by mail.b.test").expect("hop b"));
+    let (first_hop, last_hop) = (
+        added.rfind("by mail.a.test").expect("hop a"),
+        added.find("by mail.b.test").expect("hop b"),
+    );
     assert!(last_hop < first_hop, "the newest trace line comes first: {added}");
-    assert!(added.contains("with ESMTPSA"), "the submission was authenticated under TLS: {added}");
+    assert!(
+        added.contains("with ESMTPSA"),
+        "the submission was authenticated under TLS: {added}"
+    );
     assert_eq!(added.matches("Return-Path").count(), 1);
 
     // Dave, on Alice's own server, has it too.
@@ -191,7 +223,11 @@ async fn from_alice_to_bob() {
         retrieved.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
         retrieved.extend_from_slice(b"\r\n");
     }
-    assert!(retrieved.ends_with(MESSAGE.as_bytes()), "{}", retrieved.escape_ascii());
+    assert!(
+        retrieved.ends_with(MESSAGE.as_bytes()),
+        "{}",
+        retrieved.escape_ascii()
+    );
     pop.say("DELE 1", "+OK").await;
     pop.say("QUIT", "+OK").await;
     let responses = phone.imap("NOOP", "OK").await;
@@ -213,7 +249,10 @@ async fn mail_to_nobody_comes_back() {
     let bounce = newest(&mut alice).await;
     let report = dsn::Report::parse(&Index::of(&bounce), &bounce).expect("a delivery status notification");
     let text = String::from_utf8_lossy(&bounce);
-    assert!(text.starts_with("Return-Path: <>\r\n"), "a bounce has no sender: {text}");
+    assert!(
+        text.starts_with("Return-Path: <>\r\n"),
+        "a bounce has no sender: {text}"
+    );
     assert_eq!(report.recipients.len(), 1, "{report:?}");
     let failed = &report.recipients[0];
     assert_eq!(failed.action, dsn::Action::Failed);
@@ -262,7 +301,6 @@ async fn a_server_that_was_away_gets_its_mail_on_retry() {
         idle_until(&mut bob, 1, std::future::ready(())).await;
     }
     assert!(newest(&mut bob).await.ends_with(MESSAGE.as_bytes()));
-    let _: Option<EmailAddress> = None;
     a.stop().await;
     b.stop().await;
 }

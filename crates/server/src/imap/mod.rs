@@ -20,11 +20,11 @@ mod messages;
 mod search;
 mod selected;
 
+use crate::Stream;
 use crate::config::{ListenerConfig, TlsMode};
 use crate::conn::{Conn, ConnError, Turn};
 use crate::delivery::MessageWriter;
 use crate::shared::{Shared, entropy};
-use crate::Stream;
 use convert::{uncommitted, unreadable};
 use mailwright_imap::{self as imap, Event, Rejection, Server, Transport};
 use mailwright_mailbox::{Account, Change, CommitError, Feed, Store, StoreError};

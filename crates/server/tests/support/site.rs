@@ -39,7 +39,7 @@ pub struct Paused(Plan);
 
 impl Site {
     /// Begins a server called `mail.DOMAIN` for `DOMAIN`, at a loopback address of its own.
-    pub fn new(hostname: &str, ip: &str, tls: &Tls) -> Plan {
+    pub fn called(hostname: &str, ip: &str, tls: &Tls) -> Plan {
         let folder = tempfile::tempdir().expect("a folder");
         let mut config = Config::new(hostname.parse().expect("a host name"), folder.path().join("mail"));
         let domain = hostname.split_once('.').expect("a name in a domain").1;
