@@ -117,6 +117,7 @@ pub(crate) fn walk(value: &[u8], max: usize, mut sink: impl FnMut(Item<'_>)) -> 
     let mut walk = Walk {
         sink: &mut sink,
         entry: Entry::default(),
+        text: Vec::new(),
         in_group: false,
         left: max,
         cut: false,
@@ -137,6 +138,8 @@ pub(crate) fn walk(value: &[u8], max: usize, mut sink: impl FnMut(Item<'_>)) -> 
 struct Walk<'a, 's> {
     sink: &'s mut dyn FnMut(Item<'_>),
     entry: Entry<'a>,
+    /// The texts of one item, one after the other.
+    text: Vec<u8>,
     in_group: bool,
     left: usize,
     cut: bool,
@@ -219,8 +222,9 @@ impl<'a> Walk<'a, '_> {
     fn start_group(&mut self) {
         self.end_group();
         if self.take_one() {
-            let name = phrase(&self.entry.outer);
-            (self.sink)(Item::GroupStart(&name));
+            self.text.clear();
+            phrase(&self.entry.outer, &mut self.text);
+            (self.sink)(Item::GroupStart(&self.text));
             self.in_group = true;
         }
         self.entry.clear();
@@ -239,26 +243,33 @@ impl<'a> Walk<'a, '_> {
             return;
         }
         let entry = &self.entry;
-        let (mut name, address) = match entry.angle {
+        let (name, address) = match entry.angle {
             Angle::None => entry.bare(),
-            _ => (phrase(&entry.outer), &entry.inner[entry.route..]),
+            _ => (&entry.outer[..], &entry.inner[entry.route..]),
         };
-        if let (true, Some(comment)) = (name.is_empty(), entry.comment) {
-            unquote_into(comment, &mut name);
-            name = name.trim_ascii().to_vec();
-        }
         let at = address.iter().rposition(|p| p.token == Token::Special(b'@'));
         let (local, domain) = match at {
             Some(at) => (&address[..at], &address[at + 1..]),
             None => (address, &[][..]),
         };
-        let (local_part, domain) = (local_part(local), concat(domain));
-        let route = concat(&entry.inner[..entry.route]);
+        let text = &mut self.text;
+        text.clear();
+        phrase(name, text);
+        if let (true, Some(comment)) = (text.is_empty(), entry.comment) {
+            unquote_into(comment, text);
+        }
+        let name_end = text.len();
+        concat(&entry.inner[..entry.route], text);
+        let route_end = text.len();
+        local_part(local, text);
+        let local_end = text.len();
+        concat(domain, text);
+        let (name, route) = (text[..name_end].trim_ascii(), &text[name_end..route_end]);
         (self.sink)(Item::Mailbox(RawMailbox {
-            name: (!name.is_empty()).then_some(&name),
-            route: (!route.is_empty()).then_some(&route),
-            local_part: &local_part,
-            domain: &domain,
+            name: (!name.is_empty()).then_some(name),
+            route: (!route.is_empty()).then_some(route),
+            local_part: &text[route_end..local_end],
+            domain: &text[local_end..],
         }));
         self.entry.clear();
     }
@@ -291,14 +302,14 @@ impl<'a> Entry<'a> {
 
     /// Splits what came without angle brackets into a name and an address: the address is the `@` with the
     /// words around it that full stops join.
-    fn bare(&self) -> (Vec<u8>, &[Piece<'a>]) {
+    fn bare(&self) -> (&[Piece<'a>], &[Piece<'a>]) {
         let pieces = &self.outer;
         let dot = |piece: &Piece<'_>| piece.token == Token::Special(b'.');
         let Some(at) = pieces.iter().rposition(|p| p.token == Token::Special(b'@')) else {
             // A word alone is a local part: `root`. Several are a name without an address.
             return match pieces.windows(2).any(|w| !dot(&w[0]) && !dot(&w[1])) {
-                true => (phrase(pieces), &[]),
-                false => (Vec::new(), &pieces[..]),
+                true => (&pieces[..], &[]),
+                false => (&[], &pieces[..]),
             };
         };
         let joined = |a: &Piece<'_>, b: &Piece<'_>| !b.space || dot(a) || dot(b);
@@ -310,36 +321,33 @@ impl<'a> Entry<'a> {
         while end < pieces.len() && joined(&pieces[end - 1], &pieces[end]) {
             end += 1;
         }
-        let mut name = phrase(&pieces[..start]);
-        if name.is_empty() {
-            name = phrase(&pieces[end..]);
-        }
+        let name = if start > 0 {
+            &pieces[..start]
+        } else {
+            &pieces[end..]
+        };
         (name, &pieces[start..end])
     }
 }
 
-/// The text of a phrase: words with one space where there was any, quoted strings without their quotes.
-fn phrase(pieces: &[Piece<'_>]) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Appends the text of a phrase: words with one space where there was any, quoted strings without their quotes.
+fn phrase(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
     for (i, piece) in pieces.iter().enumerate() {
         if i > 0 && piece.space {
             out.push(b' ');
         }
-        push(piece, &mut out);
+        push(piece, out);
     }
-    out
 }
 
-/// The pieces without any space.
-fn concat(pieces: &[Piece<'_>]) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Appends the pieces without any space.
+fn concat(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
     for piece in pieces {
         match piece.token {
             Token::Literal(literal) => out.extend(literal.iter().filter(|b| **b > b' ')),
-            _ => push(piece, &mut out),
+            _ => push(piece, out),
         }
     }
-    out
 }
 
 fn push(piece: &Piece<'_>, out: &mut Vec<u8>) {
@@ -352,13 +360,14 @@ fn push(piece: &Piece<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The local part: in quotes if any word of it was.
-fn local_part(pieces: &[Piece<'_>]) -> Vec<u8> {
-    let plain = concat(pieces);
+/// Appends the local part: in quotes if any word of it was.
+fn local_part(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
     if !pieces.iter().any(|p| matches!(p.token, Token::Quoted(_))) {
-        return plain;
+        return concat(pieces, out);
     }
-    let mut out = vec![b'"'];
+    let mut plain = Vec::new();
+    concat(pieces, &mut plain);
+    out.push(b'"');
     for byte in plain {
         if matches!(byte, b'"' | b'\\') {
             out.push(b'\\');
@@ -366,5 +375,4 @@ fn local_part(pieces: &[Piece<'_>]) -> Vec<u8> {
         out.push(byte);
     }
     out.push(b'"');
-    out
 }
