@@ -13,7 +13,23 @@ use std::fmt::Display;
 
 const VERSION: u8 = 1;
 
-pub(crate) fn encode(record: &Record) -> Bytes {
+impl Record {
+    /// Writes the record in its durable form.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads the durable form.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the octets are not a record of a version this crate knows.
+    pub fn decode(data: &[u8]) -> Result<Self, Error> {
+        decode(data)
+    }
+}
+
+fn encode(record: &Record) -> Bytes {
     let mut w = Writer(BytesMut::with_capacity(128 + 64 * record.recipients.len()));
     w.0.put_u8(VERSION);
     w.text(&record.id);
@@ -49,7 +65,7 @@ pub(crate) fn encode(record: &Record) -> Bytes {
     w.0.freeze()
 }
 
-pub(crate) fn decode(data: &[u8]) -> Result<Record, Error> {
+fn decode(data: &[u8]) -> Result<Record, Error> {
     let mut r = Reader { data, at: 0 };
     let version = r.octet()?;
     if version != VERSION {

@@ -255,20 +255,6 @@ impl Record {
             text: one_line(text.as_ref()),
         });
     }
-
-    /// Writes the record in its durable form.
-    pub fn encode(&self) -> Bytes {
-        crate::codec::encode(self)
-    }
-
-    /// Reads the durable form.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the octets are not a record of a version this crate knows.
-    pub fn decode(data: &[u8]) -> Result<Self, Error> {
-        crate::codec::decode(data)
-    }
 }
 
 impl Recipient {

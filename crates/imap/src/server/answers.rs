@@ -1,6 +1,6 @@
 //! How the embedder answers (RFC 3501 §6.3, §6.4, RFC 4315, RFC 6851)
 
-use super::commands::when;
+use super::replies::when;
 use super::{Phase, Reply, Selection, Server, State, Task};
 use crate::{Capability, Code, CopyUid, Flags, Namespaces, Rejection, Selected, Status, UidSet, View, When};
 use std::num::NonZeroU32;

@@ -1,6 +1,7 @@
 //! From commands to questions (RFC 3501 §6)
 
 use super::list::Listing;
+use super::replies::when;
 use super::search::Searching;
 use super::{Phase, Reply, Server, State, Storing, Task, fetch};
 use crate::codec::{Body, Command, tag_of};
@@ -368,11 +369,6 @@ impl Server {
     fn decoded(&self, wire: &[u8]) -> Option<String> {
         decode_name(wire).map(|name| canonical(name, self.config.delimiter))
     }
-}
-
-/// What may be told at the end of FETCH, STORE and SEARCH.
-pub(super) fn when(uid: bool) -> When {
-    if uid { When::Anything } else { When::DuringFetch }
 }
 
 const BAD_NAME: &str = "The mailbox name is not valid modified UTF-7";

@@ -1,6 +1,6 @@
 //! Answers to FETCH, message by message (RFC 3501 §7.4.2)
 
-use super::commands::when;
+use super::replies::when;
 use super::{Phase, Server, State, Task};
 use crate::codec::Out;
 use crate::{BodyItem, BodyStructure, DateTime, Envelope, Error, Flags, UidSet};

@@ -224,3 +224,8 @@ impl Server {
         out.raw(")] Flags permitted\r\n");
     }
 }
+
+/// What may be told at the end of FETCH, STORE and SEARCH.
+pub(super) fn when(uid: bool) -> When {
+    if uid { When::Anything } else { When::DuringFetch }
+}

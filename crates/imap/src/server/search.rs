@@ -1,6 +1,6 @@
 //! SEARCH and ESEARCH (RFC 3501 §6.4.4, RFC 4731)
 
-use super::commands::when;
+use super::replies::when;
 use super::{Phase, Reply, Server, Task};
 use crate::codec::{ReturnOptions, SearchKey};
 use crate::{Capability, Code, Criterion, Event, Flag, UidSet, View};
