@@ -1,7 +1,6 @@
 //! One message's envelope and what became of each recipient (RFC 5321 §3.3, RFC 3461 §4)
 
-use crate::{Error, Timestamp};
-use bytes::Bytes;
+use crate::Timestamp;
 use mailwright_address::{EmailAddress, Host, ReversePath};
 use mailwright_message::dsn::Status;
 use std::fmt;
