@@ -25,7 +25,7 @@ parser.add_argument("--messages", type=int, default=10_000)
 parser.add_argument("--size", type=int, default=4096, help="octets of each message")
 parser.add_argument("--sessions", type=int, default=20)
 parser.add_argument("--idle", type=int, default=500, help="idle IMAP connections")
-parser.add_argument("--port-offset", type=int, default=30_000)
+parser.add_argument("--port-offset", type=int, default=10_000)
 args = parser.parse_args()
 
 SMTP, IMAP, IMAPS = (args.port_offset + port for port in (2025, 2143, 2993))
