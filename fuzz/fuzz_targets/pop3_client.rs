@@ -20,6 +20,10 @@ struct Queued {
 impl Fixture for Queued {
     type Machine = Client;
 
+    fn origin(&self) -> Instant {
+        Instant::now()
+    }
+
     fn start(&mut self, now: Instant) -> Client {
         let mut client = self.inner.start(now);
         self.inner.answer(&mut client, self.commands);

@@ -127,6 +127,10 @@ proptest! {
         struct Scripted(ClientFixture, &'static str);
         impl mailwright_wire::testing::Fixture for Scripted {
             type Machine = mailwright_pop3::Client;
+            fn origin(&self) -> Instant {
+                Instant::now()
+            }
+
             fn start(&mut self, now: Instant) -> Self::Machine {
                 let mut client = self.0.start(now);
                 self.0.answer(&mut client, self.1);

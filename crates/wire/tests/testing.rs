@@ -126,6 +126,10 @@ struct Plain {
 impl Fixture for Plain {
     type Machine = Echo;
 
+    fn origin(&self) -> Instant {
+        clock()
+    }
+
     fn start(&mut self, now: Instant) -> Echo {
         Echo {
             leaky: self.leaky,

@@ -560,6 +560,10 @@ impl Host {
 impl Fixture for Host {
     type Machine = Server;
 
+    fn origin(&self) -> Instant {
+        Instant::now()
+    }
+
     fn start(&mut self, now: Instant) -> Server {
         let config = Arc::new(self.config.clone());
         match self.preauth {

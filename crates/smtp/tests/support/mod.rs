@@ -62,6 +62,10 @@ impl ServerFixture {
 impl Fixture for ServerFixture {
     type Machine = Server;
 
+    fn origin(&self) -> Instant {
+        Instant::now()
+    }
+
     fn start(&mut self, now: Instant) -> Server {
         let server = Server::new(self.config.clone(), [7; 32], now);
         if self.over_tls { server.over_tls() } else { server }
@@ -168,6 +172,10 @@ impl ClientFixture {
 
 impl Fixture for ClientFixture {
     type Machine = Client;
+
+    fn origin(&self) -> Instant {
+        Instant::now()
+    }
 
     fn start(&mut self, _: Instant) -> Client {
         let client = Client::new(self.config.clone(), [9; 32]);

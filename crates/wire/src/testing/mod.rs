@@ -22,7 +22,10 @@ pub trait Fixture {
     /// The machine under test.
     type Machine: Machine;
 
-    /// Makes the machine; called once for each run, on a fresh fixture.
+    /// Where simulated time starts: any moment of the test's own clock, which this crate does not read.
+    fn origin(&self) -> Instant;
+
+    /// Makes the machine; called once for each run, on a fresh fixture, with `now` at the origin.
     fn start(&mut self, now: Instant) -> Self::Machine;
 
     /// Takes an event and says how it is to be written down. Questions are answered later.

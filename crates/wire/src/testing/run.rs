@@ -44,9 +44,7 @@ where
     <F::Machine as Machine>::Error: Display,
 {
     pub(super) fn start(mut fixture: F, write_size: usize) -> Self {
-        // The only clock of a test is the one it winds itself; this is merely where it starts.
-        #[allow(clippy::disallowed_methods)]
-        let now = Instant::now();
+        let now = fixture.origin();
         let machine = fixture.start(now);
         Self {
             fixture,
