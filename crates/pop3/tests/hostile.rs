@@ -127,6 +127,7 @@ proptest! {
         struct Scripted(ClientFixture, &'static str);
         impl mailwright_wire::testing::Fixture for Scripted {
             type Machine = mailwright_pop3::Client;
+            #[allow(clippy::disallowed_methods)] // a test brings the clock
             fn origin(&self) -> Instant {
                 Instant::now()
             }
