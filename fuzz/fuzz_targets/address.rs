@@ -18,7 +18,9 @@ where
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     check::<Domain>(text);
     check::<AddressLiteral>(text);
     check::<Host>(text);
@@ -31,7 +33,11 @@ fuzz_target!(|data: &[u8]| {
     let _ = ForwardPath::parse_prefix(text);
     if let Some((local, domain)) = text.rsplit_once('@') {
         if let (Ok(host), Ok(whole)) = (Host::parse(domain), EmailAddress::parse(text)) {
-            assert_eq!(EmailAddress::new(&whole.unquoted_local_part(), host).expect("a local part prints"), whole, "{local}");
+            assert_eq!(
+                EmailAddress::new(&whole.unquoted_local_part(), host).expect("a local part prints"),
+                whole,
+                "{local}"
+            );
         }
     }
 });

@@ -36,7 +36,11 @@ fuzz_target!(|data: &[u8]| {
             let Some(rest) = answers.next() else { continue };
             // The id and question are those of the query, or forging them is all the fuzzer would do.
             let udp = transmit.transport == Transport::Udp;
-            let query = if udp { &transmit.bytes[..] } else { &transmit.bytes[2..] };
+            let query = if udp {
+                &transmit.bytes[..]
+            } else {
+                &transmit.bytes[2..]
+            };
             let question_end = 12 + query[12..].iter().position(|b| *b == 0).unwrap_or(0) + 5;
             let (head, body) = rest.split_at(rest.len().min(8));
             let mut answer = query[..question_end].to_vec();

@@ -91,9 +91,15 @@ fuzz_target!(|data: &[u8]| {
         let end = if data.starts_with(b".\r\n") {
             Some(3)
         } else {
-            data.windows(5).position(|five| five == b"\r\n.\r\n").map(|at| at + 5)
+            data.windows(5)
+                .position(|five| five == b"\r\n.\r\n")
+                .map(|at| at + 5)
         };
-        assert_eq!(whole.2.as_deref(), end.map(|end| &data[end..]), "only CRLF.CRLF ends a body");
+        assert_eq!(
+            whole.2.as_deref(),
+            end.map(|end| &data[end..]),
+            "only CRLF.CRLF ends a body"
+        );
     }
     let sent = encode(data, &[usize::MAX]);
     assert_eq!(encode(data, &sizes), sent);

@@ -20,7 +20,10 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     if let Some(date) = date::parse(data) {
-        assert_eq!(date::parse(date::format(date).as_bytes()).map(|d| d.offset), Some(date.offset));
+        assert_eq!(
+            date::parse(date::format(date).as_bytes()).map(|d| d.offset),
+            Some(date.offset)
+        );
     }
     let _ = message_id::parse_list(data);
     let _ = (ContentType::parse(data), Disposition::parse(data));
@@ -31,7 +34,10 @@ fuzz_target!(|data: &[u8]| {
     for encoding in [Encoding::Base64, Encoding::QuotedPrintable, Encoding::parse(data)] {
         let _ = encoding.decode(data);
     }
-    assert_eq!(transfer::decode_base64(transfer::encode_base64(data).as_bytes()), data);
+    assert_eq!(
+        transfer::decode_base64(transfer::encode_base64(data).as_bytes()),
+        data
+    );
     let text = charset::guess(data);
     let field = header::write_text("Subject", &text);
     assert!(field.is_ascii() && field.lines().all(|line| line.len() <= 998));

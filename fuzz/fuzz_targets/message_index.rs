@@ -28,7 +28,11 @@ fuzz_target!(|data: &[u8]| {
     stored[at] ^= (hash >> 56) as u8;
     if let Ok(index) = Index::from_bytes(stored.into()) {
         for part in index.parts() {
-            let _ = (part.fields().count(), part.children().count(), part.decode_text(b"x"));
+            let _ = (
+                part.fields().count(),
+                part.children().count(),
+                part.decode_text(b"x"),
+            );
             let body = part.body_structure();
             let _ = (body.parameters().count(), body.languages().count(), body.octets());
             let _ = part.envelope().map(|envelope| envelope.to().count());

@@ -6,13 +6,19 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use mailwright_fuzz::choices;
 use mailwright_sasl::{
-    Answer, Client, ClientStep, Credentials, Mechanism, Question, ScramCredentials, Secret, Server, ServerStep,
-    base64_decode, base64_encode,
+    Answer, Client, ClientStep, Credentials, Mechanism, Question, ScramCredentials, Secret, Server,
+    ServerStep, base64_decode, base64_encode,
 };
 
 fn stored() -> ScramCredentials {
     static STORED: OnceLock<ScramCredentials> = OnceLock::new();
-    let derive = || ScramCredentials::derive(&Secret::from("pencil"), b"salt", 4096.try_into().expect("not zero"));
+    let derive = || {
+        ScramCredentials::derive(
+            &Secret::from("pencil"),
+            b"salt",
+            4096.try_into().expect("not zero"),
+        )
+    };
     STORED.get_or_init(derive).clone()
 }
 
@@ -49,8 +55,15 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _ = client.finish();
-    assert_eq!(base64_decode(base64_encode(data).as_bytes()).as_deref(), Some(data));
+    assert_eq!(
+        base64_decode(base64_encode(data).as_bytes()).as_deref(),
+        Some(data)
+    );
     if let Some(decoded) = base64_decode(data) {
-        assert_eq!(base64_encode(&decoded).as_bytes(), data, "strict base64 has one form");
+        assert_eq!(
+            base64_encode(&decoded).as_bytes(),
+            data,
+            "strict base64 has one form"
+        );
     }
 });

@@ -10,16 +10,30 @@ mod support;
 
 fuzz_target!(|data: &[u8]| {
     let (choice, rest) = choices(data);
-    let protocol = if choice & 1 == 0 { Protocol::Smtp } else { Protocol::Lmtp };
+    let protocol = if choice & 1 == 0 {
+        Protocol::Smtp
+    } else {
+        Protocol::Lmtp
+    };
     let fixture = || {
         let mut config = support::client_config(protocol);
         if choice & 2 != 0 {
             config.credentials = Some(support::credentials());
         }
         let fixture = support::ClientFixture::new(config)
-            .sending(support::transaction("<a@x.example>", &["<b@y.example>", "<c@y.example>"]), &[b".one\r\n", b"two"])
-            .sending(support::eight_bit(support::transaction("<>", &["<d@y.example>"])), &[b"three\r\n"]);
-        if choice & 4 != 0 { fixture.over_tls() } else { fixture }
+            .sending(
+                support::transaction("<a@x.example>", &["<b@y.example>", "<c@y.example>"]),
+                &[b".one\r\n", b"two"],
+            )
+            .sending(
+                support::eight_bit(support::transaction("<>", &["<d@y.example>"])),
+                &[b"three\r\n"],
+            );
+        if choice & 4 != 0 {
+            fixture.over_tls()
+        } else {
+            fixture
+        }
     };
     let trace = check_machine(fixture, &inputs(rest), seed(data));
     // RFC 5321 §2.3.8: nothing is ever sent with a bare CR or LF.

@@ -17,7 +17,11 @@ fuzz_target!(|data: &[u8]| {
     };
     let fixture = || {
         let fixture = support::ServerFixture::new(support::server_config(protocol));
-        if choice & 4 != 0 { fixture.over_tls() } else { fixture }
+        if choice & 4 != 0 {
+            fixture.over_tls()
+        } else {
+            fixture
+        }
     };
     check_machine(fixture, &inputs(rest), seed(data));
 });

@@ -16,7 +16,9 @@ pub fn inputs(data: &[u8]) -> Vec<Input> {
     let mut pieces = data.split(|b| *b == MARK);
     inputs.extend(pieces.next().map(|first| Input::Bytes(first.to_vec())));
     for piece in pieces {
-        let Some((what, octets)) = piece.split_first() else { continue };
+        let Some((what, octets)) = piece.split_first() else {
+            continue;
+        };
         inputs.push(match what {
             0 => Input::Tls,
             0xff => Input::Eof,
@@ -47,7 +49,8 @@ where
 
 /// Splits data into its first octet, for choices, and the rest.
 pub fn choices(data: &[u8]) -> (u8, &[u8]) {
-    data.split_first().map_or((0, data), |(first, rest)| (*first, rest))
+    data.split_first()
+        .map_or((0, data), |(first, rest)| (*first, rest))
 }
 
 /// A number that depends on all of the data, to cut it with.
