@@ -1,7 +1,8 @@
 //! BODYSTRUCTURE (RFC 9051 §7.5.2)
 
+use crate::charset;
 use crate::envelope::Envelope;
-use crate::index::{Kind, Part, Parts, Record};
+use crate::index::{Index, Kind, Part, Parts, Record};
 
 /// The body structure of a part, read from the index.
 ///
@@ -41,6 +42,37 @@ pub enum Content<'a> {
     },
     /// multipart/*: of the basic fields, only subtype and parameters are told. Never empty.
     Multipart(Children<'a>),
+}
+
+impl Index {
+    /// The body structure of the message.
+    pub fn body_structure(&self) -> BodyStructure<'_> {
+        self.root().body_structure()
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The body structure.
+    pub fn body_structure(&self) -> BodyStructure<'a> {
+        BodyStructure::read(*self, self.record().block())
+    }
+
+    /// Whether this is a leaf of type text/*.
+    pub fn is_text(&self) -> bool {
+        self.kind() == Kind::Leaf && self.body_structure().media_type().eq_ignore_ascii_case(b"text")
+    }
+
+    /// Removes transfer encoding and charset from the octets of [`Part::body`]. In a charset that is not known,
+    /// the text is taken as UTF-8 or Windows-1252.
+    pub fn decode_text(&self, body: &[u8]) -> String {
+        let octets = self.decode(body);
+        let mut parameters = self.body_structure().parameters();
+        let label = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"));
+        label
+            .and_then(|(_, label)| charset::decode(label, &octets))
+            .unwrap_or_else(|| charset::guess(&octets))
+            .into_owned()
+    }
 }
 
 impl<'a> BodyStructure<'a> {

@@ -1,6 +1,6 @@
 //! ENVELOPE (RFC 9051 §7.5.2)
 
-use crate::index::Record;
+use crate::index::{Index, Part, Record};
 
 /// The envelope of a message, read from its index.
 ///
@@ -10,6 +10,22 @@ use crate::index::Record;
 pub struct Envelope<'a> {
     texts: [Option<&'a [u8]>; 5],
     lists: [Record<'a>; 6],
+}
+
+impl Index {
+    /// The envelope of the message.
+    pub fn envelope(&self) -> Envelope<'_> {
+        self.root().envelope().unwrap_or_default()
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The envelope, for the root of a message: the one with the index, or one inside of it.
+    pub fn envelope(&self) -> Option<Envelope<'a>> {
+        let mut record = self.record();
+        record.block();
+        self.is_message_root().then(|| Envelope::read(record))
+    }
 }
 
 impl<'a> Envelope<'a> {

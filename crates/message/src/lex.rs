@@ -155,6 +155,17 @@ pub(crate) fn comment_end(input: &[u8], from: usize) -> Option<usize> {
     }
 }
 
+/// The first token of a value, quotes and comments dropped.
+pub(crate) fn token(value: &[u8]) -> &[u8] {
+    let from = skip_cfws(value, 0);
+    let value = value[from..].strip_prefix(b"\"").unwrap_or(&value[from..]);
+    let end = value
+        .iter()
+        .position(|b| is_space(*b) || matches!(b, b'(' | b';' | b'"'))
+        .unwrap_or(value.len());
+    &value[..end]
+}
+
 /// The position behind white space and comments; a comment that is never closed reaches to the end.
 pub(crate) fn skip_cfws(input: &[u8], mut at: usize) -> usize {
     while let Some(byte) = input.get(at) {

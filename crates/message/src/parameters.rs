@@ -365,6 +365,23 @@ impl<'a> Joined<'a> {
     }
 }
 
+impl transfer::Encoding {
+    /// Reads the value of a Content-Transfer-Encoding field, or a name alone.
+    pub fn parse(value: &[u8]) -> Self {
+        let name = lex::token(value);
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("base64") {
+            Self::Base64
+        } else if is("quoted-printable") {
+            Self::QuotedPrintable
+        } else if name.is_empty() || is("7bit") || is("8bit") || is("binary") || is("7-bit") || is("8-bit") {
+            Self::Identity
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,21 +19,6 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the value of a Content-Transfer-Encoding field, or a name alone.
-    pub fn parse(value: &[u8]) -> Self {
-        let name = token(value);
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("base64") {
-            Self::Base64
-        } else if is("quoted-printable") {
-            Self::QuotedPrintable
-        } else if name.is_empty() || is("7bit") || is("8bit") || is("binary") || is("7-bit") || is("8-bit") {
-            Self::Identity
-        } else {
-            Self::Unknown
-        }
-    }
-
     /// Removes the encoding from a whole body; borrows where there is none.
     pub fn decode<'a>(self, body: &'a [u8]) -> Cow<'a, [u8]> {
         match self {
@@ -42,17 +27,6 @@ impl Encoding {
             Self::Base64 => Cow::Owned(decode_base64(body)),
         }
     }
-}
-
-/// The first token of a value, quotes and comments dropped.
-pub(crate) fn token(value: &[u8]) -> &[u8] {
-    let from = crate::lex::skip_cfws(value, 0);
-    let value = value[from..].strip_prefix(b"\"").unwrap_or(&value[from..]);
-    let end = value
-        .iter()
-        .position(|b| crate::lex::is_space(*b) || matches!(b, b'(' | b';' | b'"'))
-        .unwrap_or(value.len());
-    &value[..end]
 }
 
 /// Decodes base64 and never fails: octets outside of the alphabet are skipped, data behind padding goes on, and

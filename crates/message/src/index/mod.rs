@@ -20,8 +20,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::body_structure::BodyStructure;
-use crate::envelope::Envelope;
 use crate::{Defect, DefectKind, Error};
 use format::{DEFECT, FIELD, HEAD, MAGIC, PART, Table};
 
@@ -206,16 +204,6 @@ impl Index {
             Section::Mime if number.is_empty() => return None,
             Section::Mime => part.header(),
         })
-    }
-
-    /// The envelope of the message.
-    pub fn envelope(&self) -> Envelope<'_> {
-        self.root().envelope().unwrap_or_default()
-    }
-
-    /// The body structure of the message.
-    pub fn body_structure(&self) -> BodyStructure<'_> {
-        self.root().body_structure()
     }
 
     /// Where the fields of the message's own header are.

@@ -6,9 +6,6 @@ use std::ops::Range;
 use super::build::{KIND_MESSAGE, KIND_MULTIPART, encoding_of};
 use super::format::{FIELD, HEAD, PART, Record};
 use super::{Index, Table};
-use crate::body_structure::BodyStructure;
-use crate::charset;
-use crate::envelope::Envelope;
 use crate::transfer::Encoding;
 
 /// A part: the root, a part of a multipart, or the root of a nested message.
@@ -94,27 +91,9 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The envelope, for the root of a message: the one with the index, or one inside of it.
-    pub fn envelope(&self) -> Option<Envelope<'a>> {
-        let mut record = self.record();
-        record.block();
-        let is_root = self.place == 0 || self.index.is_nested_root(self.place);
-        is_root.then(|| Envelope::read(record))
-    }
-
-    /// The body structure.
-    pub fn body_structure(&self) -> BodyStructure<'a> {
-        BodyStructure::read(*self, self.record().block())
-    }
-
     /// How the body is encoded.
     pub fn encoding(&self) -> Encoding {
         encoding_of(self.entry().u8(47))
-    }
-
-    /// Whether this is a leaf of type text/*.
-    pub fn is_text(&self) -> bool {
-        self.kind() == Kind::Leaf && self.body_structure().media_type().eq_ignore_ascii_case(b"text")
     }
 
     /// Removes the transfer encoding from the octets of [`Part::body`]. Parts inside of it are not touched.
@@ -123,18 +102,6 @@ impl<'a> Part<'a> {
             Kind::Leaf => self.encoding().decode(body),
             Kind::Multipart | Kind::Message => Cow::Borrowed(body),
         }
-    }
-
-    /// Removes transfer encoding and charset from the octets of [`Part::body`]. In a charset that is not known,
-    /// the text is taken as UTF-8 or Windows-1252.
-    pub fn decode_text(&self, body: &[u8]) -> String {
-        let octets = self.decode(body);
-        let mut parameters = self.body_structure().parameters();
-        let label = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"));
-        label
-            .and_then(|(_, label)| charset::decode(label, &octets))
-            .unwrap_or_else(|| charset::guess(&octets))
-            .into_owned()
     }
 
     fn entry(&self) -> Table<'a> {
@@ -151,16 +118,17 @@ impl<'a> Part<'a> {
         self.entry().u32(36)
     }
 
-    fn record(&self) -> Record<'a> {
-        self.index.record(self.entry().u32(40))
+    /// Whether this is the root of a message: of the one with the index, or of one inside of it.
+    pub(crate) fn is_message_root(&self) -> bool {
+        let Some(before) = self.place.checked_sub(1) else {
+            return true;
+        };
+        let before = Part::new(self.index, before);
+        before.kind() == Kind::Message && before.depth() + 1 == self.depth()
     }
-}
 
-impl Index {
-    /// Whether the part before a place is the message that this one is the root of.
-    fn is_nested_root(&self, place: u32) -> bool {
-        let before = Part::new(self, place - 1);
-        before.kind() == Kind::Message && before.depth() + 1 == Part::new(self, place).depth()
+    pub(crate) fn record(&self) -> Record<'a> {
+        self.index.record(self.entry().u32(40))
     }
 }
 

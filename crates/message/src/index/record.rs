@@ -2,9 +2,9 @@
 
 use super::format::{put_block, put_number, put_string};
 use crate::address_list::{self, Item};
+use crate::lex::token;
 use crate::parameters::{ContentType, Disposition, Parameter};
 use crate::scan::{DefaultType, Nature};
-use crate::transfer::token;
 use crate::{DefectKind, header};
 
 macro_rules! slots {
