@@ -1,7 +1,8 @@
 //! Local delivery: from an address to the mailboxes it stands for.
 
+use crate::clock::unix_now;
 use crate::config::Aliases;
-use crate::shared::{Shared, unix_now};
+use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
 use mailwright_mailbox::{

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::config::{Config, Endpoint, EndpointHost, Protocol};
-use crate::shared::entropy;
+use crate::random::entropy;
 use mailwright_dns::{
     Answer, Config as DnsConfig, Failure, FailureKind, Name, QueryId, Question, Resolver, Server, SocketId,
     Stats, Transmit, Transport,

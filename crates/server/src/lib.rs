@@ -62,14 +62,18 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;
+mod clock;
 pub mod config;
 pub mod conn;
 pub mod delivery;
 pub mod dns;
+mod files;
 mod imap;
 mod listen;
+mod maildrops;
 pub mod outbound;
 mod pop3;
+mod random;
 mod server;
 pub mod shared;
 pub mod shutdown;
@@ -77,7 +81,8 @@ mod smtp;
 mod stream;
 pub mod tls;
 
+pub use clock::unix_now;
 pub use config::Config;
 pub use server::{Builder, Running, Server, StartError};
-pub use shared::{Shared, unix_now};
+pub use shared::Shared;
 pub use stream::Stream;

@@ -2,11 +2,13 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::pop3::Maildrops;
+use crate::maildrops::Maildrops;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, Semaphore};
+
+pub use crate::clock::unix_now;
+pub use crate::random::entropy;
 
 /// What all connections and workers of a server share, as an `Arc<Shared<S>>`.
 #[derive(Debug)]
@@ -44,22 +46,4 @@ impl<S> Shared<S> {
             maildrops: Maildrops::default(),
         }
     }
-}
-
-/// The time in seconds since 1970-01-01 UTC.
-pub fn unix_now() -> i64 {
-    // A clock before 1970 is as good as one that stands there.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// Fresh random octets of the operating system.
-///
-/// # Panics
-///
-/// Panics if the system has no randomness to give: nothing secret can be made then.
-pub fn entropy<const N: usize>() -> [u8; N] {
-    let mut octets = [0; N];
-    getrandom::fill(&mut octets).expect("the operating system gives random octets");
-    octets
 }

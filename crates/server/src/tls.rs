@@ -2,9 +2,9 @@
 //!
 //! The provider (ring) is passed explicitly everywhere; the process-wide default of rustls is left to programs.
 
-use crate::accounts::private;
+use crate::clock::unix_now;
 use crate::config::{CertificateFiles, Config, ListenerConfig};
-use crate::shared::unix_now;
+use crate::files::private;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;

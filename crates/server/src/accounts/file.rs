@@ -1,6 +1,7 @@
 //! The accounts file: read whole, written whole, never seen half-written.
 
 use crate::config::{AccountEntry, AccountSection, ConfigError, Problems};
+use crate::files::private;
 use serde::Deserialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -113,7 +114,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<AccountEntry>, ConfigError> {
     for section in accounts.account {
         let span = section.span();
         let entry = AccountEntry::from(section.into_inner());
-        if let Err((what, help)) = super::check_entry(&entry) {
+        if let Err((what, help)) = entry.check() {
             found.add(Some(span), format!("{}: {what}", entry.name), Some(help));
         }
         entries.push(entry);
@@ -132,13 +133,6 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     #[cfg(not(unix))]
     let inode = 0;
     Some((meta.modified().ok()?, meta.len(), inode))
-}
-
-/// Opens files that only their owner may read.
-pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
 }
 
 /// Gives a fresh file to whom the file it replaces belongs, or else the folder: an administrator edits accounts as

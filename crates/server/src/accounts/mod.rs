@@ -9,7 +9,7 @@ mod file;
 mod password;
 
 use crate::config::{AccountEntry, Config, ConfigError};
-use crate::shared::entropy;
+use crate::random::entropy;
 use checker::Checker;
 use file::Stamp;
 use mailwright_address::{Domain, EmailAddress};
@@ -20,7 +20,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use file::AccountsFile;
-pub(crate) use file::private;
 pub use password::{hash_password, password_fits, random_password, set_password};
 
 /// The accounts of a server.
@@ -207,26 +206,6 @@ impl std::fmt::Debug for Accounts {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
-}
-
-/// What is wrong with the secrets of an entry, and what to do about it.
-pub(crate) fn check_entry(entry: &AccountEntry) -> Result<(), (&'static str, &'static str)> {
-    const HELP: &str = "make one with `mailwright account hash`";
-    if entry
-        .password
-        .as_deref()
-        .is_some_and(|hash| !password::is_hash(hash))
-    {
-        return Err(("the password is not an Argon2 hash", HELP));
-    }
-    if entry
-        .scram
-        .as_deref()
-        .is_some_and(|text| text.parse::<ScramCredentials>().is_err())
-    {
-        return Err(("the SCRAM verifier is not understood", HELP));
-    }
-    Ok(())
 }
 
 /// The name of an account in the store: the login name in lower case.

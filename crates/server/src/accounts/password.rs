@@ -1,7 +1,7 @@
 //! Password hashes (Argon2id, RFC 9106), SCRAM verifiers (RFC 7677) and random passwords.
 
 use crate::config::AccountEntry;
-use crate::shared::entropy;
+use crate::random::entropy;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use mailwright_sasl::{ScramCredentials, Secret};
@@ -67,12 +67,4 @@ fn computed(password: &Secret, hash: &str, memory: &mut Memory) -> Option<bool> 
         .ok()?;
     // Compared in constant time.
     Some(Output::new(output).ok()? == expected)
-}
-
-/// Whether a text is a hash that can be checked against.
-pub(super) fn is_hash(text: &str) -> bool {
-    PasswordHash::new(text).is_ok_and(|hash| {
-        let known = Algorithm::try_from(hash.algorithm.as_str()).is_ok() && Params::try_from(&hash).is_ok();
-        known && hash.salt.is_some() && hash.hash.is_some()
-    })
 }

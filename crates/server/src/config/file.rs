@@ -3,10 +3,9 @@
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Size, Span, Text};
 use super::{
-    AccountEntry, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig, Outbound,
-    PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, TlsMode,
+    AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig,
+    Outbound, PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, TlsMode,
 };
-use crate::accounts::check_entry;
 use mailwright_address::{Domain, EmailAddress};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::collections::{BTreeMap, HashMap};
@@ -15,13 +14,30 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-/// Reads `text`, which stands in the file `path`.
-pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut found = Problems::new(path, text);
-    let config = file.into_config(folder, &mut found);
-    found.finish(config)
+impl Config {
+    /// Reads a configuration file. Relative paths in it start at its own folder.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes that were found, each with its line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::unreadable(path, &error, "give the right path with --config"))?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a configuration from text that stands, or would stand, in the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes that were found, each with its line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut found = Problems::new(path, text);
+        let config = file.into_config(folder, &mut found);
+        found.finish(config)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -64,24 +80,6 @@ struct ListenerSection {
     tls: Option<TlsMode>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AccountSection {
-    name: Text<EmailAddress>,
-    password: Option<String>,
-    scram: Option<String>,
-}
-
-impl From<AccountSection> for AccountEntry {
-    fn from(section: AccountSection) -> Self {
-        Self {
-            name: section.name.0,
-            password: section.password,
-            scram: section.scram,
-        }
-    }
 }
 
 /// One address or a list of them.
@@ -294,7 +292,7 @@ fn accounts(
                 Some("remove one of them"),
             );
         }
-        if let Err((what, help)) = check_entry(&entry) {
+        if let Err((what, help)) = entry.check() {
             found.add(Some(span), format!("{}: {what}", entry.name), Some(help));
         }
         accounts.push(entry);

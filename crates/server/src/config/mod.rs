@@ -3,6 +3,7 @@
 //! A [`Config`] is plain data. [`Config::load`] reads it from a TOML file and says of every mistake in which
 //! line it is and what to do; [`Config::new`] makes one in code, for tests and embedders.
 
+mod account;
 mod file;
 mod problem;
 mod values;
@@ -10,10 +11,11 @@ mod values;
 use mailwright_address::{Domain, EmailAddress};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use file::AccountSection;
+pub use account::AccountEntry;
+pub(crate) use account::AccountSection;
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use values::{Endpoint, EndpointHost, Unreadable};
@@ -49,18 +51,6 @@ pub struct Config {
     pub queue: QueueConfig,
     /// What one peer may take.
     pub limits: Limits,
-}
-
-/// One account, as the configuration or the accounts file has it.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AccountEntry {
-    /// The address that is the login name as well.
-    pub name: EmailAddress,
-    /// The password as an Argon2 hash, a PHC string.
-    pub password: Option<String>,
-    /// The verifier for SCRAM-SHA-256, as `SCRAM-SHA-256$ITERATIONS:SALT$STORED:SERVER`.
-    pub scram: Option<String>,
 }
 
 /// Alias address to targets.
@@ -332,49 +322,9 @@ impl Config {
         }
     }
 
-    /// Reads a configuration file. Relative paths in it start at its own folder.
-    ///
-    /// # Errors
-    ///
-    /// All mistakes that were found, each with its line.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::unreadable(path, &error, "give the right path with --config"))?;
-        Self::parse(&text, path)
-    }
-
-    /// Reads a configuration from text that stands, or would stand, in the file `path`.
-    ///
-    /// # Errors
-    ///
-    /// All mistakes that were found, each with its line.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        file::read(text, path)
-    }
-
     /// Whether mail for `domain` ends here.
     pub fn is_local(&self, domain: &Domain) -> bool {
         self.domains.contains(domain)
-    }
-}
-
-impl std::fmt::Debug for AccountEntry {
-    /// Without the hashes: they do not belong into logs.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccountEntry")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-impl AccountEntry {
-    /// An account nobody can log in to yet.
-    pub fn new(name: EmailAddress) -> Self {
-        Self {
-            name,
-            password: None,
-            scram: None,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::convert::{name, special_use_from_imap, special_use_to_imap};
 use super::selected::Selected;
 use super::{Session, Stop};
-use crate::unix_now;
+use crate::clock::unix_now;
 use mailwright_imap::{Code, ListRequest, ListRow, Rejection, SpecialUse, Status};
 use mailwright_mailbox::{Batch, MailboxId, MailboxInfo, MailboxName, Op, Outcome, Snapshot, Store};
 use std::collections::{BTreeMap, BTreeSet};

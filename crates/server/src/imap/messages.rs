@@ -2,8 +2,8 @@
 
 use super::convert::{flags_from_imap, flags_to_imap, uids_from_imap, uids_to_imap};
 use super::{Append, Session, Stop, search};
+use crate::clock::unix_now;
 use crate::delivery::MessageWriter;
-use crate::unix_now;
 use bytes::Bytes;
 use mailwright_imap::{
     self as imap, AppendRequest, CopyUid, Criterion, Rejection, StoreAction, StoreRequest,

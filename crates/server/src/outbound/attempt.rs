@@ -2,9 +2,10 @@
 
 use super::carry::carry;
 use super::outcome::{self, Trouble, Verdict};
+use crate::clock::unix_now;
 use crate::delivery::{Destination, MessageWriter, Targets};
 use crate::dns::Dns;
-use crate::shared::{Shared, unix_now};
+use crate::shared::Shared;
 use mailwright_address::{ForwardPath, Host};
 use mailwright_mailbox::{Batch, BlobRef, CommitError, Op, Store};
 use mailwright_message::trace;

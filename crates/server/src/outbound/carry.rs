@@ -3,7 +3,8 @@
 use super::outcome::Trouble;
 use crate::config::{SmartHost, SmartHostTls};
 use crate::conn::{Conn, ConnError, Turn};
-use crate::shared::{Shared, entropy};
+use crate::random::entropy;
+use crate::shared::Shared;
 use crate::stream::Stream;
 use mailwright_address::Host;
 use mailwright_mailbox::{BlobRef, Store};

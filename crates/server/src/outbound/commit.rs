@@ -1,7 +1,9 @@
 //! What the queue decides becomes durable: the record, and the notice to the sender, in one commit (RFC 3464)
 
+use crate::clock::unix_now;
 use crate::delivery::{Destination, MessageWriter, Targets};
-use crate::shared::{Shared, entropy, unix_now};
+use crate::random::entropy;
+use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, ReversePath};
 use mailwright_mailbox::{Batch, BlobRef, BlobWriter, CommitError, Op, SpoolKey, Store, StoreError};

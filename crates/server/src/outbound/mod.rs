@@ -25,7 +25,8 @@ mod commit;
 mod outcome;
 
 use crate::dns::Dns;
-use crate::shared::{Shared, entropy};
+use crate::random::entropy;
+use crate::shared::Shared;
 use attempt::Job;
 use bytes::Bytes;
 use commit::Fate;

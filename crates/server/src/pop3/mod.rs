@@ -10,14 +10,13 @@
 //! A message's unique id is `UIDVALIDITY.UID`: it stays the same over sessions, is that of IMAP, and is never
 //! given to another message.
 
-mod maildrops;
-
-pub(crate) use maildrops::Maildrops;
-
+use crate::clock::unix_now;
 use crate::config::{ListenerConfig, TlsMode};
 use crate::conn::{Conn, Turn};
-use crate::shared::{Shared, entropy};
-use crate::{Stream, delivery, unix_now};
+use crate::maildrops::Lock;
+use crate::random::entropy;
+use crate::shared::Shared;
+use crate::{Stream, delivery};
 use mailwright_mailbox::{
     Account, Batch, BlobRef, Fields, MailboxId, Op, Scan, Store, StoreError, Uid, UidSet, UidValidity,
 };
@@ -108,7 +107,7 @@ struct Opened {
     inbox: MailboxId,
     /// The UIDs of the messages in the order of their numbers.
     uids: Vec<Uid>,
-    _lock: maildrops::Lock,
+    _lock: Lock,
 }
 
 /// A message on its way to the client.

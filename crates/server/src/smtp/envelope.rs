@@ -1,14 +1,8 @@
-//! The envelope of a message that comes in, and the commit it ends in.
+//! The envelope of a message that comes in.
 
-use super::intake::Received;
 use crate::delivery::Targets;
-use crate::shared::{Shared, entropy};
-use crate::unix_now;
-use mailwright_address::EmailAddress;
-use mailwright_mailbox::{Account, Batch, CommitError, Op, Store};
-use mailwright_queue::{self as queue, Record, Timestamp};
-use mailwright_smtp::dsn::{self, Ret};
-use mailwright_smtp::{BodyType, Mail, Rcpt};
+use crate::random::entropy;
+use mailwright_smtp::{Mail, Rcpt};
 
 /// Sender and accepted recipients of a transaction.
 #[derive(Debug)]
@@ -44,104 +38,4 @@ impl Envelope {
     pub(super) fn is_remote(&self) -> bool {
         self.recipients.iter().any(|r| !r.targets.elsewhere.is_empty())
     }
-
-    /// All that happens to the message for some of its recipients.
-    pub(super) async fn batch<S: Store>(
-        &self,
-        shared: &Shared<S>,
-        recipients: &[&Accepted],
-        received: &Received,
-        origin: Option<&Account>,
-    ) -> Result<Batch, CommitError> {
-        let mut batch = Batch::new(unix_now());
-        if let Some(written) = &received.local {
-            let mut accounts: Vec<Account> = Vec::new();
-            for account in recipients.iter().flat_map(|r| &r.targets.accounts) {
-                if !accounts.contains(account) {
-                    accounts.push(account.clone());
-                }
-            }
-            for op in written.deliver_to(&shared.store, &accounts).await? {
-                batch.push(op);
-            }
-        }
-        if let Some(blob) = &received.remote {
-            let record = self.record(shared, recipients, received, origin);
-            if !record.recipients.is_empty() {
-                batch.push(Op::SpoolPut {
-                    key: None,
-                    record: record.encode(),
-                    blob: Some(blob.clone()),
-                });
-            }
-        }
-        Ok(batch)
-    }
-
-    /// The queue's record for the recipients on other servers.
-    fn record<S>(
-        &self,
-        shared: &Shared<S>,
-        recipients: &[&Accepted],
-        received: &Received,
-        origin: Option<&Account>,
-    ) -> Record {
-        let now = Timestamp::from_unix_seconds(u64::try_from(unix_now()).unwrap_or(0));
-        let params = &self.mail.params;
-        let mut record = Record::new(
-            self.id.as_str(),
-            self.mail.path.clone(),
-            now,
-            now + shared.config.queue.expire,
-        );
-        record.origin = origin.map(|account| account.as_str().into());
-        record.size = received.size;
-        // What was declared and turned out not to be needed must not keep the message from old servers.
-        if params.body == Some(BodyType::EightBitMime) && !received.is_ascii {
-            record.body = queue::Body::EightBit;
-        }
-        record.envelope_id = params.envid.as_ref().map(|id| id.as_str().into());
-        record.ret = params.ret.map(|ret| match ret {
-            Ret::Full => queue::Ret::Full,
-            Ret::Hdrs => queue::Ret::Headers,
-        });
-        let mut seen: Vec<&EmailAddress> = Vec::new();
-        for accepted in recipients {
-            for address in &accepted.targets.elsewhere {
-                if !seen.contains(&address) {
-                    seen.push(address);
-                    add_recipient(&mut record, address, &accepted.rcpt);
-                }
-            }
-        }
-        let ascii_addresses = self.mail.path.is_ascii() && seen.iter().all(|a| a.is_ascii());
-        record.smtputf8 = params.smtputf8 && !(received.is_ascii && ascii_addresses);
-        record
-    }
-}
-
-/// Whether a batch puts something into the spool.
-pub(super) fn spools(batch: &Batch) -> bool {
-    batch.ops.iter().any(|op| matches!(op, Op::SpoolPut { .. }))
-}
-
-fn add_recipient(record: &mut Record, address: &EmailAddress, rcpt: &Rcpt) {
-    let recipient = record.add_recipient(address.clone());
-    recipient.notify = rcpt.params.notify.map(|notify| match notify {
-        dsn::Notify::Never => queue::Notify::default(),
-        dsn::Notify::On {
-            success,
-            failure,
-            delay,
-        } => queue::Notify {
-            success,
-            failure,
-            delay,
-        },
-    });
-    recipient.original = rcpt
-        .params
-        .orcpt
-        .as_ref()
-        .map(|original| queue::OriginalRecipient::new(original.address_type(), original.address()));
 }

@@ -3,7 +3,7 @@
 
 use super::envelope::Envelope;
 use crate::delivery::{MessageWriter, WrittenMessage};
-use crate::shared::entropy;
+use crate::random::entropy;
 use bytes::{Bytes, BytesMut};
 use mailwright_address::ForwardPath;
 use mailwright_mailbox::{BlobRef, BlobWriter, Store, StoreError};

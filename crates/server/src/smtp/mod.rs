@@ -10,14 +10,17 @@
 //!                        Envelope ─▶ ONE commit: INBOX of each account, spool for the others ─▶ 250
 //! ```
 
+mod batch;
 mod envelope;
 mod intake;
 mod policy;
 
+use crate::Stream;
+use crate::clock::unix_now;
 use crate::config::{ListenerConfig, PlaintextLogin, Protocol, TlsMode};
 use crate::conn::{Conn, Turn};
-use crate::shared::{Shared, entropy};
-use crate::{Stream, unix_now};
+use crate::random::entropy;
+use crate::shared::Shared;
 use envelope::{Accepted, Envelope};
 use intake::{Intake, Trace};
 use mailwright_address::Host;
@@ -258,7 +261,7 @@ impl<S: Store> Session<S> {
             .batch(&self.shared, recipients, received, self.account.as_ref())
             .await
             .map_err(|error| self.of_commit(envelope, &error))?;
-        let spooled = envelope::spools(&batch);
+        let spooled = batch::spools(&batch);
         let committed = self.shared.store.commit(batch).await;
         committed.map_err(|error| self.of_commit(envelope, &error))?;
         if spooled {

@@ -1,3 +1,5 @@
+//! The locks of maildrops (RFC 1939 §4).
+
 use mailwright_mailbox::MailboxId;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +23,7 @@ struct Inner {
 
 /// One open maildrop; released when dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     maildrop: MailboxId,
     inner: Arc<Inner>,
 }
@@ -32,7 +34,7 @@ impl Maildrops {
     const PATIENCE: Duration = Duration::from_secs(1);
 
     /// Opens a maildrop for one session; `None` if another one has it and keeps it.
-    pub(super) async fn lock(&self, maildrop: MailboxId) -> Option<Lock> {
+    pub(crate) async fn lock(&self, maildrop: MailboxId) -> Option<Lock> {
         let attempt = async {
             loop {
                 // Before the attempt, so that no release in between is missed.

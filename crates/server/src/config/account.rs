@@ -1,0 +1,81 @@
+//! One account, as files have it, and the check of its secrets.
+
+use super::values::Text;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Params};
+use mailwright_address::EmailAddress;
+use mailwright_sasl::ScramCredentials;
+
+/// One account, as the configuration or the accounts file has it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountEntry {
+    /// The address that is the login name as well.
+    pub name: EmailAddress,
+    /// The password as an Argon2 hash, a PHC string.
+    pub password: Option<String>,
+    /// The verifier for SCRAM-SHA-256, as `SCRAM-SHA-256$ITERATIONS:SALT$STORED:SERVER`.
+    pub scram: Option<String>,
+}
+
+impl std::fmt::Debug for AccountEntry {
+    /// Without the hashes: they do not belong into logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountEntry")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AccountEntry {
+    /// An account nobody can log in to yet.
+    pub fn new(name: EmailAddress) -> Self {
+        Self {
+            name,
+            password: None,
+            scram: None,
+        }
+    }
+
+    /// What is wrong with the secrets, and what to do about it.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        const HELP: &str = "make one with `mailwright account hash`";
+        if self.password.as_deref().is_some_and(|hash| !is_hash(hash)) {
+            return Err(("the password is not an Argon2 hash", HELP));
+        }
+        if self
+            .scram
+            .as_deref()
+            .is_some_and(|text| text.parse::<ScramCredentials>().is_err())
+        {
+            return Err(("the SCRAM verifier is not understood", HELP));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text is a hash that can be checked against.
+fn is_hash(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| {
+        let known = Algorithm::try_from(hash.algorithm.as_str()).is_ok() && Params::try_from(&hash).is_ok();
+        known && hash.salt.is_some() && hash.hash.is_some()
+    })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountSection {
+    name: Text<EmailAddress>,
+    password: Option<String>,
+    scram: Option<String>,
+}
+
+impl From<AccountSection> for AccountEntry {
+    fn from(section: AccountSection) -> Self {
+        Self {
+            name: section.name.0,
+            password: section.password,
+            scram: section.scram,
+        }
+    }
+}
