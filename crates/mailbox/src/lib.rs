@@ -57,7 +57,8 @@
 //! |---|---|
 //! | [`Store`], [`BlobWriter`], [`Scan`], [`Page`], [`Snapshot`] | what a store offers |
 //! | [`Batch`], [`Op`], [`Outcome`], [`CommitError`], [`Limits`] | what is committed, and what comes of it |
-//! | [`Model`], [`MemoryStore`] | the rules as a state machine, and a store made of it |
+//! | [`rules`] | what operations mean, for all stores alike: a store brings the steps |
+//! | [`Model`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
 //! | [`Feed`], [`ChangeHub`] | who is told of changes |
 //! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`] | the nouns |
 //! | `conformance` (feature `conformance`) | the tests that every store must pass |
@@ -66,10 +67,10 @@
 //!
 //! | RFC | where |
 //! |---|---|
-//! | 9051, 3501: UIDs, UIDVALIDITY, flags, mailbox names, INBOX | `id.rs`, `flags.rs`, `name.rs`, `model/` |
-//! | 4315, 6851: UIDPLUS, MOVE | `model/apply/messages.rs` |
+//! | 9051, 3501: UIDs, UIDVALIDITY, flags, mailbox names, INBOX | `id.rs`, `flags.rs`, `name.rs`, `rules/` |
+//! | 4315, 6851: UIDPLUS, MOVE | `rules/messages.rs` |
 //! | 6154, 8457: special uses | `name.rs` |
-//! | 7162: CONDSTORE, QRESYNC | `model/apply/messages.rs`, `model/history.rs` |
+//! | 7162: CONDSTORE, QRESYNC | `rules/messages.rs`, `model/history.rs` |
 //! | 8474, 8514: OBJECTID, SAVEDATE | `id.rs`, `blob.rs`, `store.rs` |
 //!
 //! # Limits
@@ -90,6 +91,7 @@ mod id;
 mod memory;
 mod model;
 mod name;
+pub mod rules;
 mod store;
 mod uid_set;
 

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use self::{history::History, undo::Undo};
 use crate::{
     Account, Batch, BlobHash, BlobRef, Change, CommitError, Committed, Fields, Limits, MailboxId,
-    MailboxInfo, MailboxName, Message, ModSeq, Page, Precondition, Scan, Snapshot, SpecialUse, SpoolEntry,
-    SpoolKey, StoreError, Uid, UidValidity, Usage, Vanished,
+    MailboxInfo, MailboxName, Message, ModSeq, Page, Scan, Snapshot, SpecialUse, SpoolEntry, SpoolKey,
+    StoreError, Uid, UidValidity, Usage, Vanished, rules,
 };
 
 /// All accounts, mailboxes, messages and the spool, as a pure state machine.
@@ -63,13 +63,9 @@ impl Model {
     /// # Errors
     /// [`CommitError`] says why nothing was applied.
     pub fn apply(&mut self, batch: &Batch, known: impl Fn(&BlobRef) -> bool) -> Result<Applied, CommitError> {
-        let quotas = self.check(&batch.preconditions)?;
         let mut transaction = apply::Transaction::new(self, batch.now, &known);
-        let applied = transaction
-            .run(&batch.ops)
-            .and_then(|()| transaction.check_quotas(&quotas));
-        match applied {
-            Ok(()) => Ok(transaction.finish()),
+        match rules::apply(&mut transaction, batch) {
+            Ok(outcomes) => Ok(transaction.finish(outcomes)),
             Err(error) => {
                 transaction.roll_back();
                 Err(error)
@@ -161,26 +157,6 @@ impl Model {
     /// Tells whether a message or a spool entry refers to the blob.
     pub fn refers_to(&self, blob: &BlobRef) -> bool {
         self.references.contains_key(blob.hash())
-    }
-
-    /// Checks what can be checked before, and returns the quotas with what was used then.
-    fn check<'b>(
-        &self,
-        preconditions: &'b [Precondition],
-    ) -> Result<Vec<(&'b Precondition, Usage)>, CommitError> {
-        let mut quotas = Vec::new();
-        for precondition in preconditions {
-            match precondition {
-                Precondition::Quota { account, .. } => quotas.push((precondition, self.usage(account))),
-                Precondition::Unchanged { mailbox, since } => {
-                    let unchanged = |it: &Mailbox| it.head.highest_mod_seq <= *since;
-                    if !self.mailboxes.get(mailbox).is_some_and(unchanged) {
-                        return Err(CommitError::Conflict { mailbox: *mailbox });
-                    }
-                }
-            }
-        }
-        Ok(quotas)
     }
 
     fn mailbox(&self, mailbox: MailboxId) -> Result<&Mailbox, StoreError> {

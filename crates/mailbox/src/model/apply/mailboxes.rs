@@ -1,33 +1,59 @@
-//! Creating, renaming, deleting, subscribing
+//! Mailboxes and subscriptions
 
 use core::ops::Bound;
 use std::collections::BTreeMap;
 
 use super::Transaction;
 use crate::{
-    Account, CommitError, MailboxId, MailboxName, ModSeq, Outcome, Snapshot, SpecialUse, UidSet, UidValidity,
-    model::{AccountState, Mailbox, history::History, undo::Undo},
+    Account, CommitError, MailboxId, MailboxName, ModSeq, Snapshot, SpecialUse, UidValidity,
+    model::{Mailbox, history::History, undo::Undo},
+    rules::{MailboxSteps, Renamed},
 };
 
-impl Transaction<'_> {
-    pub(super) fn create(
+impl MailboxSteps for Transaction<'_> {
+    fn find(&mut self, account: &Account, name: &MailboxName) -> Result<Option<MailboxId>, CommitError> {
+        let state = self.model.accounts.get(account);
+        Ok(state.and_then(|it| it.names.get(name)).copied())
+    }
+
+    fn subtree(
+        &mut self,
+        account: &Account,
+        name: &MailboxName,
+    ) -> Result<Vec<(MailboxId, MailboxName)>, CommitError> {
+        let Some(state) = self.model.accounts.get(account) else {
+            return Ok(Vec::new());
+        };
+        // '0' follows '/' in ASCII: all names below are between the two, and nothing else is.
+        let (first, end) = (format!("{name}/"), format!("{name}0"));
+        let below = state
+            .names
+            .range::<str, _>((Bound::Included(&*first), Bound::Excluded(&*end)));
+        let itself = state.names.get_key_value(name);
+        Ok(itself
+            .into_iter()
+            .chain(below)
+            .map(|(name, mailbox)| (*mailbox, name.clone()))
+            .collect())
+    }
+
+    fn mailbox_count(&mut self, account: &Account) -> Result<u64, CommitError> {
+        let state = self.model.accounts.get(account);
+        Ok(state.map_or(0, |it| it.names.len() as u64))
+    }
+
+    fn last_uid_validity(&mut self, account: &Account) -> Result<Option<UidValidity>, CommitError> {
+        let state = self.model.accounts.get(account);
+        Ok(state.and_then(|it| it.head.last_uid_validity))
+    }
+
+    fn add_mailbox(
         &mut self,
         account: &Account,
         name: &MailboxName,
         special_use: Option<SpecialUse>,
-    ) -> Result<(MailboxId, UidValidity), CommitError> {
-        let limits = self.model.limits;
-        let state = self.model.accounts.entry(account.clone()).or_default();
-        if state.names.contains_key(name) {
-            return Err(CommitError::AlreadyExists { op: self.op });
-        }
-        if state.names.len() >= limits.mailboxes_per_account as usize {
-            return Err(self.limit("mailboxes of an account"));
-        }
-        let uid_validity = UidValidity::after(state.head.last_uid_validity, self.now);
-        let Some(uid_validity) = uid_validity else {
-            return Err(self.limit("UIDVALIDITY of an account"));
-        };
+        uid_validity: UidValidity,
+    ) -> Result<MailboxId, CommitError> {
         self.model.counters.last_mailbox += 1;
         let mailbox = MailboxId::new(self.model.counters.last_mailbox);
         self.change_account(account, |head| head.last_uid_validity = Some(uid_validity));
@@ -45,70 +71,26 @@ impl Transaction<'_> {
             before: None,
         });
         self.changes.insert(mailbox, (account.clone(), ModSeq::ONE));
-        Ok((mailbox, uid_validity))
+        Ok(mailbox)
     }
 
-    pub(super) fn rename_inbox(
+    fn rename_mailboxes(&mut self, account: &Account, renamed: &[Renamed]) -> Result<(), CommitError> {
+        for it in renamed {
+            self.set_name(account, &it.from, None);
+        }
+        for it in renamed {
+            self.set_name(account, &it.to, Some(it.mailbox));
+            self.change_head(it.mailbox, |head| head.name = it.to.clone())?;
+        }
+        Ok(())
+    }
+
+    fn remove_mailbox(
         &mut self,
         account: &Account,
-        to: &MailboxName,
-    ) -> Result<Outcome, CommitError> {
-        let inbox = self.find(account, &MailboxName::inbox())?;
-        let (mailbox, _) = self.create(account, to, None)?;
-        self.copy(inbox, &UidSet::all(), mailbox)?;
-        self.expunge(inbox, &UidSet::all(), false)?;
-        Ok(Outcome::Renamed {
-            mailbox: Some(mailbox),
-        })
-    }
-
-    pub(super) fn rename(
-        &mut self,
-        account: &Account,
-        from: &MailboxName,
-        to: &MailboxName,
-    ) -> Result<Outcome, CommitError> {
-        let state = self.model.accounts.entry(account.clone()).or_default();
-        let moved = subtree(state, from);
-        if moved.is_empty() {
-            return Err(CommitError::NoSuchMailbox { op: self.op });
-        }
-        if to.is_below(from) {
-            return Err(CommitError::InvalidName { op: self.op });
-        }
-        let in_the_way =
-            |(name, _): &(MailboxName, MailboxId)| name == to || !(name == from || name.is_below(from));
-        if to.is_inbox() || subtree(state, to).iter().any(in_the_way) {
-            return Err(CommitError::AlreadyExists { op: self.op });
-        }
-        for (name, _) in &moved {
-            self.set_name(account, name, None);
-        }
-        for (name, mailbox) in &moved {
-            let renamed = name
-                .rebased(from, to)
-                .ok_or(CommitError::InvalidName { op: self.op })?;
-            self.set_name(account, &renamed, Some(*mailbox));
-            let highest = self.head(*mailbox)?.highest_mod_seq;
-            self.change_head(*mailbox, |head| head.name = renamed)?;
-            self.touch(*mailbox, highest)?;
-        }
-        let itself = moved.iter().find(|(name, _)| name == from);
-        Ok(Outcome::Renamed {
-            mailbox: itself.map(|(_, mailbox)| *mailbox),
-        })
-    }
-
-    pub(super) fn delete(&mut self, account: &Account, name: &MailboxName) -> Result<Outcome, CommitError> {
-        if name.is_inbox() {
-            return Err(CommitError::InvalidName { op: self.op });
-        }
-        let mailbox = self
-            .find(account, name)
-            .map_err(|error| match self.model.accounts.get(account) {
-                Some(state) if !subtree(state, name).is_empty() => CommitError::HasChildren { op: self.op },
-                _ => error,
-            })?;
+        name: &MailboxName,
+        mailbox: MailboxId,
+    ) -> Result<(), CommitError> {
         let gone = self
             .model
             .mailboxes
@@ -130,58 +112,30 @@ impl Transaction<'_> {
             mailbox,
             before: Some(Box::new(gone)),
         });
-        Ok(Outcome::Deleted { mailbox })
+        Ok(())
     }
 
-    pub(super) fn subscribe(
-        &mut self,
-        account: &Account,
-        name: &MailboxName,
-        on: bool,
-    ) -> Result<Outcome, CommitError> {
-        let limit = self.model.limits.subscriptions_per_account as usize;
-        let subscriptions = &mut self
-            .model
-            .accounts
-            .entry(account.clone())
-            .or_default()
-            .subscriptions;
-        let was = subscriptions.contains(name);
-        if on && !was && subscriptions.len() >= limit {
-            return Err(self.limit("subscriptions of an account"));
-        }
-        match on {
-            true => subscriptions.insert(name.clone()),
-            false => subscriptions.remove(name),
+    fn is_subscribed(&mut self, account: &Account, name: &MailboxName) -> Result<bool, CommitError> {
+        let state = self.model.accounts.get(account);
+        Ok(state.is_some_and(|it| it.subscriptions.contains(name)))
+    }
+
+    fn subscription_count(&mut self, account: &Account) -> Result<u64, CommitError> {
+        let state = self.model.accounts.get(account);
+        Ok(state.map_or(0, |it| it.subscriptions.len() as u64))
+    }
+
+    fn set_subscribed(&mut self, account: &Account, name: &MailboxName, on: bool) -> Result<(), CommitError> {
+        let state = self.model.accounts.entry(account.clone()).or_default();
+        let changed = match on {
+            true => state.subscriptions.insert(name.clone()),
+            false => state.subscriptions.remove(name),
         };
         self.undo.push(Undo::Subscription {
             account: account.clone(),
             name: name.clone(),
-            was,
+            was: on != changed,
         });
-        Ok(Outcome::Subscribed)
+        Ok(())
     }
-
-    pub(super) fn find(&self, account: &Account, name: &MailboxName) -> Result<MailboxId, CommitError> {
-        let state = self.model.accounts.get(account);
-        state
-            .and_then(|it| it.names.get(name))
-            .copied()
-            .ok_or(CommitError::NoSuchMailbox { op: self.op })
-    }
-}
-
-/// The mailbox of that name, if there is one, and all below it.
-fn subtree(state: &AccountState, name: &MailboxName) -> Vec<(MailboxName, MailboxId)> {
-    // '0' follows '/' in ASCII: all names below are between the two, and nothing else is.
-    let (first, end) = (format!("{name}/"), format!("{name}0"));
-    let below = state
-        .names
-        .range::<str, _>((Bound::Included(&*first), Bound::Excluded(&*end)));
-    let itself = state.names.get_key_value(name);
-    itself
-        .into_iter()
-        .chain(below)
-        .map(|(name, mailbox)| (name.clone(), *mailbox))
-        .collect()
 }
