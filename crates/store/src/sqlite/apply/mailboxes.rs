@@ -1,33 +1,52 @@
-//! Creating, renaming, deleting, subscribing
+//! Mailboxes and subscriptions
 
 use mailwright_mailbox::{
-    Account, CommitError, MailboxId, MailboxName, ModSeq, Outcome, SpecialUse, UidSet, UidValidity,
+    Account, MailboxId, MailboxName, ModSeq, SpecialUse, UidSet, UidValidity,
+    rules::{MailboxSteps, Renamed},
 };
 
 use super::{Failure, Transaction};
 use crate::sqlite::{cache::Mailbox, rows};
 
-impl Transaction<'_> {
-    pub(super) fn create(
+impl MailboxSteps for Transaction<'_> {
+    fn find(&mut self, account: &Account, name: &MailboxName) -> Result<Option<MailboxId>, Failure> {
+        let Some(row) = self.row(account)? else {
+            return Ok(None);
+        };
+        let sql = "SELECT id FROM mailbox WHERE account = ?1 AND name = ?2";
+        let id = self.one::<i64>(sql, (row, name.as_str()))?;
+        Ok(id.map(|id| MailboxId::new(id as u64)))
+    }
+
+    fn subtree(
+        &mut self,
+        account: &Account,
+        name: &MailboxName,
+    ) -> Result<Vec<(MailboxId, MailboxName)>, Failure> {
+        match self.row(account)? {
+            Some(row) => Ok(rows::subtree(self.conn, row, name)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn mailbox_count(&mut self, account: &Account) -> Result<u64, Failure> {
+        self.count_rows(account, "SELECT count(*) FROM mailbox WHERE account = ?1")
+    }
+
+    fn last_uid_validity(&mut self, account: &Account) -> Result<Option<UidValidity>, Failure> {
+        Ok(self.account(account)?.and_then(|it| it.last_uid_validity))
+    }
+
+    fn add_mailbox(
         &mut self,
         account: &Account,
         name: &MailboxName,
         special_use: Option<SpecialUse>,
-    ) -> Result<(MailboxId, UidValidity), Failure> {
-        let row = self.account_or_new(account)?.row;
-        if self.find(row, name)?.is_some() {
-            return Err(CommitError::AlreadyExists { op: self.op }.into());
-        }
-        let count = self.one::<i64>("SELECT count(*) FROM mailbox WHERE account = ?1", [row])?;
-        if count.unwrap_or(0) >= i64::from(self.limits.mailboxes_per_account) {
-            return Err(self.limit("mailboxes of an account"));
-        }
-        let now = self.now;
-        let last = self.account_or_new(account)?.last_uid_validity;
-        let Some(uid_validity) = UidValidity::after(last, now) else {
-            return Err(self.limit("UIDVALIDITY of an account"));
-        };
-        self.account_or_new(account)?.last_uid_validity = Some(uid_validity);
+        uid_validity: UidValidity,
+    ) -> Result<MailboxId, Failure> {
+        let state = self.account_or_new(account)?;
+        state.last_uid_validity = Some(uid_validity);
+        let row = state.row;
         self.counters.mailbox += 1;
         let id = MailboxId::new(self.counters.mailbox);
         let mailbox = Mailbox {
@@ -55,130 +74,86 @@ impl Transaction<'_> {
         self.conn.prepare_cached(sql)?.execute(values)?;
         self.mailboxes.insert(id, Some(mailbox));
         self.changes.insert(id, (account.clone(), ModSeq::ONE));
-        Ok((id, uid_validity))
+        Ok(id)
     }
 
-    pub(super) fn rename_inbox(&mut self, account: &Account, to: &MailboxName) -> Result<Outcome, Failure> {
-        let missing = CommitError::NoSuchMailbox { op: self.op };
-        let Some(row) = self.account(account)?.map(|it| it.row) else {
-            return Err(missing.into());
-        };
-        let inbox = self.find(row, &MailboxName::inbox())?.ok_or(missing)?;
-        let (mailbox, _) = self.create(account, to, None)?;
-        self.copy(inbox, &UidSet::all(), mailbox)?;
-        self.expunge(inbox, &UidSet::all(), false)?;
-        Ok(Outcome::Renamed {
-            mailbox: Some(mailbox),
-        })
-    }
-
-    pub(super) fn rename(
-        &mut self,
-        account: &Account,
-        from: &MailboxName,
-        to: &MailboxName,
-    ) -> Result<Outcome, Failure> {
-        let missing = CommitError::NoSuchMailbox { op: self.op };
-        let Some(row) = self.account(account)?.map(|it| it.row) else {
-            return Err(missing.into());
-        };
-        let moved = rows::subtree(self.conn, row, from)?;
-        if moved.is_empty() {
-            return Err(missing.into());
-        }
-        if to.is_below(from) {
-            return Err(CommitError::InvalidName { op: self.op }.into());
-        }
-        let in_the_way =
-            |(_, name): &(MailboxId, MailboxName)| name == to || !(name == from || name.is_below(from));
-        if to.is_inbox() || rows::subtree(self.conn, row, to)?.iter().any(in_the_way) {
-            return Err(CommitError::AlreadyExists { op: self.op }.into());
-        }
+    fn rename_mailboxes(&mut self, _: &Account, renamed: &[Renamed]) -> Result<(), Failure> {
         // Source and target may overlap: all names are given up before the first is taken. No name begins with a
         // control character, so these collide with none.
         let mut update = self
             .conn
             .prepare_cached("UPDATE mailbox SET name = ?2 WHERE id = ?1")?;
-        for (id, _) in &moved {
-            update.execute((id.value() as i64, format!("\u{1}{}", id.value())))?;
+        for it in renamed {
+            let id = it.mailbox.value();
+            update.execute((id as i64, format!("\u{1}{id}")))?;
         }
-        let mut itself = None;
-        for (id, name) in &moved {
-            let renamed = name
-                .rebased(from, to)
-                .ok_or(CommitError::InvalidName { op: self.op })?;
-            update.execute((id.value() as i64, renamed.as_str()))?;
-            if name == from {
-                itself = Some(*id);
-            }
-            let mod_seq = self.mailbox(*id)?.mod_seq;
-            self.changes.insert(*id, (account.clone(), mod_seq));
+        for it in renamed {
+            update.execute((it.mailbox.value() as i64, it.to.as_str()))?;
         }
-        Ok(Outcome::Renamed { mailbox: itself })
+        Ok(())
     }
 
-    pub(super) fn delete(&mut self, account: &Account, name: &MailboxName) -> Result<Outcome, Failure> {
-        if name.is_inbox() {
-            return Err(CommitError::InvalidName { op: self.op }.into());
-        }
-        let missing = CommitError::NoSuchMailbox { op: self.op };
-        let Some(row) = self.account(account)?.map(|it| it.row) else {
-            return Err(missing.into());
-        };
-        let Some(id) = self.find(row, name)? else {
-            let children = !rows::subtree(self.conn, row, name)?.is_empty();
-            return Err(if children {
-                CommitError::HasChildren { op: self.op }
-            } else {
-                missing
-            }
-            .into());
-        };
-        let gone = self.mailbox(id)?.clone();
-        for stored in rows::select(self.conn, id, &UidSet::all())? {
+    fn remove_mailbox(
+        &mut self,
+        account: &Account,
+        _: &MailboxName,
+        mailbox: MailboxId,
+    ) -> Result<(), Failure> {
+        let gone = self.mailbox(mailbox)?.clone();
+        for stored in rows::select(self.conn, mailbox, &UidSet::all())? {
             self.links.unlink(stored.blob);
         }
+        let id = mailbox.value() as i64;
         for table in ["message", "expunged"] {
             let sql = format!("DELETE FROM {table} WHERE mailbox = ?1");
-            self.conn.prepare_cached(&sql)?.execute([id.value() as i64])?;
+            self.conn.prepare_cached(&sql)?.execute([id])?;
         }
         self.conn
             .prepare_cached("DELETE FROM mailbox WHERE id = ?1")?
-            .execute([id.value() as i64])?;
-        self.mailboxes.insert(id, None);
+            .execute([id])?;
+        self.mailboxes.insert(mailbox, None);
         let state = self.account_or_new(account)?;
         state.octets -= gone.octets;
         state.messages -= gone.messages;
-        self.changes.insert(id, (account.clone(), gone.mod_seq.next()));
-        Ok(Outcome::Deleted { mailbox: id })
+        self.changes
+            .insert(mailbox, (account.clone(), gone.mod_seq.next()));
+        Ok(())
     }
 
-    pub(super) fn subscribe(
-        &mut self,
-        account: &Account,
-        name: &MailboxName,
-        on: bool,
-    ) -> Result<Outcome, Failure> {
+    fn is_subscribed(&mut self, account: &Account, name: &MailboxName) -> Result<bool, Failure> {
+        let Some(row) = self.row(account)? else {
+            return Ok(false);
+        };
+        let sql = "SELECT 1 FROM subscription WHERE account = ?1 AND name = ?2";
+        Ok(self.one::<i64>(sql, (row, name.as_str()))?.is_some())
+    }
+
+    fn subscription_count(&mut self, account: &Account) -> Result<u64, Failure> {
+        self.count_rows(account, "SELECT count(*) FROM subscription WHERE account = ?1")
+    }
+
+    fn set_subscribed(&mut self, account: &Account, name: &MailboxName, on: bool) -> Result<(), Failure> {
         let row = self.account_or_new(account)?.row;
-        let values = (row, name.as_str());
-        if !on {
-            self.conn
-                .prepare_cached("DELETE FROM subscription WHERE account = ?1 AND name = ?2")?
-                .execute(values)?;
-            return Ok(Outcome::Subscribed);
-        }
-        let sql = "INSERT INTO subscription VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        let added = self.conn.prepare_cached(sql)?.execute(values)? > 0;
-        let count = self.one::<i64>("SELECT count(*) FROM subscription WHERE account = ?1", [row])?;
-        if added && count.unwrap_or(0) > i64::from(self.limits.subscriptions_per_account) {
-            return Err(self.limit("subscriptions of an account"));
-        }
-        Ok(Outcome::Subscribed)
+        let sql = match on {
+            true => "INSERT INTO subscription VALUES (?1, ?2)",
+            false => "DELETE FROM subscription WHERE account = ?1 AND name = ?2",
+        };
+        self.conn.prepare_cached(sql)?.execute((row, name.as_str()))?;
+        Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    /// The key of an account's row, if it exists.
+    fn row(&mut self, account: &Account) -> Result<Option<i64>, Failure> {
+        Ok(self.account(account)?.map(|it| it.row))
     }
 
-    pub(super) fn find(&self, account: i64, name: &MailboxName) -> Result<Option<MailboxId>, Failure> {
-        let sql = "SELECT id FROM mailbox WHERE account = ?1 AND name = ?2";
-        let id = self.one::<i64>(sql, (account, name.as_str()))?;
-        Ok(id.map(|id| MailboxId::new(id as u64)))
+    fn count_rows(&mut self, account: &Account, sql: &str) -> Result<u64, Failure> {
+        let Some(row) = self.row(account)? else {
+            return Ok(0);
+        };
+        let count = self.one::<i64>(sql, [row])?;
+        Ok(count.map_or(0, i64::unsigned_abs))
     }
 }

@@ -1,15 +1,17 @@
-//! The operations of a batch, in SQL
+//! The steps of a batch, in SQL
 //!
-//! What they must do is what `mailwright_mailbox::Model` does; the conformance suite holds the two together.
+//! What the steps make up is said by `mailwright_mailbox::rules`; the conformance suite holds them to what
+//! `mailwright_mailbox::Model` does.
 
 mod mailboxes;
 mod messages;
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, Batch, BlobRef, Change, CommitError, Flags, Limits, MailboxId, ModSeq, Op, Outcome,
-    Precondition, SpoolKey, Usage,
+    Account, Batch, BlobRef, Change, CommitError, Limits, MailboxId, ModSeq, Outcome, SpoolKey, Uid, Usage,
+    rules::{self, Head, SpoolSteps, Steps},
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -88,20 +90,7 @@ impl<'w> Transaction<'w> {
 
     /// Applies a batch; on failure the caller rolls the database back.
     pub(super) fn run(mut self, batch: &Batch) -> Result<Applied, Failure> {
-        let quotas = self.check(&batch.preconditions)?;
-        let mut outcomes = Vec::with_capacity(batch.ops.len());
-        for (op, it) in batch.ops.iter().enumerate() {
-            self.op = op;
-            outcomes.push(self.op(it)?);
-        }
-        for quota in quotas {
-            if quota.is_exceeded(self.usage(quota.account)?) {
-                return Err(CommitError::OverQuota {
-                    account: quota.account.clone(),
-                }
-                .into());
-            }
-        }
+        let outcomes = rules::apply(&mut self, batch)?;
         let packs = self.links.write()?;
         self.cache.merge(self.mailboxes, self.accounts, self.counters);
         let change = |(mailbox, (account, mod_seq))| (account, Change::new(mailbox, mod_seq));
@@ -110,136 +99,6 @@ impl<'w> Transaction<'w> {
             changes: self.changes.into_iter().map(change).collect(),
             packs,
         })
-    }
-
-    /// Checks what can be checked before, and returns the quotas with what was used then.
-    fn check<'b>(&mut self, preconditions: &'b [Precondition]) -> Result<Vec<Quota<'b>>, Failure> {
-        let mut quotas = Vec::new();
-        for precondition in preconditions {
-            match precondition {
-                Precondition::Quota {
-                    account,
-                    octets,
-                    messages,
-                } => {
-                    let before = self.usage(account)?;
-                    quotas.push(Quota {
-                        account,
-                        octets: *octets,
-                        messages: *messages,
-                        before,
-                    });
-                }
-                Precondition::Unchanged { mailbox, since } => match self.mailbox(*mailbox) {
-                    Ok(it) if it.mod_seq <= *since => {}
-                    Err(Failure::Engine(error)) => return Err(Failure::Engine(error)),
-                    _ => return Err(CommitError::Conflict { mailbox: *mailbox }.into()),
-                },
-                _ => return Err(unknown()),
-            }
-        }
-        Ok(quotas)
-    }
-
-    fn op(&mut self, op: &Op) -> Result<Outcome, Failure> {
-        match op {
-            Op::CreateMailbox {
-                account,
-                name,
-                special_use,
-            } => {
-                let (mailbox, uid_validity) = self.create(account, name, *special_use)?;
-                Ok(Outcome::Created {
-                    mailbox,
-                    uid_validity,
-                })
-            }
-            Op::RenameMailbox { account, from, to } if from.is_inbox() => self.rename_inbox(account, to),
-            Op::RenameMailbox { account, from, to } => self.rename(account, from, to),
-            Op::DeleteMailbox { account, name } => self.delete(account, name),
-            Op::Subscribe { account, name, on } => self.subscribe(account, name, *on),
-            Op::Append {
-                mailbox,
-                blob,
-                message,
-                flags,
-                internal_date,
-            } => self.append(*mailbox, blob, message, flags, *internal_date),
-            Op::StoreFlags {
-                mailbox,
-                uids,
-                change,
-                unchanged_since,
-            } => self.store_flags(*mailbox, uids, change, *unchanged_since),
-            Op::Copy { from, uids, to } => self.copy(*from, uids, *to),
-            Op::Move { from, uids, to } => {
-                let outcome = self.copy(*from, uids, *to)?;
-                if let Outcome::Copied { from: copied, .. } = &outcome {
-                    self.expunge(*from, copied, false)?;
-                }
-                Ok(outcome)
-            }
-            Op::Expunge {
-                mailbox,
-                uids,
-                deleted_only,
-            } => {
-                let (uids, mod_seq) = self.expunge(*mailbox, uids, *deleted_only)?;
-                Ok(Outcome::Expunged { uids, mod_seq })
-            }
-            Op::SpoolPut { key, record, blob } => self.spool_put(*key, record, blob.as_ref()),
-            Op::SpoolRemove { key } => {
-                let sql = "DELETE FROM spool WHERE key = ?1 RETURNING blob";
-                let blob = self.one::<Option<i64>>(sql, [key.value() as i64])?;
-                let blob = blob.ok_or(CommitError::NoSuchSpoolEntry { op: self.op })?;
-                blob.into_iter().for_each(|blob| self.links.unlink(blob));
-                Ok(Outcome::SpoolRemoved)
-            }
-            _ => Err(unknown()),
-        }
-    }
-
-    fn spool_put(
-        &mut self,
-        key: Option<SpoolKey>,
-        record: &[u8],
-        blob: Option<&BlobRef>,
-    ) -> Result<Outcome, Failure> {
-        if let Some(blob) = blob {
-            self.check_blob(blob)?;
-        }
-        let key = match key {
-            Some(key) => {
-                let before = self
-                    .one::<Option<i64>>("SELECT blob FROM spool WHERE key = ?1", [key.value() as i64])?
-                    .ok_or(CommitError::NoSuchSpoolEntry { op: self.op })?;
-                before.into_iter().for_each(|blob| self.links.unlink(blob));
-                key
-            }
-            None => {
-                self.counters.spool += 1;
-                SpoolKey::new(self.counters.spool)
-            }
-        };
-        if let Some(blob) = blob {
-            self.links.link_new(blob, None);
-        }
-        let sql = "INSERT INTO spool VALUES (?1, ?2, ?3)
-                   ON CONFLICT (key) DO UPDATE SET record = excluded.record, blob = excluded.blob";
-        let locator = blob.map(|blob| blob.locator() as i64);
-        self.conn
-            .prepare_cached(sql)?
-            .execute((key.value() as i64, record, locator))?;
-        Ok(Outcome::SpoolPut { key })
-    }
-
-    /// Raises a mailbox to a mod-sequence and has its feeds told.
-    fn touch(&mut self, mailbox: MailboxId, mod_seq: ModSeq) -> Result<(), Failure> {
-        let head = self.mailbox(mailbox)?;
-        head.mod_seq = mod_seq;
-        let account = head.account.clone();
-        self.changes.insert(mailbox, (account, mod_seq));
-        Ok(())
     }
 
     fn mailbox(&mut self, id: MailboxId) -> Result<&mut Mailbox, Failure> {
@@ -282,25 +141,6 @@ impl<'w> Transaction<'w> {
         Ok(self.accounts.get_mut(name).expect("it was put there"))
     }
 
-    fn usage(&mut self, account: &Account) -> Result<Usage, Failure> {
-        Ok(self
-            .account(account)?
-            .map_or_else(Usage::default, |it| Usage::new(it.octets, it.messages)))
-    }
-
-    fn check_blob(&self, blob: &BlobRef) -> Result<(), Failure> {
-        let there = self.links.is_there(blob)?;
-        there
-            .then_some(())
-            .ok_or_else(|| CommitError::NoSuchBlob { op: self.op }.into())
-    }
-
-    fn check_flags(&self, flags: &Flags) -> Result<(), Failure> {
-        let fits = flags.keywords().len() <= self.limits.keywords_per_message as usize;
-        fits.then_some(())
-            .ok_or_else(|| self.limit("keywords on a message"))
-    }
-
     fn one<T: rusqlite::types::FromSql>(
         &self,
         sql: &str,
@@ -311,30 +151,96 @@ impl<'w> Transaction<'w> {
             .query_row(values, |row| row.get(0))
             .optional()
     }
+}
 
-    const fn limit(&self, limit: &'static str) -> Failure {
-        Failure::Refused(CommitError::Limit { op: self.op, limit })
+impl Steps for Transaction<'_> {
+    type Error = Failure;
+
+    fn enter(&mut self, position: usize) {
+        self.op = position;
+    }
+
+    fn position(&self) -> usize {
+        self.op
+    }
+
+    fn now(&self) -> i64 {
+        self.now
+    }
+
+    fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    fn usage(&mut self, account: &Account) -> Result<Usage, Failure> {
+        Ok(self
+            .account(account)?
+            .map_or_else(Usage::default, |it| Usage::new(it.octets, it.messages)))
+    }
+
+    fn head(&mut self, mailbox: MailboxId) -> Result<Option<Head>, Failure> {
+        match self.mailbox(mailbox) {
+            Ok(it) => {
+                let uid_next = u32::try_from(it.uid_next).ok().and_then(Uid::new);
+                Ok(Some(Head::new(it.uid_validity, uid_next, it.mod_seq)))
+            }
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has_blob(&mut self, blob: &BlobRef) -> Result<bool, Failure> {
+        Ok(self.links.is_there(blob)?)
+    }
+
+    fn touch(&mut self, mailbox: MailboxId, mod_seq: ModSeq) -> Result<(), Failure> {
+        let head = self.mailbox(mailbox)?;
+        head.mod_seq = mod_seq;
+        let account = head.account.clone();
+        self.changes.insert(mailbox, (account, mod_seq));
+        Ok(())
     }
 }
 
-/// A quota of a batch, and what was used before it.
-struct Quota<'b> {
-    account: &'b Account,
-    octets: Option<u64>,
-    messages: Option<u64>,
-    before: Usage,
-}
-
-impl Quota<'_> {
-    /// Who adds nothing may be above the limit.
-    fn is_exceeded(&self, after: Usage) -> bool {
-        let over = |limit: Option<u64>, before, after| limit.is_some_and(|it| after > it && after > before);
-        over(self.octets, self.before.octets, after.octets)
-            || over(self.messages, self.before.messages, after.messages)
+impl SpoolSteps for Transaction<'_> {
+    fn spool_put(
+        &mut self,
+        key: Option<SpoolKey>,
+        record: &Bytes,
+        blob: Option<&BlobRef>,
+    ) -> Result<Option<SpoolKey>, Failure> {
+        let key = match key {
+            Some(key) => {
+                let sql = "SELECT blob FROM spool WHERE key = ?1";
+                let Some(before) = self.one::<Option<i64>>(sql, [key.value() as i64])? else {
+                    return Ok(None);
+                };
+                before.into_iter().for_each(|blob| self.links.unlink(blob));
+                key
+            }
+            None => {
+                self.counters.spool += 1;
+                SpoolKey::new(self.counters.spool)
+            }
+        };
+        if let Some(blob) = blob {
+            self.links.link_new(blob, None);
+        }
+        let sql = "INSERT INTO spool VALUES (?1, ?2, ?3)
+                   ON CONFLICT (key) DO UPDATE SET record = excluded.record, blob = excluded.blob";
+        let locator = blob.map(|blob| blob.locator() as i64);
+        self.conn
+            .prepare_cached(sql)?
+            .execute((key.value() as i64, &record[..], locator))?;
+        Ok(Some(key))
     }
-}
 
-/// The trait crate may learn operations before this store does.
-fn unknown() -> Failure {
-    CommitError::Io("this store does not know the operation".into()).into()
+    fn spool_remove(&mut self, key: SpoolKey) -> Result<bool, Failure> {
+        let sql = "DELETE FROM spool WHERE key = ?1 RETURNING blob";
+        let Some(blob) = self.one::<Option<i64>>(sql, [key.value() as i64])? else {
+            return Ok(false);
+        };
+        blob.into_iter().for_each(|blob| self.links.unlink(blob));
+        Ok(true)
+    }
 }
