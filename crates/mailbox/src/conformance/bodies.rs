@@ -217,6 +217,12 @@ pub fn bodies_are_shared_and_dropped_with_their_last_reference<H: Harness>(harne
             refused(&store, append_op(a, &foreign, Flags::new())),
             CommitError::NoSuchBlob { op: 0 }
         );
+        let queue = Op::SpoolPut {
+            key: None,
+            record: "record".into(),
+            blob: Some(foreign.clone()),
+        };
+        assert_eq!(refused(&store, queue), CommitError::NoSuchBlob { op: 0 });
         assert_eq!(
             block_on(store.read_blob(&foreign, 0..1)),
             Err(StoreError::NoSuchBlob)

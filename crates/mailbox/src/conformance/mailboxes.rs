@@ -89,6 +89,19 @@ pub fn inbox_has_its_own_rules<H: Harness>(harness: &mut H) {
         refused(&store, rename("INBOX", "old")),
         CommitError::NoSuchMailbox { op: 0 }
     );
+    create(&store, "other");
+    assert_eq!(
+        refused(&store, rename("other", "inbox")),
+        CommitError::AlreadyExists { op: 0 },
+        "only creating it makes an INBOX"
+    );
+    done(
+        &store,
+        Op::DeleteMailbox {
+            account: bob(),
+            name: name("other"),
+        },
+    );
     let inbox = create(&store, "INBOX");
     create(&store, "INBOX/below");
     let delete = Op::DeleteMailbox {
@@ -415,6 +428,13 @@ pub fn batches_are_applied_whole_or_not_at_all<H: Harness>(harness: &mut H) {
     assert_eq!(
         commit(&store, batch(ModSeq::new(highest.value() - 1))),
         Err(CommitError::Conflict { mailbox })
+    );
+    let since = ModSeq::new(u64::MAX >> 1);
+    let of_none = Precondition::Unchanged { mailbox: none, since };
+    assert_eq!(
+        commit(&store, batch(highest).only_if(of_none)),
+        Err(CommitError::Conflict { mailbox: none }),
+        "what is not there has changed"
     );
     let outcomes = commit(&store, batch(highest)).unwrap().outcomes;
     assert!(

@@ -484,9 +484,18 @@ pub fn feeds_tell_of_changes<H: Harness>(harness: &mut H) {
     }
     done(
         &store,
+        Op::RenameMailbox {
+            account: bob(),
+            from: name("b"),
+            to: name("c"),
+        },
+    );
+    assert_eq!(pairs(late.take()), [(b, 2)], "a renamed mailbox is told of");
+    done(
+        &store,
         Op::DeleteMailbox {
             account: bob(),
-            name: name("b"),
+            name: name("c"),
         },
     );
     assert_eq!(pairs(late.take()), [(b, 3)], "a deleted mailbox is told of too");
