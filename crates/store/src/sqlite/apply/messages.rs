@@ -57,8 +57,12 @@ impl MessageSteps for Transaction<'_> {
             flags.system().bits(),
             rows::join_keywords(&flags),
         ))?;
-        self.count(mailbox, &message, false)?;
-        self.count(mailbox, &Stored { flags, ..message }, true)
+        let is = |flags: &Flags, flag| i64::from(flags.contains(flag));
+        let more = |flag| is(&flags, flag) - is(&message.flags, flag);
+        let head = self.mailbox(mailbox)?;
+        head.unseen = head.unseen.saturating_add_signed(-more(SystemFlags::SEEN));
+        head.deleted = head.deleted.saturating_add_signed(more(SystemFlags::DELETED));
+        Ok(())
     }
 
     fn remove(
