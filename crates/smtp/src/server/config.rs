@@ -104,7 +104,8 @@ pub struct Limits {
     pub message_size: u64,
     /// Recipients in a transaction. RFC 5321 §4.5.3.1.8 wants at least 100. Default 1000.
     pub recipients: u32,
-    /// Commands in a session that this engine itself had to refuse (syntax, order). Default 20.
+    /// Commands in a session that this engine itself had to refuse (syntax, order). Messages and recipients
+    /// above their limits do not count. Default 20.
     pub errors: u32,
     /// Commands since the last accepted message, RCPT not counted. Default 1000.
     pub commands: u32,

@@ -390,8 +390,12 @@ impl Server {
                 return self.fail(Error::Limit(Limit::Commands));
             }
         }
-        if let Err(reply) = self.command(command) {
-            self.complain(&reply);
+        match self.command(command) {
+            Ok(()) => {}
+            // RFC 5321 §4.5.3.1.10: to ask for more than there is room for is no mistake, and who does goes on
+            // with the recipients that were taken.
+            Err(reply) if matches!(reply.code(), 452 | 552) => self.reply(&reply),
+            Err(reply) => self.complain(&reply),
         }
     }
 
