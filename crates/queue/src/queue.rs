@@ -363,8 +363,9 @@ impl Queue {
     /// arrive. Returns whether it is known.
     pub fn discard(&mut self, now: Timestamp, key: Key) -> bool {
         self.change(now, key, |entry| {
+            // Once is enough: its removal may be what found out that the record is gone.
+            entry.dirty |= !entry.dropped;
             entry.dropped = true;
-            entry.dirty = true;
             entry.notices.clear();
         })
     }

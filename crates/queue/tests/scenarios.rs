@@ -377,6 +377,26 @@ fn discarding_tells_nobody_even_in_the_middle_of_an_attempt() {
 }
 
 #[test]
+fn a_message_that_somebody_else_removed_is_let_go() {
+    let mut w = world();
+    let key = w.send(Some("alice@a.test"), &["bob@b.test"]);
+    w.commit_takes = MINUTE;
+    w.run(START, &mut |a, _| all(a, temporary(), Health::Good));
+    // As a driver does that finds no record to replace: the message is discarded while its update is out.
+    w.spool.remove(&key);
+    assert!(w.queue.discard(w.now, key));
+    w.queue.committed(w.now, key);
+    let removal = w.queue.poll_update(w.now).expect("the discard is committed");
+    assert_eq!(removal.change, Change::Remove);
+    // Its removal finds nothing either, and that is the end.
+    w.queue.discard(w.now, key);
+    w.queue.committed(w.now, key);
+    assert_eq!(w.queue.poll_update(w.now), None);
+    assert!(w.queue.is_empty());
+    assert_eq!(w.queue.deadline(), None);
+}
+
+#[test]
 fn an_abandoned_attempt_is_due_as_before() {
     let mut w = world();
     let key = w.send(Some("alice@a.test"), &["bob@b.test"]);
