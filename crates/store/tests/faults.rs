@@ -252,6 +252,36 @@ fn damage_to_one_body_is_noticed_and_stays_with_it() {
 }
 
 #[test]
+fn a_spool_record_without_its_body_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for body in ["lost", "kept"] {
+        let op = Op::SpoolPut {
+            key: None,
+            record: body.into(),
+            blob: Some(block_on(put(&store, body.into())).unwrap()),
+        };
+        block_on(store.commit(Batch::new(NOW).with(op))).unwrap();
+    }
+    drop(store);
+    let conn = Connection::open(folder.path().join("mail.db")).unwrap();
+    let damage = "DELETE FROM blob WHERE id = (SELECT blob FROM spool ORDER BY key LIMIT 1)";
+    assert_eq!(conn.execute(damage, []).unwrap(), 1);
+    drop(conn);
+    let store = open(folder.path());
+    let entries = block_on(store.spool(None, 10)).unwrap();
+    let seen: Vec<_> = entries
+        .iter()
+        .map(|entry| (&entry.record[..], entry.blob.is_some()))
+        .collect();
+    assert_eq!(seen, [(&b"lost"[..], false), (&b"kept"[..], true)]);
+    // Such a record can still be removed.
+    let remove = Op::SpoolRemove { key: entries[0].key };
+    block_on(store.commit(Batch::new(NOW).with(remove))).unwrap();
+    assert_eq!(block_on(store.spool(None, 10)).unwrap().len(), 1);
+}
+
+#[test]
 fn a_missing_or_cut_pack_harms_only_its_own_bodies() {
     for cut in [None, Some(10), Some(150_000)] {
         let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use mailwright_mailbox::{
     Account, BlobHash, BlobRef, Fields, MailboxId, MailboxInfo, MailboxName, Message, ModSeq, Page, Scan,
     Snapshot, SpecialUse, SpoolEntry, SpoolKey, StoreError, Uid, UidSet, Usage, Vanished,
 };
-use rusqlite::{Connection, OptionalExtension, Result, Row};
+use rusqlite::{Connection, OptionalExtension, Result, Row, types::ValueRef};
 
 use super::{cache, failed, rows};
 
@@ -116,7 +116,9 @@ pub(super) fn spool(
     let entry = |row: &Row<'_>| {
         let key = SpoolKey::new(row.get::<_, i64>(0)? as u64);
         let record = row.get::<_, Vec<u8>>(1)?.into();
-        let blob = match row.get::<_, Option<i64>>(2)? {
+        // A record whose body is lost, which `check` reports, must not hide those behind it.
+        let is_there = row.get_ref(3)? != ValueRef::Null;
+        let blob = match row.get::<_, Option<i64>>(2)?.filter(|_| is_there) {
             Some(locator) => Some(blob(row, 3, locator)?),
             None => None,
         };
