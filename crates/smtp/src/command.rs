@@ -115,7 +115,12 @@ impl Command {
     ///
     /// A [`CommandError`], which knows the [`reply`](CommandError::reply) that it deserves.
     pub fn parse(line: &[u8], extensions: &Extensions) -> Result<Self, CommandError> {
-        let line = line.trim_ascii_end();
+        let blank = line
+            .iter()
+            .rev()
+            .take_while(|b| matches!(b, b' ' | b'\t'))
+            .count();
+        let line = &line[..line.len() - blank];
         if line.iter().any(u8::is_ascii_control) {
             return Err(CommandError::ControlCharacter);
         }

@@ -68,6 +68,20 @@ fn numbers_and_lengths_out_of_range_are_refused() {
 }
 
 #[test]
+fn control_characters_are_refused_at_the_end_as_well() {
+    for line in [
+        "QUIT\r",
+        "DATA\r\t",
+        "RSET\x0c ",
+        "NOOP \n",
+        "EHLO a.test\r",
+        "DATA\0",
+    ] {
+        assert_eq!(parse(line), Err(CommandError::ControlCharacter), "{line:?}");
+    }
+}
+
+#[test]
 fn extensions_that_are_not_there_have_no_parameters() {
     for line in [
         "MAIL FROM:<a@b.test> SIZE=1",
