@@ -1,7 +1,7 @@
 //! Reading the octets of stored messages by range.
 
 use bytes::{Bytes, BytesMut};
-use mailwright_mailbox::{BlobRef, Store, StoreError};
+use mailwright_mailbox::{BlobRef, Fields, MailboxId, Scan, Store, StoreError, Uid};
 use std::ops::Range;
 
 /// Reads a whole range into memory: for headers and text parts, not for whole messages.
@@ -25,4 +25,10 @@ pub(super) async fn read_all<S: Store>(
         all.extend_from_slice(&piece);
     }
     Ok(all.freeze())
+}
+
+/// Whether a message whose octets are not there was expunged meanwhile, rather than damaged.
+pub(super) async fn is_gone<S: Store>(store: &S, mailbox: MailboxId, uid: Uid) -> Result<bool, StoreError> {
+    let page = store.scan(mailbox, Scan::new(uid.into(), Fields::NONE)).await?;
+    Ok(page.messages.is_empty())
 }

@@ -41,13 +41,34 @@ impl<S: Store> Session<S> {
         while let Some(scan) = next {
             let page = self.shared.store.scan(mailbox, scan.clone()).await?;
             for message in &page.messages {
-                self.row(&request.items, message, seen.contains(message.uid))
-                    .await?;
+                let row = self
+                    .row(&request.items, message, seen.contains(message.uid))
+                    .await;
+                if !self.left_out(mailbox, message, &row).await? {
+                    row?;
+                }
                 self.make_room().await?;
             }
             next = scan.after(&page);
         }
         self.yes()
+    }
+
+    /// Whether a row was not begun because its message was expunged since the page was read: the others are told
+    /// all the same (RFC 2180 §4.1.3).
+    async fn left_out(
+        &mut self,
+        mailbox: MailboxId,
+        message: &Message,
+        row: &Result<(), Stop>,
+    ) -> Result<bool, Stop> {
+        let out = matches!(row, Err(Stop::No(why)) if *why == Rejection::EXPUNGE_ISSUED)
+            && body::is_gone(&self.shared.store, mailbox, message.uid).await?;
+        if out {
+            // The engine says NO in the end if the client asked by numbers.
+            self.sync_or_end().await;
+        }
+        Ok(out)
     }
 
     /// Sets `\Seen`; returns the messages that did not have it.
@@ -63,7 +84,7 @@ impl<S: Store> Session<S> {
                 unchanged_since: None,
             })
             .await?;
-        self.sync().await?;
+        self.sync_or_end().await;
         Ok(match outcome {
             Outcome::Stored { changed, .. } => changed,
             _ => UidSet::new(),
@@ -184,6 +205,9 @@ impl<S: Store> Session<S> {
             return Err(Rejection::new(Some(imap::Code::Limit), "The header is too long").into());
         }
         if len > *room {
+            // If the octets are not there, this is the last moment at which that can be said.
+            let first = range.start..range.start + 1;
+            self.shared.store.read_blob(blob, first).await?;
             return Ok(if fields {
                 Found::Fields(range)
             } else {

@@ -84,7 +84,7 @@ impl<S: Store> Session<S> {
             to: name(to)?,
         })
         .await?;
-        self.sync().await?;
+        self.sync_or_end().await;
         self.yes()
     }
 

@@ -47,7 +47,7 @@ impl<S: Store> Session<S> {
         let outcome = self
             .change(written.append(mailbox, flags_from_imap(&append.request.flags), date))
             .await?;
-        self.sync().await?;
+        self.sync_or_end().await;
         if let Outcome::Appended {
             uid_validity, uid, ..
         } = outcome
@@ -92,7 +92,7 @@ impl<S: Store> Session<S> {
             unchanged_since: None,
         })
         .await?;
-        self.sync().await?;
+        self.sync_or_end().await;
         let mut next = Some(Scan::new(uids, Fields::FLAGS));
         while let Some(scan) = next {
             let page = self.shared.store.scan(mailbox, scan.clone()).await?;
@@ -115,7 +115,7 @@ impl<S: Store> Session<S> {
             false => Op::Copy { from, uids, to },
         };
         let outcome = self.change(op).await?;
-        self.sync().await?;
+        self.sync_or_end().await;
         if let Outcome::Copied {
             uid_validity,
             from,
@@ -140,15 +140,12 @@ impl<S: Store> Session<S> {
             deleted_only: true,
         })
         .await?;
-        self.sync().await?;
+        self.sync_or_end().await;
         self.yes()
     }
 
     pub(super) async fn close(&mut self, expunge: bool) -> Result<(), Stop> {
-        let Some(selected) = self.selected.take() else {
-            return self.yes();
-        };
-        if expunge {
+        if expunge && let Some(selected) = &self.selected {
             let op = Op::Expunge {
                 mailbox: selected.mailbox,
                 uids: UidSet::all(),
@@ -159,6 +156,7 @@ impl<S: Store> Session<S> {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.selected = None;
         self.yes()
     }
 }

@@ -290,7 +290,9 @@ impl<S: Store> Session<S> {
         Ok(())
     }
 
-    /// The same between commands. If the mailbox was deleted by somebody else there is nothing left to talk about.
+    /// The same between commands, and after a commit: what is done is not denied because the look at it fails,
+    /// or the client would do it again. If the mailbox was deleted by somebody else there is nothing left to talk
+    /// about.
     async fn sync_or_end(&mut self) {
         if let Some(selected) = &mut self.selected {
             match selected.sync(&self.shared.store).await {

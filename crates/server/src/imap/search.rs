@@ -34,8 +34,12 @@ pub(super) async fn run<S: Store>(
     while let Some(scan) = next {
         let page = store.scan(mailbox, scan.clone()).await?;
         for message in &page.messages {
-            if holds(shared, wanted, &words, message).await? {
-                found.push(message.uid);
+            match holds(shared, wanted, &words, message).await {
+                Ok(true) => found.push(message.uid),
+                Ok(false) => {}
+                // Expunged since the page was read.
+                Err(StoreError::NoSuchBlob) if body::is_gone(store, mailbox, message.uid).await? => {}
+                Err(error) => return Err(error),
             }
         }
         next = scan.after(&page);
