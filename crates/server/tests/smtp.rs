@@ -289,6 +289,27 @@ async fn submitted_mail_for_others_is_spooled_with_its_envelope() {
 }
 
 #[tokio::test]
+async fn a_header_too_long_to_hold_gets_no_fields_it_may_have() {
+    let site = Site::start(|_| {}).await;
+    let mut c = site.submit_as("alice@b.test").await;
+    c.say("MAIL FROM:<alice@b.test>", "250").await;
+    c.say("RCPT TO:<bob@b.test>", "250").await;
+    c.say("DATA", "354").await;
+    let references = " <0123456789012345678901234567890123456789012345678901234567@b.test>\r\n".repeat(4000);
+    c.say(
+        &format!(
+            "References:\r\n{references}Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <1@b.test>\r\n\r\nhi\r\n."
+        ),
+        "250",
+    )
+    .await;
+    let mail = site.inbox_of("bob@b.test").await;
+    for field in ["\r\nDate: ", "\r\nMessage-ID: "] {
+        assert_eq!(mail[0].matches(field).count(), 1, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn delivery_is_reported_to_those_who_ask() {
     let site = Site::start(|_| {}).await;
     let mut c = site.submit_as("alice@b.test").await;

@@ -66,7 +66,7 @@ pub(super) struct Received {
     pub(super) hops: usize,
 }
 
-/// A header longer than this goes on as it is, without additions.
+/// A header longer than this goes on with trace fields alone: nothing is added that may be missing.
 const MAX_HEADER: usize = 64 * 1024;
 
 impl<S: Store> Intake<S> {
@@ -94,7 +94,7 @@ impl<S: Store> Intake<S> {
     /// Takes the next octets.
     pub(super) async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
         self.is_ascii = self.is_ascii && data.is_ascii();
-        let Stage::Header { seen, .. } = &mut self.stage else {
+        let Stage::Header { seen, prefix } = &mut self.stage else {
             return self.pass(data).await;
         };
         // The empty line may have begun in what is there already.
@@ -102,6 +102,8 @@ impl<S: Store> Intake<S> {
         seen.extend_from_slice(&data);
         let complete = seen.starts_with(b"\r\n") || seen[from..].windows(4).any(|w| w == b"\r\n\r\n");
         if complete || seen.len() > MAX_HEADER {
+            // What is missing so far may still come.
+            prefix.fix_up = prefix.fix_up.take().filter(|_| complete);
             self.pass_header().await?;
         }
         Ok(())
