@@ -222,6 +222,19 @@ async fn mailboxes_are_listed_made_renamed_and_removed() {
     client.imap("SUBSCRIBE Gone", "OK").await;
     let row = one(&client.imap("LIST (SUBSCRIBED) \"\" Gone", "OK").await, "Gone");
     assert!(row.contains("\\NonExistent"), "{row}");
+    for name in ["INBOX", "INBOX/Gone", "Gone/Too"] {
+        client.imap(&format!("SUBSCRIBE {name}"), "OK").await;
+    }
+    let listed = client
+        .imap("LIST (SUBSCRIBED) \"\" * RETURN (CHILDREN)", "OK")
+        .await;
+    let attributes = |name: &str| {
+        let listed = lines(&listed);
+        let row = listed.iter().find(|row| row.ends_with(name)).expect(name);
+        row.clone()
+    };
+    assert!(attributes(" INBOX").contains("\\HasNoChildren"));
+    assert!(attributes(" Gone").contains("\\NonExistent"));
     client.imap("UNSUBSCRIBE Work/Projects", "OK").await;
     assert!(find(&client.imap("LSUB \"\" Work/*", "OK").await, "Projects").is_none());
     client.imap("RENAME Work/Projects Play", "OK").await;

@@ -140,13 +140,14 @@ impl<S: Store> Session<S> {
             }
             rows.insert(info.name, row);
         }
+        // Only what exists is a child (RFC 3348 §3), and not a name that is merely subscribed to.
+        let parents: BTreeSet<MailboxName> = rows.keys().filter_map(MailboxName::parent).collect();
         if with_missing {
             let names = self.shared.store.subscriptions(self.account()?).await;
             for name in names? {
                 rows.entry(name).or_default().subscribed = true;
             }
         }
-        let parents: BTreeSet<MailboxName> = rows.keys().filter_map(MailboxName::parent).collect();
         let rows = rows.into_iter().map(|(name, row)| {
             let children = parents.contains(&name);
             (name.as_str().to_owned(), row, children)
