@@ -74,14 +74,19 @@ impl<S> Shared<S> {
             .filter(|base| !base.is_empty());
         for local in [Some(whole.as_str()), base].into_iter().flatten() {
             // An alias that leads back to its own name means the account of this name.
-            if seen.insert(format!("{local}@{domain}"))
-                && let Some(to) = alias(&self.config.aliases, local, &domain)
-            {
+            let to = alias(&self.config.aliases, local, &domain);
+            let first = seen.insert(format!("{local}@{domain}"));
+            if let Some(to) = to.filter(|_| first) {
                 return to.iter().for_each(|target| self.follow(target, targets, seen));
             }
             let name = EmailAddress::new(local, address.host().clone());
             if let Some(account) = name.ok().and_then(|name| self.accounts.at(&name)) {
                 return targets.add(account);
+            }
+            // Another alias led here before: that is no reason to go on to the whole domain. Postmaster is always
+            // there, even behind an alias that leads nowhere.
+            if to.is_some() && local != "postmaster" {
+                return;
             }
         }
         let everything = format!("@{domain}");

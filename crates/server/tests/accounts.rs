@@ -227,6 +227,11 @@ async fn addresses_lead_to_accounts() {
         ("pool@a.test", vec!["loop@a.test"]),
         ("@also.test", vec!["alice@a.test"]),
         ("none@also.test", vec!["loop@a.test"]),
+        ("all@also.test", vec!["east@also.test", "west@also.test"]),
+        ("east@also.test", vec!["team@also.test"]),
+        ("west@also.test", vec!["team@also.test"]),
+        ("team@also.test", vec!["far@away.test"]),
+        ("postmaster@a.test", vec!["postmaster@a.test"]),
     ];
     for (alias, targets) in aliases {
         config
@@ -266,6 +271,7 @@ async fn addresses_lead_to_accounts() {
         ("loop@a.test", "nobody"),
         ("none@also.test", "nobody"),
         ("whoever@also.test", "alice@a.test"),
+        ("all@also.test", "far@away.test"),
         ("nobody@a.test", "nobody"),
         ("postmaster@a.test", "alice@a.test"),
         ("alice@away.test", "elsewhere"),
