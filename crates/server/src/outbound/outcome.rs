@@ -90,6 +90,11 @@ pub(super) fn of_trouble(trouble: &Trouble, host: &str) -> Option<Verdict> {
             let diagnosis = Diagnosis::remote(status(4, 7, 8), host, reply_text(reply));
             Verdict::TryNext(Outcome::Temporary(diagnosis))
         }
+        // Nor for a smart host that offers the TLS it must have, and then refuses it.
+        Trouble::Session(Error::Refused(Stage::StartTls, reply)) => {
+            let diagnosis = Diagnosis::remote(status(4, 7, 5), host, reply_text(reply));
+            Verdict::TryNext(Outcome::Temporary(diagnosis))
+        }
         Trouble::Session(Error::Refused(_, reply) | Error::ServiceClosing(_, reply)) => {
             let class = if reply.is_permanent() { 5 } else { 4 };
             let stated = reply.enhanced().filter(|code| code.class() == class);
@@ -220,6 +225,11 @@ mod tests {
                 Trouble::Session(Error::Refused(Stage::Auth, reply(535, "no"))),
                 "next 4.7.8 (mx.test) 535 no",
                 Health::Unknown,
+            ),
+            (
+                Trouble::Session(Error::Refused(Stage::StartTls, reply(502, "no"))),
+                "next 4.7.5 (mx.test) 502 no",
+                Health::Busy,
             ),
             (
                 Trouble::Session(Error::Timeout(Stage::Greeting)),
