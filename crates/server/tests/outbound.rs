@@ -548,6 +548,29 @@ async fn a_domain_that_became_ours_is_delivered_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_alias_of_ours_sends_on_keeps_the_wishes_of_the_sender() {
+    let sink = Sink::start(Script::new(|asked| match asked {
+        Asked::Rcpt(_) => Err(Rejection::NO_SUCH_USER),
+        _ => Ok(()),
+    }))
+    .await;
+    let rig = Rig::start(|config| {
+        add_routes(config, &[("b.test", sink.address)]);
+        config
+            .aliases
+            .insert("far@a.test".into(), vec![address("bob@b.test")]);
+    })
+    .await;
+    let mut record = rig.record(Some("alice@a.test"), &["far@a.test"]);
+    record.recipients[0].notify = Some(Notify::default());
+    rig.put(record, MESSAGE).await;
+    rig.until_empty().await;
+    assert!(sink.connections() > 0);
+    assert_eq!(rig.inbox().await.len(), 0, "NOTIFY=NEVER");
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_waits_for_the_word_on_a_whole_message_only() {
     // The far side has the message and thinks: its word is waited for, and recorded.
     let script = Script {

@@ -3,11 +3,11 @@
 use super::carry::carry;
 use super::outcome::{self, Trouble, Verdict};
 use crate::clock::unix_now;
-use crate::delivery::{Destination, MessageWriter, Targets};
+use crate::delivery::{Destination, MessageWriter};
 use crate::dns::Dns;
 use crate::shared::Shared;
 use mailwright_address::{ForwardPath, Host};
-use mailwright_mailbox::{Batch, BlobRef, CommitError, Op, Store};
+use mailwright_mailbox::{Account, Batch, BlobRef, CommitError, Op, Store};
 use mailwright_message::trace;
 use mailwright_mx::{Attempt as Hop, Outcome as Routed};
 use mailwright_queue::{
@@ -175,12 +175,24 @@ impl<S: Store> Job<S> {
     /// a notice could not be put there at once.
     async fn here(&self, blob: &BlobRef, ledger: &mut Ledger) -> Health {
         ledger.via = "here".into();
-        let mut targets = Targets::default();
+        let mut accounts = Vec::new();
+        let mut onward: Vec<Recipient> = Vec::new();
         for (index, recipient) in self.attempt.recipients().enumerate() {
             match self.shared.destination(&recipient.address) {
-                Destination::Here(more) => {
-                    targets.accounts.extend(more.accounts);
-                    targets.elsewhere.extend(more.elsewhere);
+                Destination::Here(targets) => {
+                    accounts.extend(targets.accounts);
+                    for address in targets.elsewhere {
+                        if !onward.iter().any(|r| r.address == address) {
+                            let mut copy = Recipient::new(address, self.record().arrival);
+                            // RFC 3461 §5.2.7.3 (c): success is reported for the alias, all else for the copy.
+                            copy.notify = recipient.notify.map(|mut notify| {
+                                notify.success = false;
+                                notify
+                            });
+                            copy.original = recipient.original.clone();
+                            onward.push(copy);
+                        }
+                    }
                 }
                 Destination::Nobody | Destination::Elsewhere => {
                     let why = Diagnosis::local(Status::NO_SUCH_MAILBOX, "there is no such mailbox here");
@@ -191,7 +203,7 @@ impl<S: Store> Job<S> {
         if ledger.open().is_empty() {
             return Health::Unknown;
         }
-        let verdict = match self.put(targets, blob).await {
+        let verdict = match self.put(accounts, onward, blob).await {
             Ok(()) => Verdict::Final(Outcome::Delivered(Handover::Mailbox)),
             Err(error) => {
                 tracing::error!(id = %self.record().id, %error, "delivery into a mailbox failed");
@@ -205,17 +217,18 @@ impl<S: Store> Job<S> {
         Health::Unknown
     }
 
-    async fn put(&self, targets: Targets, blob: &BlobRef) -> Result<(), CommitError> {
+    async fn put(
+        &self,
+        mut accounts: Vec<Account>,
+        recipients: Vec<Recipient>,
+        blob: &BlobRef,
+    ) -> Result<(), CommitError> {
         let failed = |error: mailwright_mailbox::StoreError| CommitError::Io(error.to_string());
         let store = &self.shared.store;
         let record = self.record();
         let mut batch = Batch::new(unix_now());
         let mut seen = HashSet::new();
-        let accounts: Vec<_> = targets
-            .accounts
-            .into_iter()
-            .filter(|a| seen.insert(a.clone()))
-            .collect();
+        accounts.retain(|account| seen.insert(account.clone()));
         if !accounts.is_empty() {
             let mut writer = MessageWriter::new(store);
             let reverse_path = record
@@ -240,15 +253,10 @@ impl<S: Store> Job<S> {
                 batch.push(op);
             }
         }
-        if !targets.elsewhere.is_empty() {
+        if !recipients.is_empty() {
             let mut onward = record.clone();
             onward.history.clear();
-            onward.recipients.clear();
-            for address in targets.elsewhere {
-                if !onward.recipients.iter().any(|r| r.address == address) {
-                    onward.add_recipient(address);
-                }
-            }
+            onward.recipients = recipients;
             batch.push(Op::SpoolPut {
                 key: None,
                 record: onward.encode(),
