@@ -126,7 +126,10 @@
 //!
 //! # Limits
 //!
-//! Every limit is a field of [`Config`]. An idle session holds its view, 8 octets for each run of consecutive
+//! Every limit is a field of [`Config`], but for some that no client of good will meets: 500 flags, FETCH items,
+//! header field names or search keys in a command, and 50 LIST patterns of 1,000 octets.
+//!
+//! An idle session holds its view, 8 octets for each run of consecutive
 //! UIDs, and no buffers. Changes that wait to be told are kept until they may be: flags at most once for each
 //! message.
 //!

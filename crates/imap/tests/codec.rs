@@ -264,6 +264,15 @@ fn a_hundred_thousand_parentheses_do_not_recurse() {
 }
 
 #[test]
+fn search_keys_are_counted_wherever_they_stand() {
+    let flat = |n: usize| format!("a SEARCH{}", " SEEN".repeat(n));
+    assert!(parse(flat(500).as_bytes()).is_some() && parse(flat(501).as_bytes()).is_none());
+    // OR, NOT, SEEN and SEEN in 125 pairs of parentheses are 625.
+    let nested = |n: usize| format!("a UID SEARCH{}", " (OR NOT SEEN SEEN)".repeat(n));
+    assert!(parse(nested(100).as_bytes()).is_some() && parse(nested(125).as_bytes()).is_none());
+}
+
+#[test]
 fn secrets_are_not_in_debug_output() {
     for text in ["a LOGIN user hunter2", "a AUTHENTICATE PLAIN aHVudGVyMg=="] {
         let shown = format!("{:?}", parse(text.as_bytes()).unwrap());

@@ -103,7 +103,7 @@ fn what_is_too_long_is_refused_and_the_session_goes_on() {
         let items: String = (1..=count).map(|n| format!("{item}{n}")).collect();
         format!("{head}{items}{tail}\r\n").into_bytes()
     };
-    let table: [(&str, Vec<u8>); 9] = [
+    let table: [(&str, Vec<u8>); 10] = [
         ("10 MB without a line end", line(10_000_000)),
         (
             "10 MB of tag and NULs",
@@ -132,6 +132,7 @@ fn what_is_too_long_is_refused_and_the_session_goes_on() {
             "5,000 header fields",
             many("a FETCH 1 BODY[HEADER.FIELDS (x", " f", 5000, ")]"),
         ),
+        ("5,000 search keys", many("a SEARCH ALL", " TEXT x", 5000, "")),
         (
             "a set of 40,000 numbers",
             [
@@ -148,6 +149,8 @@ fn what_is_too_long_is_refused_and_the_session_goes_on() {
             session.feed(&input);
             let answer = session.answered();
             assert_eq!(answer.matches("BAD").count(), 1, "{what}: {answer}");
+            // Refused for what it is, and not because no mailbox is selected.
+            assert!(!answer.contains(" first"), "{what}: {answer}");
             assert!(session.events.is_empty() && session.is_well(), "{what}");
         }
     }

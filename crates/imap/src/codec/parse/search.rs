@@ -36,6 +36,9 @@ pub(super) fn search(c: &mut Cursor<'_>, uid: bool, max_depth: usize) -> Result<
         c.sp()?;
         keys.push(search_key(c, max_depth)?);
     }
+    if keys.iter().map(count).sum::<usize>() > MOST_KEYS {
+        return c.fail("there are too many search keys");
+    }
     Ok(Body::Search {
         uid,
         returns,
@@ -125,6 +128,19 @@ fn search_key(c: &mut Cursor<'_>, depth: usize) -> Result<SearchKey> {
         },
     )
 }
+
+/// How many keys a key is made of; the parser has bounded how deep they nest.
+fn count(key: &SearchKey) -> usize {
+    1 + match key {
+        SearchKey::Not(key) => count(key),
+        SearchKey::Or(left, right) => count(left) + count(right),
+        SearchKey::And(keys) => keys.iter().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// Each key is judged for each message, and a string looked for in all of its text.
+const MOST_KEYS: usize = 500;
 
 fn argument(c: &mut Cursor<'_>) -> Result<Bytes> {
     c.sp()?;
