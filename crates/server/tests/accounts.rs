@@ -116,6 +116,30 @@ fn the_file_survives_its_editing() {
 }
 
 /// Runs a whole SASL exchange against the accounts; whether it succeeds.
+#[cfg(unix)]
+#[test]
+fn links_beside_the_file_are_not_written_through() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    symlink(&victim, folder.path().join("accounts.toml.part")).unwrap();
+    put(folder.path(), "alice@a.test", "one");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    let file = folder.path().join("accounts.toml");
+    assert!(std::fs::symlink_metadata(&file).unwrap().is_file());
+
+    let (lock, made) = (
+        folder.path().join("accounts.toml.lock"),
+        folder.path().join("made"),
+    );
+    std::fs::remove_file(&lock).unwrap();
+    symlink(&made, &lock).unwrap();
+    assert!(AccountsFile::open(&file).is_err());
+    assert!(!made.exists());
+}
+
 async fn exchange(accounts: &Accounts, mechanism: Mechanism, credentials: Credentials) -> bool {
     let mut server = mailwright_sasl::Server::new(mechanism, &[1; 32]);
     let mut client = Client::new(mechanism, credentials, &[2; 32]);

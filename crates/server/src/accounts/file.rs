@@ -78,8 +78,14 @@ impl AccountsFile {
     /// When it cannot be written; the file is as it was then.
     pub fn save(&self) -> io::Result<()> {
         let beside = suffixed(&self.path, ".part");
-        let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&beside)?;
-        give_to_owner(&beside, &self.path)?;
+        // An administrator may be at work in a folder of somebody else's: what stands there, a link perhaps, is
+        // not written through.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = private(OpenOptions::new().write(true).create_new(true)).open(&beside)?;
+        give_to_owner(&file, &self.path)?;
         file.write_all(render(&self.entries).as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
@@ -138,23 +144,23 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 /// Gives a fresh file to whom the file it replaces belongs, or else the folder: an administrator edits accounts as
 /// root, and the server reads them as somebody else.
 #[cfg(unix)]
-fn give_to_owner(fresh: &Path, replaced: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
+fn give_to_owner(fresh: &File, replaced: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
 
-    let folder = match fresh.parent() {
+    let folder = match replaced.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let owner = fs::metadata(replaced).or_else(|_| fs::metadata(folder))?;
-    let present = fs::metadata(fresh)?;
+    let present = fresh.metadata()?;
     if (owner.uid(), owner.gid()) == (present.uid(), present.gid()) {
         return Ok(());
     }
-    chown(fresh, Some(owner.uid()), Some(owner.gid()))
+    fchown(fresh, Some(owner.uid()), Some(owner.gid()))
 }
 
 #[cfg(not(unix))]
-fn give_to_owner(_: &Path, _: &Path) -> io::Result<()> {
+fn give_to_owner(_: &File, _: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -185,8 +191,17 @@ fn lock(path: &Path) -> io::Result<File> {
         fs::create_dir_all(folder)?;
     }
     let lock = suffixed(path, ".lock");
-    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&lock)?;
-    give_to_owner(&lock, path)?;
+    let file = match private(OpenOptions::new().write(true).create_new(true)).open(&lock) {
+        Ok(file) => {
+            give_to_owner(&file, path)?;
+            file
+        }
+        // Neither made through a link nor given away: see `save`.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().write(true).open(&lock)?
+        }
+        Err(error) => return Err(error),
+    };
     file.lock()?;
     Ok(file)
 }
