@@ -571,6 +571,36 @@ async fn what_an_alias_of_ours_sends_on_keeps_the_wishes_of_the_sender() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_mail_does_not_leave_the_queue_sends_none() {
+    let sink = Sink::start(Script::takes_all()).await;
+    let rig = Rig::start(|config| {
+        add_routes(config, &[("z.test", sink.address)]);
+        config.outbound.enabled = false;
+        config.aliases.insert(
+            "both@a.test".into(),
+            vec![address("alice@a.test"), address("zoe@z.test")],
+        );
+    })
+    .await;
+    // Neither the copy of an alias nor a notice to a sender elsewhere.
+    let mut record = rig.record(Some("zoe@z.test"), &["both@a.test"]);
+    record.recipients[0].notify = Some({
+        let mut notify = Notify::default();
+        notify.success = true;
+        notify
+    });
+    rig.put(record, MESSAGE).await;
+    rig.until_empty().await;
+    assert_eq!(rig.inbox().await.len(), 1);
+    // What is in the queue from before waits until it may leave.
+    rig.send(Some("alice@a.test"), &["zoe@z.test"]).await;
+    let text = rig.first_failure().await;
+    assert!(text.contains("1 deferred: 4.3.5"), "{text}");
+    assert_eq!(sink.connections(), 0);
+    rig.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_waits_for_the_word_on_a_whole_message_only() {
     // The far side has the message and thinks: its word is waited for, and recorded.
     let script = Script {

@@ -63,6 +63,10 @@ impl<S: Store> Job<S> {
         };
         match self.attempt.destination() {
             Host::Domain(domain) if self.shared.config.is_local(domain) => self.here(&blob, ledger).await,
+            _ if !self.shared.config.outbound.enabled => {
+                ledger.trouble(&Trouble::Setup("mail does not leave this server".into()), "");
+                Health::Unknown
+            }
             Host::Domain(domain) => self.by_route(domain.clone().into(), &blob, ledger).await,
             Host::Literal(literal) => self.by_route(literal.clone().into(), &blob, ledger).await,
             other => {
@@ -180,8 +184,9 @@ impl<S: Store> Job<S> {
         for (index, recipient) in self.attempt.recipients().enumerate() {
             match self.shared.destination(&recipient.address) {
                 Destination::Here(targets) => {
+                    let leaves = self.shared.config.outbound.enabled || targets.accounts.is_empty();
                     accounts.extend(targets.accounts);
-                    for address in targets.elsewhere {
+                    for address in targets.elsewhere.into_iter().filter(|_| leaves) {
                         if !onward.iter().any(|r| r.address == address) {
                             let mut copy = Recipient::new(address, self.record().arrival);
                             // RFC 3461 §5.2.7.3 (c): success is reported for the alias, all else for the copy.

@@ -92,6 +92,10 @@ async fn notice<S: Store>(
 ) -> Result<Vec<Op>, CommitError> {
     let targets = match shared.destination(&request.to) {
         Destination::Here(targets) if into_mailbox => targets,
+        Destination::Elsewhere if !shared.config.outbound.enabled => {
+            tracing::warn!(id = %request.id, to = %request.to, "the sender is not told: mail does not leave this server");
+            return Ok(Vec::new());
+        }
         Destination::Here(_) | Destination::Elsewhere => Targets {
             elsewhere: vec![request.to.clone()],
             ..Targets::default()
