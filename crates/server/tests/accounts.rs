@@ -89,6 +89,18 @@ async fn a_changed_file_counts_at_once_and_a_broken_one_changes_nothing() {
     assert_eq!(accounts.all(), []);
 }
 
+#[tokio::test]
+async fn a_file_that_is_gone_for_a_while_takes_no_accounts_along() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "alice@a.test", "one");
+    let accounts = Accounts::load(&config(folder.path())).unwrap();
+    std::fs::remove_file(folder.path().join("accounts.toml")).unwrap();
+    assert!(accounts.at(&address("alice@a.test")).is_some());
+    put(folder.path(), "bob@a.test", "two");
+    assert!(accounts.at(&address("alice@a.test")).is_none());
+    assert!(accounts.at(&address("bob@a.test")).is_some());
+}
+
 #[test]
 fn the_file_survives_its_editing() {
     let folder = tempfile::tempdir().unwrap();

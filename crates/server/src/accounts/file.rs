@@ -32,7 +32,7 @@ impl AccountsFile {
                 "the accounts file needs a folder this user may write to",
             )
         })?;
-        let entries = read(path)?;
+        let entries = read(path)?.unwrap_or_default();
         Ok(Self {
             path: path.into(),
             entries,
@@ -93,8 +93,8 @@ impl AccountsFile {
     }
 }
 
-/// Reads the accounts of a file; none if it does not exist.
-pub(super) fn read(path: &Path) -> Result<Vec<AccountEntry>, ConfigError> {
+/// Reads the accounts of a file; `None` if it does not exist.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<AccountEntry>>, ConfigError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Accounts {
@@ -104,7 +104,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<AccountEntry>, ConfigError> {
 
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(ConfigError::unreadable(
                 path,
@@ -125,7 +125,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<AccountEntry>, ConfigError> {
         }
         entries.push(entry);
     }
-    found.finish(entries)
+    found.finish(Some(entries))
 }
 
 /// What tells one state of a file from another without reading it.

@@ -46,6 +46,9 @@ struct Known {
 impl Accounts {
     /// Reads the accounts file and joins it with the accounts of the configuration, which come first.
     ///
+    /// Changes of the file count at once. While it cannot be understood, or is gone, its accounts stay as they
+    /// were.
+    ///
     /// # Errors
     ///
     /// When the accounts file is there and cannot be understood.
@@ -188,7 +191,16 @@ impl Accounts {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // Whether it can be read or not, this state of the file was seen, and is complained of once.
         known.stamp = stamp;
-        let entries = entries?;
+        let entries = match entries? {
+            Some(entries) => entries,
+            None if known.by_name.is_empty() => Vec::new(),
+            None => {
+                // Some editors, and disks that are not mounted, take a file away for a while. To believe them
+                // would be to refuse everybody's mail for good.
+                tracing::error!("{} is gone: the accounts stay as they were", self.path.display());
+                return Ok(());
+            }
+        };
         let name = |entry: &AccountEntry| entry.name.as_str().to_lowercase().into_boxed_str();
         known.by_name = entries
             .into_iter()
