@@ -584,10 +584,9 @@ async fn where_mail_does_not_leave_the_queue_sends_none() {
     .await;
     // Neither the copy of an alias nor a notice to a sender elsewhere.
     let mut record = rig.record(Some("zoe@z.test"), &["both@a.test"]);
-    record.recipients[0].notify = Some({
-        let mut notify = Notify::default();
-        notify.success = true;
-        notify
+    record.recipients[0].notify = Some(Notify {
+        success: true,
+        ..Notify::default()
     });
     rig.put(record, MESSAGE).await;
     rig.until_empty().await;
