@@ -363,12 +363,23 @@ async fn the_next_exchanger_is_asked_when_one_is_down_or_busy() {
     let sink = Sink::start_at("127.0.0.3:0".parse().expect("an address"), Script::takes_all()).await;
     let closing = SocketAddr::from(([127, 0, 0, 2], sink.address.port()));
     let closing = Sink::start_at(closing, Script::new(|_| Err(Rejection::UNAVAILABLE))).await;
+    let stopping = SocketAddr::from(([127, 0, 0, 5], sink.address.port()));
+    let stopping = Sink::start_at(
+        stopping,
+        Script::new(|asked| match asked {
+            Asked::Rcpt(_) => Err(Rejection::UNAVAILABLE),
+            _ => Ok(()),
+        }),
+    )
+    .await;
     let zone = dns::Zone::new()
         .mx("b.test", 10, "down.b.test")
         .mx("b.test", 20, "busy.b.test")
+        .mx("b.test", 25, "stopping.b.test")
         .mx("b.test", 30, "up.b.test")
         .a("down.b.test", "127.0.0.4")
         .a("busy.b.test", "127.0.0.2")
+        .a("stopping.b.test", "127.0.0.5")
         .a("up.b.test", "127.0.0.3");
     let dns = dns::DnsServer::start(zone);
     let rig = Rig::start(|config| {
@@ -379,7 +390,7 @@ async fn the_next_exchanger_is_asked_when_one_is_down_or_busy() {
     .await;
     rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
     sink.messages(1).await;
-    assert_eq!(closing.connections(), 1);
+    assert_eq!((closing.connections(), stopping.connections()), (1, 1));
     rig.until_empty().await;
     rig.running.shutdown().await;
 }

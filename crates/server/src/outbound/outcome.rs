@@ -51,11 +51,16 @@ pub(super) fn of_delivery(delivery: &Delivery, dsn: bool, host: &str) -> Verdict
     };
     let outcome = of_failure(failure, host);
     // Once the whole message was sent it may have arrived: another host would perhaps make it two.
-    let connection = matches!(failure.cause, Cause::Connection(_)) && failure.stage != Stage::EndOfData;
-    match connection {
+    let connection = matches!(failure.cause, Cause::Connection(_)) || is_closing(failure);
+    match connection && failure.stage != Stage::EndOfData {
         true => Verdict::TryNext(outcome),
         false => Verdict::Final(outcome),
     }
+}
+
+/// RFC 5321 §3.8: 421 is about the service, whatever command it answers.
+fn is_closing(failure: &Failure) -> bool {
+    failure.reply().is_some_and(|reply| reply.code() == 421)
 }
 
 fn of_failure(failure: &Failure, host: &str) -> Outcome {
@@ -147,6 +152,10 @@ pub(super) fn health(trouble: &Trouble) -> Health {
 
 /// What a transaction that was heard says of the destination.
 pub(super) fn health_of(deliveries: &[Delivery]) -> Health {
+    let closing = |delivery: &Delivery| matches!(delivery, Delivery::Failed(failure) if is_closing(failure));
+    if deliveries.iter().any(closing) {
+        return Health::Busy;
+    }
     let broken = deliveries.iter().find_map(|delivery| match delivery {
         Delivery::Failed(Failure {
             cause: Cause::Connection(error),
