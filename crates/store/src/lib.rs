@@ -53,7 +53,8 @@
 //!
 //! # Limits
 //!
-//! Packs are not compacted: one live body keeps its whole pack (64 MiB by default). Deleting a mailbox of very many
+//! Packs are not compacted: one live body keeps its whole pack (64 MiB by default). Every pack is an open file as long
+//! as the store is: the process must be granted that many, or the store does not open. Deleting a mailbox of very many
 //! messages holds up the writer while it lasts, some 10 µs a message. The index cannot be rebuilt from the packs
 //! alone, because small bodies are not in them. There is one database and one writer for all accounts.
 //!
