@@ -24,6 +24,8 @@ struct Plan {
     expunge: AtomicU64,
     /// The history cannot be read.
     no_history: AtomicBool,
+    /// The history does not reach back to what is asked for.
+    forgetful: AtomicBool,
     /// Nothing can be written.
     no_commit: AtomicBool,
 }
@@ -70,8 +72,11 @@ impl Store for Moments {
     }
 
     async fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, StoreError> {
-        match self.plan.no_history.load(Ordering::SeqCst) {
-            true => Err(StoreError::Io("no".to_owned())),
+        if self.plan.no_history.load(Ordering::SeqCst) {
+            return Err(StoreError::Io("no".to_owned()));
+        }
+        match self.plan.forgetful.load(Ordering::SeqCst) {
+            true => Ok(Vanished::default()),
             false => self.inner.vanished(mailbox, since).await,
         }
     }
@@ -145,16 +150,22 @@ impl Site {
             plan: plan.clone(),
         };
         let running = Server::builder(config).store(store).start().await.unwrap();
-        let mut client = Lines::connect(running.address("imap").unwrap()).await;
-        client.line().await.unwrap();
-        client.imap("LOGIN alice@a.test secret", "OK").await;
-        client.imap("SELECT INBOX", "OK [READ-WRITE]").await;
         let site = Self {
             running,
             plan,
             _folder: folder,
         };
+        let client = site.client().await;
         (site, client)
+    }
+
+    /// One more client that has INBOX selected.
+    async fn client(&self) -> Lines {
+        let mut client = Lines::connect(self.running.address("imap").unwrap()).await;
+        client.line().await.unwrap();
+        client.imap("LOGIN alice@a.test secret", "OK").await;
+        client.imap("SELECT INBOX", "OK [READ-WRITE]").await;
+        client
     }
 }
 
@@ -238,5 +249,113 @@ async fn a_mailbox_that_cannot_be_closed_stays_selected() {
     assert!(find(&got, "* 1 FETCH").is_some());
     site.plan.no_commit.store(false, Ordering::SeqCst);
     client.imap("CLOSE", "OK").await;
+    site.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_nobody_from_reading() {
+    let (site, mut client) = Site::start().await;
+    append(&mut client, &message(10), "OK").await;
+    site.plan.no_commit.store(true, Ordering::SeqCst);
+    let rows = client.imap("FETCH 1 BODY[TEXT]", "OK").await;
+    assert!(
+        find(&rows, "BODY[TEXT] {").is_some() && find(&rows, "Seen").is_none(),
+        "{rows:?}"
+    );
+    site.plan.no_commit.store(false, Ordering::SeqCst);
+    let rows = client.imap("FETCH 1 BODY[TEXT]", "OK").await;
+    assert!(find(&rows, "\\Seen").is_some(), "{rows:?}");
+    site.running.shutdown().await;
+}
+
+/// What a client makes of the untagged responses: the UIDs by their numbers, where it has heard of them.
+#[derive(Default)]
+struct Numbers(Vec<Option<u32>>);
+
+impl Numbers {
+    fn hear(&mut self, responses: &[Vec<u8>], expunge_allowed: bool) {
+        for response in responses {
+            let text = String::from_utf8_lossy(response);
+            let words: Vec<&str> = text.trim_end().split([' ', '(', ')']).collect();
+            let ["*", number, what, ..] = words[..] else {
+                continue;
+            };
+            let Ok(number) = number.parse::<usize>() else {
+                continue;
+            };
+            let exists = (1..=self.0.len()).contains(&number);
+            match what {
+                "EXISTS" => {
+                    assert!(number >= self.0.len(), "EXISTS takes messages away: {text}");
+                    self.0.resize(number, None);
+                }
+                "EXPUNGE" => {
+                    assert!(expunge_allowed && exists, "{text}");
+                    self.0.remove(number - 1);
+                }
+                "FETCH" => {
+                    assert!(exists, "{text}");
+                    let at = words.iter().position(|word| *word == "UID").expect("a UID");
+                    let uid = words[at + 1].parse().expect("a number");
+                    let known = self.0[number - 1].get_or_insert(uid);
+                    assert_eq!(*known, uid, "the number is that of another message: {text}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sequence_numbers_stay_true_whatever_other_sessions_do() {
+    let (site, mut writer) = Site::start().await;
+    let mut reader = site.client().await;
+    let mut heard = Numbers::default();
+    let mut random = 42_u32;
+    let mut dice = |sides: u32| {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        random % sides
+    };
+    for round in 0..300 {
+        site.plan.forgetful.store(round % 5 == 0, Ordering::SeqCst);
+        for _ in 0..dice(4) {
+            // Around the youngest message, where something is left to change.
+            let one = 1 + dice(1 + 2 * round);
+            match dice(5) {
+                0 | 1 => drop(append(&mut writer, &message(10), "OK").await),
+                2 => drop(
+                    writer
+                        .imap(&format!("UID COPY {one}:{} INBOX", one + 3), "OK")
+                        .await,
+                ),
+                3 => drop(writer.imap(&format!("UID MOVE {one} INBOX"), "OK").await),
+                _ => {
+                    let some = format!("UID STORE {one}:{} +FLAGS (\\Deleted)", one + 5);
+                    writer.imap(&some, "OK").await;
+                    writer.imap("EXPUNGE", "OK").await;
+                }
+            }
+        }
+        match dice(4) {
+            0 => heard.hear(&reader.imap("NOOP", "OK").await, true),
+            1 => heard.hear(&append(&mut reader, &message(5), "OK").await, true),
+            2 => heard.hear(&reader.imap("UID FETCH 1:* FLAGS", "OK").await, true),
+            _ if !heard.0.is_empty() => heard.hear(&reader.imap("FETCH 1:* (UID FLAGS)", "").await, false),
+            _ => {}
+        }
+    }
+    heard.hear(&reader.imap("NOOP", "OK").await, true);
+    heard.hear(&reader.imap("UID FETCH 1:* UID", "OK").await, true);
+    let found = reader.imap("UID SEARCH ALL", "OK").await;
+    let found = String::from_utf8_lossy(find(&found, "* SEARCH").expect("an answer"));
+    let uids = found.split_whitespace().skip(2).map(|uid| uid.parse().ok());
+    assert_eq!(heard.0, uids.collect::<Vec<_>>());
+    assert!(
+        heard.0.len() > 20,
+        "too little was left to tell: {}",
+        heard.0.len()
+    );
     site.running.shutdown().await;
 }

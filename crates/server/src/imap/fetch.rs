@@ -76,14 +76,21 @@ impl<S: Store> Session<S> {
         let mut flags = Flags::new();
         flags.insert(SystemFlags::SEEN);
         let change = FlagChange::Add(flags);
-        let outcome = self
-            .change(Op::StoreFlags {
-                mailbox,
-                uids,
-                change,
-                unchanged_since: None,
-            })
-            .await?;
+        let op = Op::StoreFlags {
+            mailbox,
+            uids,
+            change,
+            unchanged_since: None,
+        };
+        let outcome = match self.change(op).await {
+            Ok(outcome) => outcome,
+            // A disk that is full must not keep people from reading their mail.
+            Err(Stop::No(_)) => {
+                tracing::warn!(peer = %self.peer, "imap: messages are read and cannot be marked as seen");
+                return Ok(UidSet::new());
+            }
+            Err(stop) => return Err(stop),
+        };
         self.sync_or_end().await;
         Ok(match outcome {
             Outcome::Stored { changed, .. } => changed,
