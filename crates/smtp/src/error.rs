@@ -79,6 +79,10 @@ impl Error {
                 EnhancedCode::new(4, 7, 0),
                 "Too many failed logins, closing connection",
             ),
+            Self::Limit(Limit::RefusedRecipients) => (
+                EnhancedCode::new(4, 7, 0),
+                "Too many unknown recipients, closing connection",
+            ),
             Self::Limit(_) => (
                 EnhancedCode::new(4, 7, 0),
                 "Too many commands, closing connection",
@@ -124,6 +128,8 @@ impl fmt::Display for Violation {
 pub enum Limit {
     /// Commands with errors in one session.
     Errors,
+    /// Recipients that were refused for good in one session.
+    RefusedRecipients,
     /// Commands without a message in between.
     Commands,
     /// Failed logins in one session.
@@ -136,6 +142,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Errors => "errors",
+            Self::RefusedRecipients => "refused recipients",
             Self::Commands => "commands without a message",
             Self::AuthFailures => "failed logins",
             Self::ReplySize => "reply size",

@@ -46,6 +46,7 @@ transcripts! {
     eof: smtp();
     require_tls: with(Protocol::Submission, |c| { with_accounts(c); c.require_tls = true; });
     limits: with(Protocol::Smtp, |c| { c.limits.recipients = 3; c.limits.command_line = 512; });
+    refused_recipients: with(Protocol::Smtp, |c| { c.limits.refused_recipients = 2; });
     over_limits: with(Protocol::Smtp, |c| { c.limits.recipients = 2; c.limits.message_size = 100; c.limits.errors = 1; });
 }
 

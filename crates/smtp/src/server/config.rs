@@ -107,6 +107,10 @@ pub struct Limits {
     /// Commands in a session that this engine itself had to refuse (syntax, order). Messages and recipients
     /// above their limits do not count. Default 20.
     pub errors: u32,
+    /// Recipients in a session that the caller refused for good (5xx). It is those who try out addresses that
+    /// reach it (RFC 5321 §7.3); a sender with an old list goes on with the rest on its next connection.
+    /// Default 100.
+    pub refused_recipients: u32,
     /// Commands since the last accepted message, RCPT not counted. Default 1000.
     pub commands: u32,
     /// Failed logins in a session. RFC 4954 §4 advises a limit of no less than 3. Mail programs try several
@@ -122,6 +126,7 @@ impl Default for Limits {
             message_size: 64 * 1024 * 1024,
             recipients: 1000,
             errors: 20,
+            refused_recipients: 100,
             commands: 1000,
             auth_failures: 10,
         }

@@ -157,7 +157,14 @@ impl Server {
             }
             Asked::Hello(_) => rejection.reply().write(&mut self.tx, false),
             Asked::Auth(_) => panic!("{AUTH_OWED}"),
-            Asked::Mail(_) | Asked::Rcpt => self.reply(rejection.reply()),
+            Asked::Mail(_) => self.reply(rejection.reply()),
+            Asked::Rcpt => {
+                self.reply(rejection.reply());
+                self.session.refused_recipients += u32::from(rejection.reply().is_permanent());
+                if self.session.refused_recipients > self.session.config.limits.refused_recipients {
+                    return self.fail(Error::Limit(Limit::RefusedRecipients));
+                }
+            }
             Asked::Data => {
                 self.transaction = None;
                 self.reply(rejection.reply());

@@ -16,6 +16,7 @@ pub struct Session {
     /// The connection was rejected; only QUIT is served.
     pub(super) refused: bool,
     pub(super) errors: u32,
+    pub(super) refused_recipients: u32,
     pub(super) auth_failures: u32,
     pub(super) commands: u32,
 }
@@ -29,6 +30,7 @@ impl Session {
             identity: None,
             refused: false,
             errors: 0,
+            refused_recipients: 0,
             auth_failures: 0,
             commands: 0,
         }
