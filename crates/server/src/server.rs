@@ -91,8 +91,13 @@ impl<S: Store> Builder<S> {
         for listener in &config.listeners {
             let name = listener.name.clone();
             let address = listener.address;
-            let socket = Bound::bind(listener.clone()).await;
-            bound.push(socket.map_err(|error| StartError::Listen { name, address, error })?);
+            match Bound::bind(listener.clone()).await {
+                Ok(socket) => bound.push(socket),
+                Err(error) if listener.optional && error.kind() == io::ErrorKind::AddrInUse => {
+                    tracing::warn!(listener = name, %address, "not listening: another program has this port");
+                }
+                Err(error) => return Err(StartError::Listen { name, address, error }),
+            }
         }
         for account in accounts.all() {
             delivery::inbox(&store, &account)

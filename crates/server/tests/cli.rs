@@ -157,7 +157,8 @@ impl LocalServe {
         for attempt in 0..50 {
             let offset = 5_000 + ((std::process::id() * 97 + attempt * 131) % 50_000) as i32;
             match Self::try_start(data, offset, more) {
-                Ok(running) => return running,
+                Ok(running) if running.welcome.contains("LMTP port") => return running,
+                Ok(_) => {}
                 Err(error) if error.contains("Another program has this port") => {}
                 Err(error) => panic!("{error}"),
             }
@@ -180,7 +181,7 @@ impl LocalServe {
             .unwrap();
         let mut welcome = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        while !welcome.contains("LMTP port") {
+        while !welcome.contains("Mail for other domains") {
             if out.read_line(&mut welcome).unwrap() == 0 {
                 let mut error = String::new();
                 child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
@@ -281,6 +282,29 @@ fn localserve_runs_without_configuration_and_keeps_its_accounts() {
         accounts,
         "nothing is made anew"
     );
+}
+
+#[test]
+fn localserve_does_without_lmtp_where_its_port_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    for attempt in 0..20 {
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let offset = i32::from(other.local_addr().unwrap().port()) - 2024;
+        let data = folder.path().join(attempt.to_string());
+        match LocalServe::try_start(&data, offset, &[]) {
+            Ok(running) => {
+                assert!(running.welcome.contains("no LMTP"), "{}", running.welcome);
+                assert!(running.greeting(2025).starts_with("220 "));
+                return;
+            }
+            // The ports beside it are not ours to choose.
+            Err(error) => assert!(
+                error.contains("Another program has this port") || error.contains("leave the range"),
+                "{error}"
+            ),
+        }
+    }
+    panic!("no ports are free");
 }
 
 #[test]

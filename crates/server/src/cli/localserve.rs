@@ -72,11 +72,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for (name, protocol, tls, port) in LISTENERS {
         let port = shifted(port, arguments.port_offset)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        config.listeners.push(
-            ListenerConfig::new(protocol, address)
-                .with_tls(tls)
-                .with_name(name),
-        );
+        let listener = ListenerConfig::new(protocol, address)
+            .with_tls(tls)
+            .with_name(name);
+        // No mail program needs LMTP: a port that somebody else has shall not keep the rest from running.
+        config.listeners.push(match protocol {
+            Protocol::Lmtp => listener.optional(),
+            _ => listener,
+        });
     }
     run::private_folder(&config.data)?;
     let people = accounts(&config.accounts_file, arguments.accounts)?;
@@ -210,7 +213,7 @@ In a mail program: server localhost, user name {bob}
   POP3        port {pop3s} (SSL/TLS) or {pop3} (STARTTLS)
   submission  port {submissions} (SSL/TLS) or {submission} (STARTTLS)
 The certificate is self-made: confirm it once, or trust {certificate}.
-For programs that deliver: SMTP port {smtp}, LMTP port {lmtp}. Mail for other domains is refused.
+For programs that deliver: SMTP port {smtp}, {lmtp}. Mail for other domains is refused.
 
 ",
         alice_password = shown(from),
@@ -222,7 +225,10 @@ For programs that deliver: SMTP port {smtp}, LMTP port {lmtp}. Mail for other do
         pop3 = port("pop3"),
         pop3s = port("pop3s"),
         smtp = port("smtp"),
-        lmtp = port("lmtp"),
+        lmtp = match address("lmtp") {
+            Some(address) => format!("LMTP port {}", address.port()),
+            None => "no LMTP because another program has its port".to_owned(),
+        },
     );
     text
 }

@@ -83,6 +83,8 @@ pub struct ListenerConfig {
     pub tls: TlsMode,
     /// The certificate, if it is not the common one.
     pub certificate: Option<CertificateFiles>,
+    /// Whether the server starts without it, with a warning, if another program has the address.
+    pub optional: bool,
 }
 
 /// What a listener speaks.
@@ -350,6 +352,16 @@ impl ListenerConfig {
             protocol,
             tls: protocol.usual_tls(),
             certificate: None,
+            optional: false,
+        }
+    }
+
+    /// Lets the server start without it if another program has the address.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
         }
     }
 
