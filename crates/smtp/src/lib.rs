@@ -86,7 +86,7 @@
 //! | 3207 STARTTLS | `server/mod.rs`, `client/mod.rs` |
 //! | 3461, 6533 DSN | `dsn.rs` |
 //! | 3848 transmission types | `server/session.rs` |
-//! | 4954 AUTH | `server/auth.rs`, `client/mod.rs` |
+//! | 4954 AUTH | `server/auth.rs`, `client/auth.rs` |
 //! | 5321 | all of it |
 //! | 6152 8BITMIME, 6531 SMTPUTF8 | `envelope.rs`, `client/transaction.rs` |
 //!
