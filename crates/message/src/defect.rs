@@ -77,6 +77,50 @@ kinds! {
     TooManyParameters = 17,
     /// The text of envelopes and body structures is longer than the limit: the rest is left out.
     TooMuchText = 18,
+    /// A quote, parenthesis or bracket has no partner: it is read as if it were not there.
+    Unbalanced = 40,
+    /// Two addresses stand side by side without a comma.
+    MissingComma = 41,
+    /// A member of an address list has no address, or one without local part or domain.
+    InvalidAddress = 42,
+    /// The semicolon that ends a group is missing.
+    UnclosedGroup = 43,
+    /// A date is not of a form of RFC 5322; what can be made out of it counts.
+    InvalidDate = 44,
+    /// The zone of a date is missing or tells nothing: it is read as UTC.
+    UnknownZone = 45,
+    /// An identifier is not of the form `<left@right>`.
+    InvalidId = 46,
+    /// There are more identifiers than the limit: the rest is left out.
+    TooManyIds = 47,
+    /// What stands in the place of a parameter is none, or its value breaks the rules: spaces without quotes,
+    /// escapes without digits.
+    InvalidParameter = 48,
+    /// A parameter, or a section of one, came again; the first one counts.
+    DuplicateParameter = 49,
+    /// A section of a parameter (RFC 2231 §3) is missing: the value ends before it.
+    MissingSection = 50,
+    /// The charset of an encoded word or a parameter is not known: the word stays as it is.
+    UnknownCharset = 51,
+    /// An encoded word has spaces in it, no end, or an encoding that there is not.
+    InvalidEncodedWord = 52,
+    /// An encoded word stands where RFC 2047 §5 allows none: inside of quotes, or glued to other text. It is
+    /// decoded all the same.
+    MisplacedEncodedWord = 53,
+    /// Octets mean nothing in their charset, or are 8-bit without one and no UTF-8.
+    UndecodableText = 54,
+    /// A tag of a DKIM or ARC field has no name, no value sign, or came before.
+    InvalidTag = 55,
+    /// There are more tags, results or list members than the limit: the rest is left out.
+    TooManyValues = 56,
+    /// A clause of a Received field came again, or words stand where a clause should.
+    InvalidTrace = 57,
+    /// A List-* field has something else than URIs in angle brackets.
+    InvalidListHeader = 58,
+    /// An Authentication-Results field does not follow RFC 8601 §2.2 from here on.
+    InvalidResults = 59,
+    /// A keyword is none of those that its field may have.
+    InvalidKeyword = 60,
 }
 
 #[cfg(test)]
@@ -86,6 +130,6 @@ mod tests {
     #[test]
     fn codes_round_trip() {
         let known = (0..=u8::MAX).filter_map(|code| Some((code, DefectKind::from_code(code)?)));
-        assert_eq!(known.map(|(code, kind)| assert_eq!(code, kind as u8)).count(), 18);
+        assert_eq!(known.map(|(code, kind)| assert_eq!(code, kind as u8)).count(), 39);
     }
 }

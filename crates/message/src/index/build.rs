@@ -102,7 +102,7 @@ struct Tables {
 #[derive(Debug, Default)]
 struct Told {
     /// One bit for each kind of defect.
-    kinds: u32,
+    kinds: u64,
     fields: bool,
     text: bool,
 }
