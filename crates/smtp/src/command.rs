@@ -1,5 +1,9 @@
-//! Commands (RFC 5321 §4.1, RFC 2033, RFC 3207, RFC 4954)
+//! Commands (RFC 5321 §4.1, RFC 1985, RFC 2033, RFC 3030, RFC 3207, RFC 4954)
 
+use crate::chunking::Chunk;
+use crate::etrn::Etrn;
+use crate::xclient::Xclient;
+use crate::xforward::Xforward;
 use crate::{EnhancedCode, Mail, Rcpt, Reply};
 use mailwright_address::{Host, ParseError};
 use std::fmt;
@@ -16,6 +20,8 @@ pub enum Command {
     Rcpt(Rcpt),
     /// DATA.
     Data,
+    /// BDAT: this many octets follow the line (RFC 3030 §2).
+    Bdat(Chunk),
     /// RSET.
     Rset,
     /// NOOP; its argument means nothing.
@@ -37,6 +43,12 @@ pub enum Command {
         /// The initial response, still in base64; `=` stands for an empty one.
         initial: Option<String>,
     },
+    /// ETRN: RFC 1985.
+    Etrn(Etrn),
+    /// XCLIENT of Postfix.
+    Xclient(Box<Xclient>),
+    /// XFORWARD of Postfix.
+    Xforward(Box<Xforward>),
 }
 
 /// How a client introduced itself.
@@ -80,6 +92,26 @@ pub struct Extensions {
     pub smtputf8: bool,
     /// DSN: RFC 3461.
     pub dsn: bool,
+    /// CHUNKING: RFC 3030.
+    pub chunking: bool,
+    /// BINARYMIME: RFC 3030 §3; needs CHUNKING.
+    pub binary_mime: bool,
+    /// DELIVERBY: RFC 2852.
+    pub deliver_by: bool,
+    /// FUTURERELEASE: RFC 4865; for submission only.
+    pub future_release: bool,
+    /// MT-PRIORITY: RFC 6710.
+    pub mt_priority: bool,
+    /// REQUIRETLS: RFC 8689; under TLS only.
+    pub require_tls: bool,
+    /// LIMITS: RFC 9422.
+    pub limits: bool,
+    /// ETRN: RFC 1985.
+    pub etrn: bool,
+    /// XCLIENT of Postfix; for proxies that are trusted.
+    pub xclient: bool,
+    /// XFORWARD of Postfix; for content filters that are trusted.
+    pub xforward: bool,
 }
 
 impl Extensions {
@@ -93,6 +125,16 @@ impl Extensions {
         auth: true,
         smtputf8: true,
         dsn: true,
+        chunking: true,
+        binary_mime: true,
+        deliver_by: true,
+        future_release: true,
+        mt_priority: true,
+        require_tls: true,
+        limits: true,
+        etrn: true,
+        xclient: true,
+        xforward: true,
     };
 
     /// None, as after HELO.
@@ -105,6 +147,16 @@ impl Extensions {
         auth: false,
         smtputf8: false,
         dsn: false,
+        chunking: false,
+        binary_mime: false,
+        deliver_by: false,
+        future_release: false,
+        mt_priority: false,
+        require_tls: false,
+        limits: false,
+        etrn: false,
+        xclient: false,
+        xforward: false,
     };
 }
 
@@ -138,6 +190,7 @@ impl Command {
             () if is("MAIL") => Mail::parse(strip(args, "FROM:")?, extensions).map(Self::Mail),
             () if is("RCPT") => Rcpt::parse(strip(args, "TO:")?, extensions).map(Self::Rcpt),
             () if is("DATA") => none(Self::Data),
+            () if is("BDAT") => Chunk::parse(args).map(Self::Bdat).ok_or(CommandError::Chunk),
             () if is("RSET") => none(Self::Rset),
             () if is("EHLO") => Hello::parse(HelloVerb::Ehlo, args).map(Self::Hello),
             () if is("HELO") => Hello::parse(HelloVerb::Helo, args).map(Self::Hello),
@@ -149,6 +202,9 @@ impl Command {
             () if is("AUTH") => Self::auth(args),
             () if is("VRFY") => text(args).map(Self::Vrfy),
             () if is("EXPN") => text(args).map(Self::Expn),
+            () if is("ETRN") => Etrn::parse(args).map(Self::Etrn).ok_or(CommandError::Arguments),
+            () if is("XCLIENT") => attributes(Xclient::parse(args)).map(Self::Xclient),
+            () if is("XFORWARD") => attributes(Xforward::parse(args)).map(Self::Xforward),
             () if HTTP.iter().any(|name| is(name)) => Err(CommandError::OtherProtocol),
             () => Err(CommandError::UnknownVerb),
         }
@@ -196,6 +252,10 @@ impl fmt::Display for Command {
                 text(f, "AUTH", mechanism)?;
                 initial.as_ref().map_or(Ok(()), |initial| text(f, "", initial))
             }
+            Self::Bdat(chunk) => write!(f, "BDAT {chunk}"),
+            Self::Etrn(node) => write!(f, "ETRN {node}"),
+            Self::Xclient(attributes) => write!(f, "XCLIENT {attributes}"),
+            Self::Xforward(attributes) => write!(f, "XFORWARD {attributes}"),
         }
     }
 }
@@ -264,6 +324,10 @@ pub enum CommandError {
     /// Arguments that are missing, superfluous or malformed.
     #[error("malformed arguments")]
     Arguments,
+    /// The size of a BDAT chunk: not a number, or none that fits 64 bits. Where the next command begins
+    /// cannot be known.
+    #[error("malformed chunk size")]
+    Chunk,
     /// The reverse-path of MAIL.
     #[error("malformed sender address: {0}")]
     Sender(ParseError),
@@ -290,6 +354,7 @@ impl CommandError {
             Self::ControlCharacter => (500, (5, 2), "Control character in command"),
             Self::NotUtf8 => (500, (5, 2), "Command is not UTF-8"),
             Self::Arguments => (501, (5, 4), "Syntax error in arguments"),
+            Self::Chunk => (501, (5, 4), "Malformed chunk size"),
             Self::Sender(_) => (501, (1, 7), "Malformed sender address"),
             Self::Recipient(_) => (501, (1, 3), "Malformed recipient address"),
             Self::NonAsciiAddress => (553, (6, 7), "Non-ASCII address needs SMTPUTF8"),
@@ -310,6 +375,10 @@ fn strip<'a>(args: &'a str, prefix: &str) -> Result<&'a str, CommandError> {
         Some((start, rest)) if start.eq_ignore_ascii_case(prefix) => Ok(rest),
         _ => Err(CommandError::Arguments),
     }
+}
+
+fn attributes<T>(parsed: Option<T>) -> Result<Box<T>, CommandError> {
+    parsed.map(Box::new).ok_or(CommandError::Parameter)
 }
 
 fn text(args: &str) -> Result<String, CommandError> {

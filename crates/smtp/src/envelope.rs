@@ -1,7 +1,12 @@
-//! Envelopes: MAIL and RCPT with their parameters (RFC 5321 §4.1.1, RFC 1870, RFC 3461, RFC 4954, RFC 6152)
+//! Envelopes: MAIL and RCPT with their parameters (RFC 5321 §4.1.1, RFC 1870, RFC 3461, RFC 4954, RFC 6152,
+//! RFC 8689)
 
 use crate::command::{CommandError, Extensions};
+use crate::deliverby::DeliverBy;
 use crate::dsn::{EnvelopeId, Notify, OriginalRecipient, Ret, Xtext, decode_xtext};
+use crate::futurerelease::{DateTime, Hold, Interval};
+use crate::mt_priority::Priority;
+use crate::number::decimal;
 use mailwright_address::{EmailAddress, ForwardPath, ReversePath};
 use std::fmt;
 
@@ -31,6 +36,14 @@ pub struct MailParams {
     pub ret: Option<Ret>,
     /// `ENVID`: the sender's name for this transaction (RFC 3461 §4.4).
     pub envid: Option<EnvelopeId>,
+    /// `BY`: when the message should have arrived (RFC 2852 §4).
+    pub by: Option<DeliverBy>,
+    /// `HOLDFOR` or `HOLDUNTIL`: when the message may be sent (RFC 4865 §4).
+    pub hold: Option<Hold>,
+    /// `MT-PRIORITY`: how urgent the message is (RFC 6710 §3).
+    pub priority: Option<Priority>,
+    /// `REQUIRETLS`: the message must travel over verified TLS alone (RFC 8689 §2).
+    pub require_tls: bool,
 }
 
 /// A recipient of a message: forward-path and parameters of RCPT.
@@ -61,6 +74,8 @@ pub enum BodyType {
     SevenBit,
     /// Lines of any octets.
     EightBitMime,
+    /// Any octets, with lines of any length or none at all; only BDAT can carry it (RFC 3030 §3).
+    BinaryMime,
 }
 
 /// The value of AUTH on MAIL (RFC 4954 §5).
@@ -91,15 +106,20 @@ impl Mail {
             let (keyword, value) = param?;
             let is = |name: &str| keyword.eq_ignore_ascii_case(name);
             match () {
-                () if is("SIZE") && extensions.size => set(&mut params.size, parse_size(value))?,
+                // RFC 1870 §6: up to 20 digits.
+                () if is("SIZE") && extensions.size => {
+                    set(&mut params.size, value.and_then(|v| decimal(v, 20)))?;
+                }
                 () if is("BODY") && extensions.eight_bit_mime => {
-                    set(&mut params.body, value.and_then(BodyType::parse))?;
+                    // RFC 3030 §3: without CHUNKING there is no way to carry it.
+                    let binary = extensions.binary_mime && extensions.chunking;
+                    let body = value.and_then(BodyType::parse);
+                    set(
+                        &mut params.body,
+                        body.filter(|b| binary || *b != BodyType::BinaryMime),
+                    )?;
                 }
-                () if is("SMTPUTF8") && extensions.smtputf8 => {
-                    if std::mem::replace(&mut params.smtputf8, true) || value.is_some() {
-                        return Err(CommandError::Parameter);
-                    }
-                }
+                () if is("SMTPUTF8") && extensions.smtputf8 => flag(&mut params.smtputf8, value)?,
                 () if is("AUTH") && extensions.auth => {
                     set(&mut params.auth, value.and_then(Submitter::parse))?;
                 }
@@ -107,6 +127,21 @@ impl Mail {
                 () if is("ENVID") && extensions.dsn => {
                     set(&mut params.envid, value.and_then(EnvelopeId::parse))?;
                 }
+                () if is("BY") && extensions.deliver_by => {
+                    set(&mut params.by, value.and_then(DeliverBy::parse))?;
+                }
+                () if is("HOLDFOR") && extensions.future_release => {
+                    let interval = value.and_then(Interval::parse);
+                    set(&mut params.hold, interval.map(Hold::For))?;
+                }
+                () if is("HOLDUNTIL") && extensions.future_release => {
+                    let moment = value.and_then(DateTime::parse);
+                    set(&mut params.hold, moment.map(Hold::Until))?;
+                }
+                () if is("MT-PRIORITY") && extensions.mt_priority => {
+                    set(&mut params.priority, value.and_then(Priority::parse))?;
+                }
+                () if is("REQUIRETLS") && extensions.require_tls => flag(&mut params.require_tls, value)?,
                 () => return Err(CommandError::UnknownParameter),
             }
         }
@@ -174,6 +209,20 @@ impl fmt::Display for Mail {
         if let Some(envid) = &params.envid {
             write!(f, " ENVID={envid}")?;
         }
+        if let Some(by) = params.by {
+            write!(f, " BY={by}")?;
+        }
+        match params.hold {
+            None => {}
+            Some(Hold::For(interval)) => write!(f, " HOLDFOR={interval}")?,
+            Some(Hold::Until(moment)) => write!(f, " HOLDUNTIL={moment}")?,
+        }
+        if let Some(priority) = params.priority {
+            write!(f, " MT-PRIORITY={priority}")?;
+        }
+        if params.require_tls {
+            f.write_str(" REQUIRETLS")?;
+        }
         Ok(())
     }
 }
@@ -197,6 +246,7 @@ impl BodyType {
         match () {
             () if value.eq_ignore_ascii_case("7BIT") => Some(Self::SevenBit),
             () if value.eq_ignore_ascii_case("8BITMIME") => Some(Self::EightBitMime),
+            () if value.eq_ignore_ascii_case("BINARYMIME") => Some(Self::BinaryMime),
             () => None,
         }
     }
@@ -207,6 +257,7 @@ impl fmt::Display for BodyType {
         f.write_str(match self {
             Self::SevenBit => "7BIT",
             Self::EightBitMime => "8BITMIME",
+            Self::BinaryMime => "BINARYMIME",
         })
     }
 }
@@ -230,11 +281,12 @@ impl fmt::Display for Submitter {
     }
 }
 
-/// RFC 1870 §6: up to 20 digits; what does not fit 64 bits is refused.
-fn parse_size(value: Option<&str>) -> Option<u64> {
-    let value = value?;
-    let digits = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
-    value.parse().ok().filter(|_| digits)
+/// Sets a parameter that has no value and may stand once.
+fn flag(slot: &mut bool, value: Option<&str>) -> Result<(), CommandError> {
+    match std::mem::replace(slot, true) || value.is_some() {
+        false => Ok(()),
+        true => Err(CommandError::Parameter),
+    }
 }
 
 /// Sets a parameter that must be well-formed and may stand once.

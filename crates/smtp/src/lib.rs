@@ -73,7 +73,9 @@
 //! | [`server`] | the server engine, its events, configuration and limits |
 //! | [`client`] | the client engine, its events, outcomes and configuration |
 //! | [`Command`], [`Mail`], [`Rcpt`], [`Hello`] | commands, parsed and printed |
-//! | [`dsn`] | the DSN parameters of envelopes |
+//! | [`dsn`], [`deliverby`], [`futurerelease`], [`mt_priority`] | the parameters of envelopes |
+//! | [`ehlo`], [`limits`] | what a server offers, line by line |
+//! | [`chunking`], [`etrn`], [`xclient`], [`xforward`] | the arguments of further commands |
 //! | [`Reply`], [`Rejection`], [`EnhancedCode`] | replies; a rejection cannot say yes |
 //! | [`Error`] | why a session ended, and whose fault it was |
 //!
@@ -105,14 +107,24 @@
 //! PROXY protocol are not there. A server says 252 to every VRFY and 502 to EXPN. A client does not try a
 //! second mechanism when AUTH fails with the first.
 
+pub mod chunking;
 pub mod client;
 mod command;
+pub mod deliverby;
 pub mod dsn;
+pub mod ehlo;
 mod envelope;
 mod error;
+pub mod etrn;
+pub mod futurerelease;
+pub mod limits;
 mod line;
+pub mod mt_priority;
+mod number;
 mod reply;
 pub mod server;
+pub mod xclient;
+pub mod xforward;
 
 pub use client::Client;
 pub use command::{Command, CommandError, Extensions, Hello, HelloVerb};

@@ -39,9 +39,13 @@ impl Config {
             protocol,
             hostname,
             extensions: Extensions {
-                starttls: false,
-                auth: false,
-                ..Extensions::ALL
+                pipelining: true,
+                size: true,
+                eight_bit_mime: true,
+                enhanced_status_codes: true,
+                smtputf8: true,
+                dsn: true,
+                ..Extensions::NONE
             },
             mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login],
             auth_without_tls: AuthWithoutTls::Never,

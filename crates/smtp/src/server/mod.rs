@@ -460,7 +460,11 @@ impl Server {
                 self.state = State::Tls;
             }
             Command::Auth { mechanism, initial } => self.auth_command(&mechanism, initial.as_deref())?,
-            Command::Expn(_) => unreachable!("`permit` refuses it"),
+            Command::Expn(_)
+            | Command::Bdat(_)
+            | Command::Etrn(_)
+            | Command::Xclient(_)
+            | Command::Xforward(_) => unreachable!("`permit` refuses it"),
         }
         Ok(())
     }

@@ -125,7 +125,11 @@ impl Session {
             Command::Auth { .. } if self.identity.is_some() => {
                 Err(Reply::fixed(503, BAD_SEQUENCE, "Already authenticated"))
             }
-            Command::Expn(_) => Err(not_implemented()),
+            Command::Expn(_)
+            | Command::Bdat(_)
+            | Command::Etrn(_)
+            | Command::Xclient(_)
+            | Command::Xforward(_) => Err(not_implemented()),
             _ => Ok(()),
         }
     }
