@@ -39,30 +39,22 @@ impl EmailAddress {
     ///
     /// Fails if `local` holds a control character, or is too long once it is quoted.
     pub fn new(local: &str, host: Host) -> Result<Self, ParseError> {
-        let is_atom = |atom: &str| !atom.is_empty() && atom.chars().all(scan::is_atext);
-        let mut text = String::with_capacity(local.len() + 2);
-        if local.split('.').all(is_atom) {
-            text.push_str(local);
-        } else {
-            text.push('"');
-            for (offset, c) in local.char_indices() {
-                match c {
-                    '"' | '\\' => text.extend(['\\', c]),
-                    ' '..='~' => text.push(c),
-                    c if scan::is_utf8_text(c) => text.push(c),
-                    _ => return Err(ParseError::new(ParseErrorKind::Unexpected, offset)),
-                }
-            }
-            text.push('"');
+        let is_text = |c: char| matches!(c, ' '..='~') || scan::is_utf8_text(c);
+        if let Some((offset, _)) = local.char_indices().find(|(_, c)| !is_text(*c)) {
+            return Err(ParseError::new(ParseErrorKind::Unexpected, offset));
         }
-        let at = scan::local_part(&text, 0)?;
-        text.push('@');
-        text.push_str(&host.to_string());
-        Ok(Self {
-            text: text.into(),
-            at,
+        let local = quoted_if_needed(local).into_owned();
+        scan::local_part(&local, 0)?;
+        Ok(Self::joined(local, host))
+    }
+
+    /// `local` must be a local part as it is written.
+    fn joined(local: String, host: Host) -> Self {
+        Self {
+            text: format!("{local}@{host}").into(),
+            at: local.len(),
             host,
-        })
+        }
     }
 
     /// The address as written.
@@ -106,6 +98,68 @@ impl EmailAddress {
     /// Whether it can be used where RFC 6531 (SMTPUTF8) is not understood.
     pub fn is_ascii(&self) -> bool {
         self.text.is_ascii()
+    }
+
+    /// The same local part, as written, at another host.
+    pub fn with_host(&self, host: Host) -> Self {
+        Self::joined(self.local_part().to_owned(), host)
+    }
+
+    /// What the local part means, divided at the first `separator` into user and detail (RFC 5233 §4):
+    /// `ken+sieve@b.test` has the detail `sieve` with the separator `+`. `None` if there is no detail.
+    ///
+    /// A separator at the very start divides nothing, for there would be no user; a detail may be empty.
+    /// Only the host that owns the address knows whether it divides local parts at all, and where.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mailwright_address::EmailAddress;
+    ///
+    /// let address: EmailAddress = "ken+sieve+x@b.test".parse()?;
+    /// assert_eq!(address.split_detail('+'), Some(("ken".into(), "sieve+x".into())));
+    /// assert_eq!(address.split_detail('-'), None);
+    /// assert_eq!(address.without_detail('+').as_str(), "ken@b.test");
+    /// # Ok::<(), mailwright_address::ParseError>(())
+    /// ```
+    pub fn split_detail(&self, separator: char) -> Option<(String, String)> {
+        let local = self.unquoted_local_part();
+        let (user, detail) = local.split_once(separator)?;
+        (!user.is_empty()).then(|| (user.to_owned(), detail.to_owned()))
+    }
+
+    /// The address of the user alone, without the detail that [`split_detail`](EmailAddress::split_detail)
+    /// finds; the same address if there is none.
+    pub fn without_detail(&self, separator: char) -> Self {
+        match self.split_detail(separator) {
+            Some((user, _)) => Self::joined(quoted_if_needed(&user).into_owned(), self.host.clone()),
+            None => self.clone(),
+        }
+    }
+
+    /// A key for tables of addresses in which case does not count: what the address means, all in lower case.
+    ///
+    /// Hosts that own mailboxes are wise to let no two differ in case alone (RFC 5321 §2.4). The key is not
+    /// meant to be sent. With domains outside ASCII in the table, take the key of the address that has its
+    /// domain in A-labels (feature `idna`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mailwright_address::EmailAddress;
+    ///
+    /// let (a, b) = (EmailAddress::parse(r#""Ken"@B.test"#)?, EmailAddress::parse("kEN@b.TEST")?);
+    /// assert_ne!(a, b);
+    /// assert_eq!(a.lookup_key(), b.lookup_key());
+    /// # Ok::<(), mailwright_address::ParseError>(())
+    /// ```
+    pub fn lookup_key(&self) -> String {
+        let local = self.unquoted_local_part().to_lowercase();
+        format!(
+            "{}@{}",
+            quoted_if_needed(&local),
+            self.host.to_string().to_lowercase()
+        )
     }
 
     /// The address that starts at `from`, and where it ends.
@@ -180,4 +234,22 @@ impl fmt::Debug for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EmailAddress({})", self.text)
     }
+}
+
+/// A local part as it is written, made from what it means: quoted where it is no `Dot-string`.
+fn quoted_if_needed(local: &str) -> Cow<'_, str> {
+    let is_atom = |atom: &str| !atom.is_empty() && atom.chars().all(scan::is_atext);
+    if local.split('.').all(is_atom) {
+        return Cow::Borrowed(local);
+    }
+    let mut quoted = String::with_capacity(local.len() + 2);
+    quoted.push('"');
+    for c in local.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    Cow::Owned(quoted)
 }

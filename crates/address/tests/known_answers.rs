@@ -260,3 +260,172 @@ fn errors_say_what_and_where_and_nothing_of_the_text() {
     let error = EmailAddress::parse("secret\x1b[2J@b").unwrap_err();
     assert_eq!(error.to_string(), "unexpected character at octet 6");
 }
+
+/// The classes that collections of test addresses divide into: whether each is a `Mailbox` of RFC 5321, with
+/// the UTF-8 of RFC 6531. Obsolete forms and comments of RFC 5322 are none.
+#[test]
+fn classes_of_addresses() {
+    for good in [
+        // RFC 3696 §3, as its errata have it.
+        r#""Abc\@def"@example.com"#,
+        r#""Fred\ Bloggs"@example.com"#,
+        r#""Joe.\\Blow"@example.com"#,
+        r#""Abc@def"@example.com"#,
+        "user+mailbox@example.com",
+        "customer/department=shipping@example.com",
+        "$A12345@example.com",
+        "!def!xyz%abc@example.com",
+        "_somename@example.com",
+        // RFC 5321 §4.1.3 and Appendix D.
+        "Smith@bar.com",
+        "jdoe@[123.45.67.89]",
+        "a@[IPv6:2001:db8::ff00:42:8329]",
+        "a@[IPv6:::12.34.56.78]",
+        "a@[IPv6:::]",
+        "a@[IPv6:1:2:3:4:5:6:7:8]",
+        "a@[IPv6:1:2:3:4:5:6:1.2.3.4]",
+        // RFC 6531, RFC 6530.
+        "ñoñó1234@server.com",
+        "用户@例子.广告",
+        "अजय@डाटा.भारत",
+        "квіточка@пошта.укр",
+        "χρήστης@παράδειγμα.ελ",
+        "Dörte@Sörensen.example.com",
+        "коля@пример.рф",
+        "\u{1f600}@b.test",
+        // Domains.
+        "a@a",
+        "a@1",
+        "a@123.test",
+        "a@x--y.test",
+        "a@A-B-c-1.test",
+        "a@com",
+        // Local parts.
+        "1@b",
+        "-@b",
+        "'@b",
+        "{}|~`^@b",
+        "a'b@b",
+        "\" \"@b",
+        "\" a \"@b",
+        r#""\""@b"#,
+        r#""\\"@b"#,
+        r#""a..b"@c"#,
+        r#"".a."@c"#,
+    ] {
+        assert_eq!(address(good).to_string(), good);
+        // What is an address is one in a path, and prints there as it was written.
+        let path = format!("<{good}>");
+        assert_eq!(ReversePath::parse(&path).unwrap().to_string(), path);
+        assert_eq!(ForwardPath::parse(&path).unwrap().to_string(), path);
+    }
+    for (bad, kind, offset) in [
+        // Comments and folding white space.
+        ("(c)a@b", Unexpected, 0),
+        ("a(c)@b", Unexpected, 1),
+        ("a@(c)b", EmptyLabel, 2),
+        ("a@b(c)", Trailing, 3),
+        ("a @b", Unexpected, 1),
+        ("a@ b", EmptyLabel, 2),
+        ("a\r\n @b", Unexpected, 1),
+        ("a@b\r\n", Unexpected, 3),
+        // Obsolete local parts: words of both kinds.
+        (r#""a".b@c"#, Unexpected, 3),
+        (r#"a."b"@c"#, Unexpected, 2),
+        (r#"a"b"@c"#, Unexpected, 1),
+        (r#""a""b"@c"#, Unexpected, 3),
+        // Quoting that does not end, or holds what it may not.
+        (r#""a@b"#, UnexpectedEnd, 4),
+        (r#""a\"@b"#, UnexpectedEnd, 6),
+        ("\"a\\\0\"@b", Unexpected, 3),
+        ("\"\t\"@b", Unexpected, 1),
+        ("\"a\rb\"@c", Unexpected, 2),
+        ("\"a\nb\"@c", Unexpected, 2),
+        // Characters that are special, outside of quotes.
+        ("a,b@c", Unexpected, 1),
+        ("a:b@c", Unexpected, 1),
+        ("a;b@c", Unexpected, 1),
+        ("a<b@c", Unexpected, 1),
+        ("a>b@c", Unexpected, 1),
+        ("a[b@c", Unexpected, 1),
+        ("a]b@c", Unexpected, 1),
+        (r"a\b@c", Unexpected, 1),
+        // Several addresses, and none.
+        ("a@b,c@d", Trailing, 3),
+        ("a@b@c", Trailing, 3),
+        ("@", EmptyAtom, 0),
+        ("\"\"", UnexpectedEnd, 2),
+        ("a@\"b\"", EmptyLabel, 2),
+        // Domains.
+        ("a@-", Hyphen, 2),
+        ("a@b-", Hyphen, 3),
+        ("a@b.-c", Hyphen, 4),
+        ("a@b..", EmptyLabel, 4),
+        ("a@..b", EmptyLabel, 2),
+        ("a@b/c", Trailing, 3),
+        ("a@b:25", Trailing, 3),
+        ("a@*.b", EmptyLabel, 2),
+        ("a@\u{ff0e}b", EmptyLabel, 2),
+        ("a@b\u{200b}c", Trailing, 3),
+        // Literals.
+        ("a@[127.0.0.1", UnexpectedEnd, 12),
+        ("a@127.0.0.1]", Trailing, 11),
+        ("a@[127.0.0]", Literal, 3),
+        ("a@[127.0.0.1.2]", Literal, 3),
+        ("a@[127.0.0.x]", Literal, 3),
+        ("a@[1111.2.3.4]", Literal, 3),
+        ("a@[IPv6:]", Literal, 3),
+        ("a@[IPv6:1:2:3:4:5:6:7]", Literal, 3),
+        ("a@[IPv6:1:2:3:4:5:6:7:8:9]", Literal, 3),
+        ("a@[IPv6:1:2:3:4:5:6:7:1.2.3.4]", Literal, 3),
+        ("a@[IPv6:12345::]", Literal, 3),
+        ("a@[IPv6:g::]", Literal, 3),
+        ("a@[IPv6 ::1]", Unexpected, 7),
+        ("a@[tag]", Literal, 3),
+        ("a@[:x]", Literal, 3),
+        ("a@[t_g:x]", Literal, 3),
+        ("a@[tag:[x]", Unexpected, 7),
+        (r"a@[tag:\x]", Unexpected, 7),
+        ("a@[tag:ü]", Unexpected, 7),
+    ] {
+        assert_eq!(wrong(bad), (kind, offset), "{bad:?}");
+        assert!(ReversePath::parse(&format!("<{bad}>")).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn details_divide_local_parts_by_what_they_mean() {
+    let split = |text: &str, separator| address(text).split_detail(separator);
+    let some = |user: &str, detail: &str| Some((user.to_owned(), detail.to_owned()));
+    assert_eq!(split("ken+sieve@b", '+'), some("ken", "sieve"));
+    assert_eq!(split("ken+@b", '+'), some("ken", ""));
+    assert_eq!(split("ken+a+b@b", '+'), some("ken", "a+b"));
+    assert_eq!(split("+a@b", '+'), None);
+    assert_eq!(split("ken@[x:b+c]", '+'), None);
+    assert_eq!(split("ken-sieve@b", '-'), some("ken", "sieve"));
+    assert_eq!(split("\"ken\\+a b\"@b", '+'), some("ken", "a b"));
+    assert_eq!(split("jürgen+é@b", '+'), some("jürgen", "é"));
+    for (text, alone) in [
+        ("ken+sieve@B.Test", "ken@B.Test"),
+        ("\"k n+sieve\"@b", "\"k n\"@b"),
+        ("\"ken+a b\"@b", "ken@b"),
+        ("\"ken..x+a\"@b", "\"ken..x\"@b"),
+        ("ken@[IPv6:0::1]", "ken@[IPv6:0::1]"),
+        ("+x@b", "+x@b"),
+    ] {
+        let user = address(text).without_detail('+');
+        assert_eq!(user.as_str(), alone);
+        assert_eq!(address(alone), user);
+    }
+}
+
+#[test]
+fn lookup_keys_forget_case_and_quoting() {
+    let key = |text: &str| address(text).lookup_key();
+    assert_eq!(key("\"Ken\"@B.Test"), "ken@b.test");
+    assert_eq!(key("K.\u{130}@B"), "k.i\u{307}@b");
+    assert_eq!(key("\"K N\"@b"), "\"k n\"@b");
+    assert_eq!(key("ÄRGER@Ö.test"), "ärger@ö.test");
+    assert_eq!(key("a@[IPV6:0::A]"), "a@[ipv6:::a]");
+    assert_ne!(key("\"a@b\"@c"), key("a@b"));
+}

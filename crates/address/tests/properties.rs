@@ -65,6 +65,25 @@ proptest! {
     }
 
     #[test]
+    fn what_is_made_of_an_address_is_one(text in near_misses(), separator in "[+.\\\\\"@ü -]") {
+        if let Ok(address) = EmailAddress::parse(&text) {
+            let separator = separator.chars().next().unwrap();
+            let user = address.without_detail(separator);
+            prop_assert_eq!(user.as_str().parse(), Ok(user.clone()));
+            prop_assert_eq!(user.host(), address.host());
+            prop_assert_eq!(user.split_detail(separator), None);
+            let moved = address.with_host("other.test".parse().unwrap());
+            prop_assert_eq!(moved.as_str().parse(), Ok(moved.clone()));
+            prop_assert_eq!(moved.local_part(), address.local_part());
+            // A key is an address again, if it did not grow too long, and has itself for its key.
+            if let Ok(key) = EmailAddress::parse(&address.lookup_key()) {
+                prop_assert_eq!(key.lookup_key(), address.lookup_key());
+            }
+            printable(&address.lookup_key());
+        }
+    }
+
+    #[test]
     fn every_printable_local_part_survives_building(local in "[ -~äß日]{0,30}") {
         let host: Host = "b.test".parse().unwrap();
         let built = EmailAddress::new(&local, host).unwrap();
