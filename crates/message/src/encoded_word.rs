@@ -37,6 +37,14 @@ pub fn decode(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(decoder.out)
 }
 
+/// As [`decode`], for text that may be owned.
+pub(crate) fn decode_cow(text: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => decode(text),
+        Cow::Owned(text) => Cow::Owned(decode(&text).into_owned()),
+    }
+}
+
 /// Collects text; octets of neighbouring words of one charset are decoded together.
 #[derive(Default)]
 struct Decoder<'a> {

@@ -2,7 +2,24 @@
 //!
 //! Every function works on a raw value, folding included, in time linear in its length and without recursion.
 
-use crate::encoded_word;
+use std::borrow::Cow;
+
+use crate::{Defect, DefectKind, charset, encoded_word};
+
+/// Where the readers of values say what is odd. `()` does not listen, and costs nothing.
+pub(crate) trait Report {
+    fn defect(&mut self, kind: DefectKind, at: usize);
+}
+
+impl Report for () {
+    fn defect(&mut self, _: DefectKind, _: usize) {}
+}
+
+impl Report for Vec<Defect> {
+    fn defect(&mut self, kind: DefectKind, at: usize) {
+        self.push(Defect::new(kind, at as u64));
+    }
+}
 
 /// A token of a structured value. Slices are of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +43,8 @@ pub(crate) enum Token<'a> {
 pub(crate) struct Tokens<'a> {
     input: &'a [u8],
     pos: usize,
+    /// Where the last token starts.
+    start: usize,
     /// An opener of this kind had no closer, so none has: looking again would make the work quadratic.
     no_quote: bool,
     no_comment: bool,
@@ -37,10 +56,29 @@ impl<'a> Tokens<'a> {
         Self {
             input,
             pos: 0,
+            start: 0,
             no_quote: false,
             no_comment: false,
             no_literal: false,
         }
+    }
+
+    pub(crate) fn input(&self) -> &'a [u8] {
+        self.input
+    }
+
+    /// The position behind the last token.
+    pub(crate) fn position(&self) -> usize {
+        self.pos
+    }
+
+    /// Where the last token starts.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    pub(crate) fn seek(&mut self, pos: usize) {
+        self.pos = pos;
     }
 
     fn closed(&mut self, end: Option<usize>) -> Option<&'a [u8]> {
@@ -59,6 +97,7 @@ impl<'a> Iterator for Tokens<'a> {
         let mut space = false;
         loop {
             let byte = *self.input.get(self.pos)?;
+            self.start = self.pos;
             let token = match byte {
                 _ if is_space(byte) => {
                     space = true;
@@ -96,14 +135,7 @@ impl<'a> Iterator for Tokens<'a> {
                 }
                 _ => {
                     let rest = &self.input[self.pos..];
-                    let len = encoded_word::match_at(rest).map_or_else(
-                        || {
-                            rest.iter()
-                                .position(|b| is_space(*b) || is_special(*b))
-                                .unwrap_or(rest.len())
-                        },
-                        |word| word.len,
-                    );
+                    let len = encoded_word::match_at(rest).map_or_else(|| word_len(rest), |word| word.len);
                     self.pos += len;
                     Token::Word(&rest[..len])
                 }
@@ -118,7 +150,20 @@ pub(crate) fn is_space(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f
 }
 
-fn is_special(byte: u8) -> bool {
+/// The length of a word. A backslash takes a special behind it into the word.
+fn word_len(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if is_space(*byte) || is_special(*byte) {
+            break;
+        }
+        let escapes = *byte == b'\\' && text.get(at + 1).is_some_and(|b| is_special(*b));
+        at += if escapes { 2 } else { 1 };
+    }
+    at
+}
+
+pub(crate) const fn is_special(byte: u8) -> bool {
     matches!(
         byte,
         b'<' | b'>' | b':' | b';' | b'@' | b',' | b'.' | b'(' | b')' | b'[' | b']' | b'"'
@@ -192,6 +237,24 @@ pub(crate) fn unquote_into(inner: &[u8], out: &mut Vec<u8>) {
         if !matches!(byte, b'\r' | b'\n' | 0) {
             out.push(*byte);
         }
+    }
+}
+
+/// The meaning of a quoted string or comment; see [`unquote_into`].
+pub(crate) fn unquoted(inner: &[u8]) -> Cow<'_, [u8]> {
+    if !inner.iter().any(|b| matches!(b, b'\\' | b'\r' | b'\n' | 0)) {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    unquote_into(inner, &mut out);
+    Cow::Owned(out)
+}
+
+/// Octets without a charset as text.
+pub(crate) fn text(octets: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match octets {
+        Cow::Borrowed(octets) => charset::guess(octets),
+        Cow::Owned(octets) => Cow::Owned(charset::guess(&octets).into_owned()),
     }
 }
 

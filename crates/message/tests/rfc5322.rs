@@ -8,7 +8,7 @@ use mailwright_message::{Index, date, header, message_id};
 
 /// Name and address of each mailbox; groups in braces.
 fn addresses(value: &str) -> String {
-    let mailbox = |m: &Mailbox| {
+    let mailbox = |m: &Mailbox<'_>| {
         let route = m
             .route
             .as_deref()
@@ -21,7 +21,8 @@ fn addresses(value: &str) -> String {
             None => format!("{route}{address}"),
         }
     };
-    let list = address_list::parse(crlf(value).as_slice());
+    let value = crlf(value);
+    let list = address_list::parse(&value);
     let items = list.iter().map(|address| match address {
         Address::Mailbox(m) => mailbox(m),
         Address::Group(g) => {
@@ -110,7 +111,7 @@ fn addresses_of_the_examples() {
 fn addresses_of_the_wild() {
     let brief = |value: &str| {
         let list = address_list::parse(value.as_bytes());
-        let of = |m: &Mailbox| {
+        let of = |m: &Mailbox<'_>| {
             format!(
                 "{}|{}|{}",
                 m.name.as_deref().unwrap_or("-"),

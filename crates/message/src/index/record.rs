@@ -1,7 +1,7 @@
 //! Writes the body structure and envelope of a part into its record
 
 use super::format::{put_block, put_number, put_string};
-use crate::address_list::{self, Item};
+use crate::address_list::{self, RawItem};
 use crate::lex::token;
 use crate::parameters::{ContentType, Disposition, Parameter};
 use crate::scan::{DefaultType, Nature};
@@ -299,18 +299,23 @@ fn put_addresses(value: &[u8], bounds: &mut Bounds, out: &mut Vec<u8>) {
     let (mut full, mut in_group) = (false, false);
     let cut = address_list::walk(value, max, |item| {
         let strings = match &item {
-            Item::Mailbox(m) => [m.name, m.route, Some(m.local_part), Some(m.domain)],
-            Item::GroupStart(name) => [None, None, Some(*name), None],
-            Item::GroupEnd => [None; 4],
+            RawItem::Mailbox(m) => [
+                m.name.as_deref(),
+                m.route.as_deref(),
+                Some(&*m.local_part),
+                Some(&*m.domain),
+            ],
+            RawItem::GroupStart(name) => [None, None, Some(&**name), None],
+            RawItem::GroupEnd => [None; 4],
         };
         let len = strings.iter().flatten().map(|s| s.len() + 1).sum();
         full = full || !bounds.fits(len);
         // A group whose start is there needs its end.
-        if !full || in_group && item == Item::GroupEnd {
+        if !full || in_group && item == RawItem::GroupEnd {
             for string in strings {
                 put_string(string, out);
             }
-            in_group = matches!(item, Item::GroupStart(_)) || in_group && item != Item::GroupEnd;
+            in_group = matches!(item, RawItem::GroupStart(_)) || in_group && item != RawItem::GroupEnd;
         }
     });
     bounds.cut_if(cut, DefectKind::TooManyAddresses);
