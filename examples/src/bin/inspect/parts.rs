@@ -1,0 +1,184 @@
+//! Parts: their numbers, what their headers say of them, and their octets.
+
+use mailwright_message::index::{Index, Kind, Part, Section};
+use mailwright_message::parameters::{ContentType, Disposition};
+use mailwright_message::{charset, header};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::str::FromStr;
+
+use crate::Fallible;
+use crate::source::Source;
+
+/// A part in the tree.
+pub(crate) struct Numbered<'a> {
+    pub(crate) part: Part<'a>,
+    /// `None` for the multipart that a nested message is: IMAP has no number for it.
+    pub(crate) number: Option<Vec<u32>>,
+}
+
+/// All parts with their IMAP numbers (RFC 9051 §6.4.5.1).
+pub(crate) fn numbered(index: &Index) -> impl Iterator<Item = Numbered<'_>> {
+    // For each open part: its kind, what the numbers of its children start with, and how many there were.
+    let mut open: Vec<(Kind, Vec<u32>, u32)> = Vec::new();
+    index.parts().map(move |part| {
+        open.truncate(part.depth().into());
+        let number = match open.last_mut() {
+            None => Some(vec![]),
+            Some((Kind::Message, prefix, _)) if part.kind() == Kind::Multipart => {
+                let prefix = prefix.clone();
+                open.push((Kind::Multipart, prefix, 0));
+                return Numbered { part, number: None };
+            }
+            Some((_, prefix, children)) => {
+                *children += 1;
+                let last = std::iter::once(*children);
+                Some(prefix.iter().copied().chain(last).collect())
+            }
+        };
+        let prefix = match &number {
+            // What is inside of a message that is not a multipart is inside of its part 1.
+            Some(number) if number.is_empty() && part.kind() == Kind::Message => vec![1],
+            number => number.clone().unwrap_or_default(),
+        };
+        open.push((part.kind(), prefix, 0));
+        Numbered { part, number }
+    })
+}
+
+/// A number as it is written: `2.1`.
+pub(crate) fn path(number: &[u32]) -> String {
+    let digits: Vec<String> = number.iter().map(u32::to_string).collect();
+    digits.join(".")
+}
+
+/// What the header of a part says about its body.
+pub(crate) struct Facts {
+    pub(crate) content_type: String,
+    pub(crate) charset: Option<String>,
+    pub(crate) encoding: String,
+    pub(crate) filename: Option<String>,
+}
+
+impl Facts {
+    pub(crate) fn read(part: Part<'_>, header: &[u8]) -> Self {
+        let value = |name| header::find(header, name).map(|field| field.value);
+        let content_type = value("Content-Type").and_then(ContentType::parse);
+        let disposition = value("Content-Disposition").and_then(Disposition::parse);
+        let structure = part.body_structure();
+        let lower = |octets: &[u8]| charset::guess(octets).to_lowercase();
+        let parameter = |name: &str| {
+            let value = content_type.as_ref()?.parameter(name)?.into_owned();
+            (!value.is_empty()).then_some(value)
+        };
+        let filename = disposition.and_then(|d| d.parameter("filename").map(std::borrow::Cow::into_owned));
+        Self {
+            content_type: format!("{}/{}", lower(structure.media_type()), lower(structure.subtype())),
+            charset: parameter("charset").map(|label| label.to_lowercase()),
+            encoding: lower(structure.encoding()),
+            filename: filename
+                .filter(|name| !name.is_empty())
+                .or_else(|| parameter("name")),
+        }
+    }
+}
+
+/// Hands out the octets of a body in pieces, its transfer encoding removed.
+pub(crate) fn each_decoded(
+    source: &Source,
+    part: Part<'_>,
+    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    use mailwright_message::transfer::Encoding;
+    let is_encoded = matches!(part.encoding(), Encoding::Base64 | Encoding::QuotedPrintable);
+    if part.kind() == Kind::Leaf && is_encoded {
+        return sink(&part.decode(&source.read(part.body())?));
+    }
+    source.each_chunk_of(part.body(), sink)
+}
+
+/// The first words of the text, for a list of messages (RFC 8970): at most 200 characters, without line ends.
+pub(crate) fn preview(source: &Source) -> io::Result<String> {
+    let Some(part) = source.index.parts().find(Part::is_text) else {
+        return Ok(String::new());
+    };
+    let body = part.body();
+    let text = part.decode_text(&source.read(body.start..body.end.min(body.start + (64 << 10)))?);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    Ok(words.join(" ").chars().take(200).collect())
+}
+
+/// The argument of `--part`.
+#[derive(Debug, Clone)]
+pub(crate) struct Selector {
+    number: Vec<u32>,
+    section: Section,
+}
+
+impl FromStr for Selector {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut section = Section::Content;
+        let (head, last) = text.rsplit_once('.').unwrap_or(("", text));
+        let mut digits = head;
+        match last.to_ascii_uppercase().as_str() {
+            "HEADER" => section = Section::Header,
+            "TEXT" => section = Section::Text,
+            "MIME" if !head.is_empty() => section = Section::Mime,
+            _ => digits = text,
+        }
+        let number = match digits {
+            "" if text.starts_with('.') => Err(()),
+            "" => Ok(vec![]),
+            digits => digits
+                .split('.')
+                .map(|n| n.parse().ok().filter(|n| *n > 0).ok_or(()))
+                .collect(),
+        };
+        match number {
+            Ok(number) => Ok(Self { number, section }),
+            Err(()) => Err("a part number is like 2 or 2.1 or 2.MIME".to_owned()),
+        }
+    }
+}
+
+impl Selector {
+    /// The range to copy, and the part whose transfer encoding is to be removed from it.
+    fn find<'a>(&self, index: &'a Index) -> Option<(Range<u64>, Option<Part<'a>>)> {
+        let part = index.part(&self.number)?;
+        match self.section {
+            Section::Content => Some((part.body(), Some(part))),
+            Section::Text => {
+                let root = match (&self.number[..], part.kind()) {
+                    ([], _) => part,
+                    (_, Kind::Message) => part.children().next()?,
+                    _ => return None,
+                };
+                Some((root.body(), Some(root)))
+            }
+            section => Some((index.section(&self.number, section)?, None)),
+        }
+    }
+}
+
+/// Writes the octets that `--part` asks for.
+pub(crate) fn write(source: &Source, selector: &Selector, raw: bool, out: &mut impl Write) -> Fallible {
+    let Some((range, part)) = selector.find(&source.index) else {
+        let known: Vec<String> = numbered(&source.index)
+            .filter_map(|n| n.number)
+            .filter(|number| !number.is_empty())
+            .take(20)
+            .map(|number| path(&number))
+            .collect();
+        return Err(match known.is_empty() {
+            true => "there is no such part; the message is no multipart, its body is part 1".into(),
+            false => format!("there is no such part; there are {}", known.join(", ")).into(),
+        });
+    };
+    match part {
+        Some(part) if !raw => each_decoded(source, part, |chunk| out.write_all(chunk))?,
+        _ => source.each_chunk_of(range, |chunk| out.write_all(chunk))?,
+    }
+    Ok(())
+}
