@@ -4,6 +4,7 @@ use mailwright_message::address_list::{self, Address, Mailbox};
 use mailwright_message::date::{self, DateTime};
 use mailwright_message::{header, message_id};
 use serde::Serialize;
+use std::borrow::Cow;
 
 #[derive(Serialize)]
 pub(crate) struct Headers {
@@ -58,28 +59,28 @@ impl Headers {
     }
 }
 
-impl From<Address> for Member {
-    fn from(address: Address) -> Self {
+impl From<Address<'_>> for Member {
+    fn from(address: Address<'_>) -> Self {
         match address {
             Address::Mailbox(mailbox) => Self::Mailbox(mailbox.into()),
             Address::Group(group) => Self::Group {
-                name: group.name,
+                name: group.name.into_owned(),
                 mailboxes: group.mailboxes.into_iter().map(Person::from).collect(),
             },
         }
     }
 }
 
-impl From<Mailbox> for Person {
-    fn from(mailbox: Mailbox) -> Self {
+impl From<Mailbox<'_>> for Person {
+    fn from(mailbox: Mailbox<'_>) -> Self {
         let (local_part, domain) = (mailbox.local_part, mailbox.domain);
         let address = match (local_part.is_empty(), domain.is_empty()) {
             (true, true) => None,
-            (false, true) => Some(local_part),
+            (false, true) => Some(local_part.into_owned()),
             _ => Some(format!("{local_part}@{domain}")),
         };
         Self {
-            name: mailbox.name,
+            name: mailbox.name.map(Cow::into_owned),
             address,
         }
     }
