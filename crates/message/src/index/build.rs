@@ -223,7 +223,7 @@ impl Visitor for Tables {
         }
     }
 
-    fn body(&mut self, at: u64, nature: Nature, content_type: Option<&ContentType>) {
+    fn body(&mut self, at: u64, nature: Nature, content_type: Option<&ContentType<'_>>) {
         let encoding = self
             .slots
             .value(Slot::Encoding)

@@ -134,7 +134,7 @@ impl Slots {
     /// Appends the record of the part.
     pub(super) fn write(
         &mut self,
-        content_type: Option<&ContentType>,
+        content_type: Option<&ContentType<'_>>,
         nature: Nature,
         with_envelope: bool,
         bounds: &mut Bounds,
@@ -152,7 +152,7 @@ impl Slots {
 
     fn write_structure(
         &self,
-        content_type: Option<&ContentType>,
+        content_type: Option<&ContentType<'_>>,
         nature: Nature,
         bounds: &mut Bounds,
         out: &mut Vec<u8>,
@@ -260,8 +260,8 @@ fn put_fitting(string: Option<&[u8]>, bounds: &mut Bounds, out: &mut Vec<u8>) {
 
 /// A value that came with a charset is stored as RFC 9051 §7.5.2 wants it told: in one piece under `name*`, in
 /// UTF-8; where it turns out to be plain ASCII, under its plain name.
-fn put_parameters(parameters: &[Parameter], bounds: &mut Bounds, out: &mut Vec<u8>) {
-    let len = |p: &Parameter| p.name().len() + p.octets().len() * if p.is_extended() { 3 } else { 1 } + 8;
+fn put_parameters(parameters: &[Parameter<'_>], bounds: &mut Bounds, out: &mut Vec<u8>) {
+    let len = |p: &Parameter<'_>| p.name().len() + p.octets().len() * if p.is_extended() { 3 } else { 1 } + 8;
     let fitting = parameters.iter().take_while(|p| bounds.fits(len(p))).count();
     put_number(fitting as u64, out);
     for parameter in &parameters[..fitting] {

@@ -181,7 +181,7 @@ impl Scanner {
         if cut {
             visitor.defect(Defect::new(DefectKind::TooManyParameters, at));
         }
-        if value.is_some_and(|value| !value.trim_ascii().is_empty()) && content_type.is_none() {
+        if value.as_ref().is_some_and(|value| !value.trim_ascii().is_empty()) && content_type.is_none() {
             visitor.defect(Defect::new(DefectKind::InvalidContentType, at));
         }
         let nature = self.nature(at, content_type.as_ref(), digest, depth, visitor);
@@ -206,7 +206,7 @@ impl Scanner {
     pub(super) fn nature<V: Visitor>(
         &self,
         at: u64,
-        content_type: Option<&ContentType>,
+        content_type: Option<&ContentType<'_>>,
         digest: bool,
         depth: usize,
         visitor: &mut V,

@@ -55,7 +55,7 @@ pub trait Visitor {
     /// The header of the innermost part is complete; its body starts at `at`.
     ///
     /// `content_type` is `None` where the header has none that can be read.
-    fn body(&mut self, at: u64, nature: Nature, content_type: Option<&ContentType>) {
+    fn body(&mut self, at: u64, nature: Nature, content_type: Option<&ContentType<'_>>) {
         let _ = (at, nature, content_type);
     }
 
