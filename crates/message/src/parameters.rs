@@ -609,6 +609,13 @@ impl transfer::Encoding {
             Self::QuotedPrintable
         } else if name.is_empty() || is("7bit") || is("8bit") || is("binary") || is("7-bit") || is("8-bit") {
             Self::Identity
+        } else if ["x-uuencode", "uuencode", "x-uue", "uue", "x-uu"]
+            .into_iter()
+            .any(is)
+        {
+            Self::Uuencode
+        } else if ["x-yencode", "x-yenc", "yenc"].into_iter().any(is) {
+            Self::Yenc
         } else {
             Self::Unknown
         }

@@ -296,6 +296,8 @@ fn encoding_code(encoding: Encoding) -> u8 {
         Encoding::QuotedPrintable => 1,
         Encoding::Base64 => 2,
         Encoding::Unknown => 3,
+        Encoding::Uuencode => 4,
+        Encoding::Yenc => 5,
     }
 }
 
@@ -304,6 +306,8 @@ pub(super) fn encoding_of(code: u8) -> Encoding {
         0 => Encoding::Identity,
         1 => Encoding::QuotedPrintable,
         2 => Encoding::Base64,
+        4 => Encoding::Uuencode,
+        5 => Encoding::Yenc,
         _ => Encoding::Unknown,
     }
 }
