@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Account, BlobRef, FlagChange, Flags, MailboxId, MailboxName, ModSeq, SpecialUse, SpoolKey, Uid, UidSet,
-    UidValidity,
+    Account, BlobRef, EntryName, FlagChange, Flags, Identifier, MailboxId, MailboxName, ModSeq, Rights,
+    SpecialUse, SpoolKey, Threading, Uid, UidSet, UidValidity,
 };
 
 /// Operations that are committed together: all of them, or none.
@@ -182,6 +182,33 @@ pub enum Op {
         /// Passes over messages without the \Deleted flag.
         deleted_only: bool,
     },
+    /// Sets an annotation or removes it (RFC 5464). Gives [`Outcome::Annotated`].
+    Annotate {
+        /// The account whose annotation it is: of a shared one, the account of the mailbox.
+        account: Account,
+        /// The mailbox, or `None` for the account itself.
+        mailbox: Option<MailboxId>,
+        /// Its name.
+        name: EntryName,
+        /// Its value; `None` removes it.
+        value: Option<Bytes>,
+    },
+    /// Gives an identifier rights on a mailbox, in place of those it had (RFC 4314 §3.1). Gives
+    /// [`Outcome::RightsSet`].
+    SetRights {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// To whom.
+        identifier: Identifier,
+        /// The rights; none removes the identifier from the list.
+        rights: Rights,
+    },
+    /// Removes an account with its mailboxes, messages, subscriptions and annotations. If it is created again, its
+    /// mailboxes have higher UIDVALIDITYs than those before. Gives [`Outcome::AccountRemoved`].
+    RemoveAccount {
+        /// The account; one that is not known has nothing to remove.
+        account: Account,
+    },
     /// Keeps a record that means nothing to the store, durably, with the bytes it refers to. Gives
     /// [`Outcome::SpoolPut`].
     SpoolPut {
@@ -207,12 +234,24 @@ pub enum Op {
 pub struct MessageMeta {
     /// The part index of `mailwright-message`, as bytes.
     pub index: Bytes,
+    /// What it is sorted by, in a form that only those who search know.
+    pub sort_keys: Bytes,
+    /// Its text as it is searched, where finding that in the message again would cost more than keeping it; `None` means
+    /// that whoever searches looks at the message itself.
+    pub text: Option<Bytes>,
+    /// What puts it into a thread.
+    pub threading: Threading,
 }
 
 impl MessageMeta {
     /// Makes it from the bytes of a part index.
-    pub const fn new(index: Bytes) -> Self {
-        Self { index }
+    pub fn new(index: Bytes) -> Self {
+        Self {
+            index,
+            sort_keys: Bytes::new(),
+            text: None,
+            threading: Threading::default(),
+        }
     }
 }
 
@@ -298,6 +337,15 @@ pub enum Outcome {
     },
     /// A record was removed.
     SpoolRemoved,
+    /// An annotation is as was asked for.
+    Annotated,
+    /// An access control list is as was asked for.
+    RightsSet,
+    /// An account is gone.
+    AccountRemoved {
+        /// How many mailboxes it had.
+        mailboxes: u64,
+    },
 }
 
 /// Why nothing of a batch was applied.
@@ -393,6 +441,12 @@ pub struct Limits {
     pub subscriptions_per_account: u32,
     /// The most keywords on a message, 64 by default.
     pub keywords_per_message: u32,
+    /// The most annotations that an account has on one mailbox, or on itself, 100 by default.
+    pub annotations_per_mailbox: u32,
+    /// The most octets of the value of an annotation, 65,536 by default.
+    pub annotation_octets: u32,
+    /// The most identifiers in an access control list, 100 by default.
+    pub identifiers_per_mailbox: u32,
     /// How long the expunge history of a mailbox is kept, in seconds, 30 days by default.
     pub history_seconds: u32,
     /// How many UIDs the expunge history of a mailbox holds, 1,000,000 by default; the oldest go first.
@@ -405,6 +459,9 @@ impl Default for Limits {
             mailboxes_per_account: 10_000,
             subscriptions_per_account: 10_000,
             keywords_per_message: 64,
+            annotations_per_mailbox: 100,
+            annotation_octets: 64 * 1024,
+            identifiers_per_mailbox: 100,
             history_seconds: 30 * 24 * 3600,
             history_uids: 1_000_000,
         }

@@ -60,7 +60,8 @@
 //! | [`rules`] | what operations mean, for all stores alike: a store brings the steps |
 //! | [`Model`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
 //! | [`Feed`], [`ChangeHub`] | who is told of changes |
-//! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`] | the nouns |
+//! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`], [`ThreadId`] | the nouns |
+//! | [`Rights`], [`Identifier`], [`EntryName`] | whom a mailbox is shared with, what is noted on it |
 //! | `conformance` (feature `conformance`) | the tests that every store must pass |
 //!
 //! # Standards
@@ -69,18 +70,21 @@
 //! |---|---|
 //! | 9051, 3501: UIDs, UIDVALIDITY, flags, mailbox names, INBOX | `id.rs`, `flags.rs`, `name.rs`, `rules/` |
 //! | 4315, 6851: UIDPLUS, MOVE | `rules/messages.rs` |
+//! | 4314: access control lists | `access.rs`, `rules/annotations.rs` |
+//! | 5464: metadata | `metadata.rs`, `rules/annotations.rs` |
 //! | 6154, 8457: special uses | `name.rs` |
 //! | 7162: CONDSTORE, QRESYNC | `rules/messages.rs`, `model/history.rs` |
-//! | 8474, 8514: OBJECTID, SAVEDATE | `id.rs`, `blob.rs`, `store.rs` |
+//! | 8474, 8514: OBJECTID, SAVEDATE | `id.rs`, `blob.rs`, `thread.rs`, `store.rs` |
 //!
 //! # Limits
 //!
-//! ACLs, metadata, thread ids, sort keys and search text are not part of the model. Mailbox names are compared
+//! The model keeps access control lists and says nothing of who may do what: the caller asks and decides. Mailbox names are compared
 //! octet by octet and not normalised. A renamed mailbox keeps its UIDVALIDITY, which no other mailbox of the account
 //! ever had or gets.
 //!
 //! Minimum Rust version: see `rust-version` in the workspace; it is raised only with a minor release.
 
+mod access;
 mod batch;
 mod blob;
 #[cfg(feature = "conformance")]
@@ -89,22 +93,27 @@ mod feed;
 mod flags;
 mod id;
 mod memory;
+mod metadata;
 mod model;
 mod name;
 pub mod rules;
 mod store;
+mod thread;
 mod uid_set;
 
+pub use access::{AclEntry, Identifier, Rights};
 pub use batch::{Batch, CommitError, Committed, Limits, MessageMeta, Op, Outcome, Precondition};
 pub use blob::{BlobHash, BlobHasher, BlobRef};
 pub use feed::{Change, ChangeHub, Feed};
 pub use flags::{FlagChange, Flags, Keyword, SystemFlags};
 pub use id::{Account, MailboxId, ModSeq, SpoolKey, Uid, UidValidity};
 pub use memory::{MemoryBlobWriter, MemoryStore};
+pub use metadata::{Annotation, EntryName};
 pub use model::{Applied, Model};
 pub use name::{MailboxName, NameError, SpecialUse};
 pub use store::{
-    BlobWriter, Fields, MailboxInfo, Message, Page, Scan, Snapshot, SpoolEntry, Store, StoreError, Usage,
-    Vanished,
+    BlobWriter, Fields, MailboxInfo, Message, Page, Scan, SharedMailbox, Snapshot, SpoolEntry, Store,
+    StoreError, Usage, Vanished,
 };
+pub use thread::{ThreadId, ThreadKey, Threading};
 pub use uid_set::UidSet;

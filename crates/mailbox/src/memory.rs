@@ -9,9 +9,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Account, Batch, BlobHash, BlobHasher, BlobRef, BlobWriter, ChangeHub, CommitError, Committed, Feed,
-    Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Model, Op, Page, Scan, Snapshot, SpoolEntry,
-    SpoolKey, Store, StoreError, Usage, Vanished,
+    Account, AclEntry, Annotation, Batch, BlobHash, BlobHasher, BlobRef, BlobWriter, ChangeHub, CommitError,
+    Committed, Feed, Identifier, Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Model, Op, Page, Scan,
+    SharedMailbox, Snapshot, SpoolEntry, SpoolKey, Store, StoreError, Usage, Vanished,
 };
 
 /// A [`Store`] that keeps everything in memory, for tests and for mail that need not last.
@@ -108,6 +108,33 @@ impl Store for MemoryStore {
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         self.apply(&batch)
+    }
+
+    fn accounts(
+        &self,
+        after: Option<Account>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send {
+        ready(Ok(self.state().model.accounts(after.as_ref(), limit)))
+    }
+
+    fn annotations(
+        &self,
+        account: &Account,
+        mailbox: Option<MailboxId>,
+    ) -> impl Future<Output = Result<Vec<Annotation>, StoreError>> + Send {
+        ready(self.state().model.annotations(account, mailbox))
+    }
+
+    fn acl(&self, mailbox: MailboxId) -> impl Future<Output = Result<Vec<AclEntry>, StoreError>> + Send {
+        ready(self.state().model.acl(mailbox))
+    }
+
+    fn shared_with(
+        &self,
+        identifiers: &[Identifier],
+    ) -> impl Future<Output = Result<Vec<SharedMailbox>, StoreError>> + Send {
+        ready(Ok(self.state().model.shared_with(identifiers)))
     }
 
     fn mailboxes(

@@ -5,8 +5,8 @@ use core::ops::{BitOr, Range};
 use bytes::Bytes;
 
 use crate::{
-    Account, Batch, BlobRef, CommitError, Committed, Feed, Flags, MailboxId, MailboxName, ModSeq, SpecialUse,
-    SpoolKey, Uid, UidSet, UidValidity,
+    Account, AclEntry, Annotation, Batch, BlobRef, CommitError, Committed, Feed, Flags, Identifier,
+    MailboxId, MailboxName, ModSeq, SpecialUse, SpoolKey, ThreadId, Threading, Uid, UidSet, UidValidity,
 };
 
 /// Keeps the mail of many accounts.
@@ -27,6 +27,16 @@ pub trait Store: Send + Sync + 'static {
     /// batch may, in rare cases, have been applied nevertheless (the disk failed while it was made durable).
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<Committed, CommitError>> + Send;
 
+    /// Lists the accounts that have mailboxes, by name, those above `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn accounts(
+        &self,
+        after: Option<Account>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
+
     /// Lists the mailboxes of an account by name; an account that is not known has none.
     ///
     /// Names that exist only as a level above others are not listed: they follow from the names that are.
@@ -46,6 +56,31 @@ pub trait Store: Send + Sync + 'static {
         &self,
         account: &Account,
     ) -> impl Future<Output = Result<Vec<MailboxName>, StoreError>> + Send;
+
+    /// Lists the annotations that an account has on a mailbox, or on itself, by name (RFC 5464).
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`] when the mailbox does not exist (any more), others when it cannot be read.
+    fn annotations(
+        &self,
+        account: &Account,
+        mailbox: Option<MailboxId>,
+    ) -> impl Future<Output = Result<Vec<Annotation>, StoreError>> + Send;
+
+    /// Lists who was given rights on a mailbox, by identifier (RFC 4314).
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`] when it does not exist (any more), others when it cannot be read.
+    fn acl(&self, mailbox: MailboxId) -> impl Future<Output = Result<Vec<AclEntry>, StoreError>> + Send;
+
+    /// Lists the mailboxes whose access control list names one of these identifiers, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn shared_with(
+        &self,
+        identifiers: &[Identifier],
+    ) -> impl Future<Output = Result<Vec<SharedMailbox>, StoreError>> + Send;
 
     /// Tells how much an account keeps; nothing for an account that is not known.
     ///
@@ -152,6 +187,37 @@ impl MailboxInfo {
     }
 }
 
+/// A mailbox that is shared with somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SharedMailbox {
+    /// Whose it is.
+    pub account: Account,
+    /// Its id.
+    pub mailbox: MailboxId,
+    /// Its name.
+    pub name: MailboxName,
+    /// What it is for.
+    pub special_use: Option<SpecialUse>,
+}
+
+impl SharedMailbox {
+    /// Makes an entry; for stores.
+    pub const fn new(
+        account: Account,
+        mailbox: MailboxId,
+        name: MailboxName,
+        special_use: Option<SpecialUse>,
+    ) -> Self {
+        Self {
+            account,
+            mailbox,
+            name,
+            special_use,
+        }
+    }
+}
+
 /// How much an account keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -191,6 +257,8 @@ pub struct Snapshot {
     pub deleted: u32,
     /// The octets of all messages.
     pub size: u64,
+    /// The octets of the messages with \Deleted.
+    pub deleted_size: u64,
 }
 
 impl Snapshot {
@@ -206,6 +274,7 @@ impl Snapshot {
             unseen: 0,
             deleted: 0,
             size: 0,
+            deleted_size: 0,
         }
     }
 }
@@ -278,8 +347,14 @@ impl Fields {
     pub const INDEX: Self = Self(8);
     /// The size alone, which is cheaper to read than [`Fields::BLOB`].
     pub const SIZE: Self = Self(16);
+    /// The thread.
+    pub const THREAD: Self = Self(32);
+    /// The sort keys, and what put it into its thread.
+    pub const SORT: Self = Self(64);
+    /// The text that is searched.
+    pub const TEXT: Self = Self(128);
     /// All of them.
-    pub const ALL: Self = Self(31);
+    pub const ALL: Self = Self(255);
 
     /// Tells whether all of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -336,12 +411,20 @@ pub struct Message {
     pub blob: Option<BlobRef>,
     /// The bytes of its part index ([`Fields::INDEX`]).
     pub index: Bytes,
+    /// Its thread ([`Fields::THREAD`]).
+    pub thread: ThreadId,
+    /// What it is sorted by, as whoever added it computed it ([`Fields::SORT`]).
+    pub sort_keys: Bytes,
+    /// What put it into its thread ([`Fields::SORT`]).
+    pub threading: Threading,
+    /// Its text as it is searched, where that was kept ([`Fields::TEXT`]).
+    pub text: Option<Bytes>,
     size: u64,
 }
 
 impl Message {
     /// Makes a message with empty fields; for stores.
-    pub const fn new(uid: Uid, mod_seq: ModSeq) -> Self {
+    pub fn new(uid: Uid, mod_seq: ModSeq) -> Self {
         Self {
             uid,
             mod_seq,
@@ -350,13 +433,17 @@ impl Message {
             save_date: 0,
             blob: None,
             index: Bytes::new(),
+            thread: ThreadId::default(),
+            sort_keys: Bytes::new(),
+            threading: Threading::default(),
+            text: None,
             size: 0,
         }
     }
 
     /// Sets the size of a message whose bytes were not asked for; for stores.
     #[must_use]
-    pub const fn with_size(mut self, size: u64) -> Self {
+    pub fn with_size(mut self, size: u64) -> Self {
         self.size = size;
         self
     }

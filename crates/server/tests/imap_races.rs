@@ -6,8 +6,9 @@ mod support;
 
 use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, Batch, BlobRef, CommitError, Committed, Feed, MailboxId, MailboxInfo, MailboxName, MemoryStore,
-    ModSeq, Op, Page, Scan, Snapshot, SpoolEntry, SpoolKey, Store, StoreError, Uid, Usage, Vanished,
+    Account, AclEntry, Annotation, Batch, BlobRef, CommitError, Committed, Feed, Identifier, MailboxId,
+    MailboxInfo, MailboxName, MemoryStore, ModSeq, Op, Page, Scan, SharedMailbox, Snapshot, SpoolEntry,
+    SpoolKey, Store, StoreError, Uid, Usage, Vanished,
 };
 use mailwright_server::accounts::set_password;
 use mailwright_server::config::{AccountEntry, ListenerConfig, PlaintextLogin, Protocol, TlsMode};
@@ -43,6 +44,33 @@ impl Store for Moments {
             true => Err(CommitError::Io("no".to_owned())),
             false => self.inner.commit(batch).await,
         }
+    }
+
+    fn accounts(
+        &self,
+        after: Option<Account>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send {
+        self.inner.accounts(after, limit)
+    }
+
+    fn annotations(
+        &self,
+        account: &Account,
+        mailbox: Option<MailboxId>,
+    ) -> impl Future<Output = Result<Vec<Annotation>, StoreError>> + Send {
+        self.inner.annotations(account, mailbox)
+    }
+
+    fn acl(&self, mailbox: MailboxId) -> impl Future<Output = Result<Vec<AclEntry>, StoreError>> + Send {
+        self.inner.acl(mailbox)
+    }
+
+    fn shared_with(
+        &self,
+        identifiers: &[Identifier],
+    ) -> impl Future<Output = Result<Vec<SharedMailbox>, StoreError>> + Send {
+        self.inner.shared_with(identifiers)
     }
 
     fn mailboxes(

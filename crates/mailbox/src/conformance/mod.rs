@@ -31,16 +31,21 @@
 //! It needs no executor: waiting is done by [`block_on`].
 #![allow(clippy::unwrap_used)] // These are tests, in a crate of their own each.
 
+mod annotations;
 mod bodies;
 mod executor;
 mod mailboxes;
 mod messages;
 mod oracle;
 mod sessions;
+mod threads;
 
 use bytes::Bytes;
 
 pub use self::{
+    annotations::{
+        accounts_are_listed_and_removed, annotations_are_kept_with_their_mailbox, rights_are_given_and_found,
+    },
     bodies::{
         bodies_are_shared_and_dropped_with_their_last_reference, bodies_read_back_in_whole_and_in_parts,
         spool_entries_last_until_they_are_removed,
@@ -58,10 +63,11 @@ pub use self::{
     },
     oracle::random_batches_match_the_model,
     sessions::concurrent_sessions_see_one_order,
+    threads::{messages_keep_what_was_computed_from_them, replies_join_threads},
 };
 use crate::{
     Account, Batch, BlobRef, BlobWriter, CommitError, Committed, Fields, Flags, Limits, MailboxId,
-    MailboxName, Message, MessageMeta, Op, Outcome, Scan, Store, Uid,
+    MailboxName, Message, MessageMeta, Op, Outcome, Scan, Store, ThreadKey, Threading, Uid,
 };
 
 /// Makes the stores that are tested.
@@ -100,6 +106,11 @@ macro_rules! conformance_tests {
             bodies_read_back_in_whole_and_in_parts
             bodies_are_shared_and_dropped_with_their_last_reference
             spool_entries_last_until_they_are_removed
+            annotations_are_kept_with_their_mailbox
+            rights_are_given_and_found
+            accounts_are_listed_and_removed
+            messages_keep_what_was_computed_from_them
+            replies_join_threads
             random_batches_match_the_model
             concurrent_sessions_see_one_order
         }
@@ -172,9 +183,15 @@ async fn put(store: &impl Store, body: &[u8]) -> BlobRef {
     writer.finish().await.unwrap()
 }
 
-/// Something that follows from the bytes, as a part index does.
+/// Something that follows from the bytes, as a part index does. Some messages have a thread key in common.
 fn meta(blob: &BlobRef) -> MessageMeta {
-    MessageMeta::new(format!("index of {}", blob.hash()).into())
+    let [a, b, c, ..] = *blob.hash().as_bytes();
+    let key = |n: u8| ThreadKey::new(u64::from(n % 16));
+    let mut meta = MessageMeta::new(format!("index of {}", blob.hash()).into());
+    meta.sort_keys = format!("sort keys of {}", blob.hash()).into();
+    meta.text = (a < 128).then(|| format!("text of {}", blob.hash()).into());
+    meta.threading = Threading::new((c < 200).then(|| key(a)), (b < 100).then(|| key(b)));
+    meta
 }
 
 fn append_op(mailbox: MailboxId, blob: &BlobRef, flags: Flags) -> Op {

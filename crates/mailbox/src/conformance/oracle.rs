@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::{Harness, NOW, block_on, meta, name, put, scan};
 use crate::{
-    Account, Batch, BlobHash, BlobRef, CommitError, Fields, FlagChange, Flags, Keyword, Limits, MailboxId,
-    MailboxName, ModSeq, Model, Op, Outcome, Precondition, Scan, SpecialUse, SpoolKey, Store, SystemFlags,
-    Uid, UidSet,
+    Account, Batch, BlobHash, BlobRef, CommitError, EntryName, Fields, FlagChange, Flags, Identifier,
+    Keyword, Limits, MailboxId, MailboxName, Message, ModSeq, Model, Op, Outcome, Precondition, Rights, Scan,
+    SpecialUse, SpoolKey, Store, SystemFlags, ThreadId, Uid, UidSet,
 };
 
 /// Commits batches made from seeds, with all operations, good and bad, and compares every outcome and every state
@@ -40,6 +40,9 @@ fn limits() -> Limits {
         mailboxes_per_account: 7,
         subscriptions_per_account: 5,
         keywords_per_message: 3,
+        annotations_per_mailbox: 2,
+        annotation_octets: 8,
+        identifiers_per_mailbox: 2,
         history_uids: 25,
         history_seconds: 500,
     }
@@ -55,6 +58,7 @@ struct Run<S> {
     // From the model's ids to the store's.
     mailboxes: HashMap<MailboxId, MailboxId>,
     spool: HashMap<SpoolKey, SpoolKey>,
+    threads: HashMap<ThreadId, ThreadId>,
     // References that the writers gave, and such as were read back; the latter may be dead.
     pinned: Vec<BlobRef>,
     loose: Vec<BlobRef>,
@@ -77,6 +81,7 @@ impl<S: Store> Run<S> {
             bodies: 0,
             mailboxes,
             spool,
+            threads: HashMap::new(),
             pinned,
             loose,
             committed: 0,
@@ -131,6 +136,19 @@ impl<S: Store> Run<S> {
         for account in ACCOUNTS {
             self.compare(&Account::new(account), place);
         }
+        let accounts = block_on(self.store().accounts(None, 10)).unwrap();
+        assert_eq!(accounts, self.model.accounts(None, 10), "{place}");
+        for identifiers in [
+            vec![],
+            vec![Identifier::new("anyone"), Identifier::new("alice@a.test")],
+        ] {
+            let found = block_on(self.store().shared_with(&identifiers)).unwrap();
+            let mut expected = self.model.shared_with(&identifiers);
+            expected
+                .iter_mut()
+                .for_each(|it| it.mailbox = self.in_store(it.mailbox));
+            assert_eq!(found, expected, "{place}");
+        }
         let entries = block_on(self.store().spool(None, usize::MAX)).unwrap();
         let expected = self.model.spool(None, usize::MAX);
         assert_eq!(entries.len(), expected.len(), "{place}");
@@ -175,17 +193,34 @@ impl<S: Store> Run<S> {
             expected,
             "{place}"
         );
-        let messages = self
+        let mut messages = self
             .model
             .scan(in_model, &Scan::all(Fields::ALL).limit(usize::MAX))
             .unwrap()
             .messages;
         let limit = 1 + self.random.below(40);
-        assert_eq!(
-            scan(self.store(), in_store, Scan::all(Fields::ALL).limit(limit)),
-            messages,
-            "{place}"
-        );
+        let found = scan(self.store(), in_store, Scan::all(Fields::ALL).limit(limit));
+        self.learn_threads(&messages, &found);
+        messages
+            .iter_mut()
+            .for_each(|it| it.thread = self.threads.get(&it.thread).copied().unwrap_or_default());
+        assert_eq!(found, messages, "{place}");
+        let on = [None, Some(in_model)];
+        for (mailbox, account) in on
+            .into_iter()
+            .flat_map(|it| ACCOUNTS.map(|account| (it, account)))
+        {
+            let account = Account::new(account);
+            let there = mailbox.map(|_| in_store);
+            let found = block_on(self.store().annotations(&account, there)).unwrap();
+            assert_eq!(
+                found,
+                self.model.annotations(&account, mailbox).unwrap(),
+                "{place}"
+            );
+        }
+        let acl = block_on(self.store().acl(in_store)).unwrap();
+        assert_eq!(acl, self.model.acl(in_model).unwrap(), "{place}");
         let since = ModSeq::new(self.random.below(expected.highest_mod_seq.value() as usize + 2) as u64);
         let mut narrow = Scan::new(self.uids(in_model), Fields::FLAGS | Fields::SIZE);
         if self.random.one_in(2) {
@@ -233,6 +268,18 @@ impl<S: Store> Run<S> {
         }
     }
 
+    /// A thread of the model is one of the store, and the other way round.
+    fn learn_threads(&mut self, expected: &[Message], found: &[Message]) {
+        for (expected, found) in expected.iter().zip(found) {
+            let taken = self
+                .threads
+                .iter()
+                .any(|(a, b)| *b == found.thread && *a != expected.thread);
+            assert!(!taken, "two threads have become one");
+            self.threads.entry(expected.thread).or_insert(found.thread);
+        }
+    }
+
     /// Lets go of references, so that bodies die, and picks up some that are stored.
     fn forget_some(&mut self) {
         if self.pinned.len() > 4 {
@@ -249,7 +296,7 @@ impl<S: Store> Run<S> {
 
     fn op(&mut self) -> Op {
         let account = self.account();
-        match self.random.below(16) {
+        match self.random.below(20) {
             0 | 1 => {
                 let special_use = self.random.one_in(3).then_some(SpecialUse::Archive);
                 Op::CreateMailbox {
@@ -330,6 +377,29 @@ impl<S: Store> Run<S> {
                     blob,
                 }
             }
+            15 => {
+                let mailbox = (!self.random.one_in(3)).then(|| self.mailbox());
+                let names = ["/private/a", "/private/b", "/private/c", "/shared/a", "/shared/b"];
+                let name = EntryName::parse(names[self.random.below(names.len())]).unwrap();
+                let length = self.random.below(10);
+                let value = (!self.random.one_in(4)).then(|| Bytes::from(vec![b'v'; length]));
+                Op::Annotate {
+                    account,
+                    mailbox,
+                    name,
+                    value,
+                }
+            }
+            16 => {
+                let identifier = ["anyone", "alice@a.test", "-bob@b.test"][self.random.below(3)];
+                let rights = Rights::from_bits(self.random.below(4) as u16);
+                Op::SetRights {
+                    mailbox: self.mailbox(),
+                    identifier: Identifier::new(identifier),
+                    rights,
+                }
+            }
+            17 if self.random.one_in(8) => Op::RemoveAccount { account },
             _ => Op::SpoolRemove {
                 key: self.spool_key(),
             },
@@ -474,7 +544,11 @@ impl<S: Store> Run<S> {
             match op {
                 Op::Append { mailbox: it, .. }
                 | Op::StoreFlags { mailbox: it, .. }
-                | Op::Expunge { mailbox: it, .. } => mailbox(it),
+                | Op::Expunge { mailbox: it, .. }
+                | Op::SetRights { mailbox: it, .. }
+                | Op::Annotate {
+                    mailbox: Some(it), ..
+                } => mailbox(it),
                 Op::Copy { from, to, .. } | Op::Move { from, to, .. } => {
                     mailbox(from);
                     mailbox(to);

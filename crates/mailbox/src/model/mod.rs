@@ -9,15 +9,19 @@
 
 mod apply;
 mod history;
+mod threads;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use self::{history::History, undo::Undo};
+use bytes::Bytes;
+
+use self::{history::History, threads::Threads, undo::Undo};
 use crate::{
-    Account, Batch, BlobHash, BlobRef, Change, CommitError, Committed, Fields, Limits, MailboxId,
-    MailboxInfo, MailboxName, Message, ModSeq, Page, Scan, Snapshot, SpecialUse, SpoolEntry, SpoolKey,
-    StoreError, Uid, UidValidity, Usage, Vanished, rules,
+    Account, AclEntry, Annotation, Batch, BlobHash, BlobRef, Change, CommitError, Committed, EntryName,
+    Fields, Identifier, Limits, MailboxId, MailboxInfo, MailboxName, Message, ModSeq, Page, Rights, Scan,
+    SharedMailbox, Snapshot, SpecialUse, SpoolEntry, SpoolKey, StoreError, Uid, UidValidity, Usage, Vanished,
+    rules,
 };
 
 /// All accounts, mailboxes, messages and the spool, as a pure state machine.
@@ -30,6 +34,9 @@ pub struct Model {
     accounts: HashMap<Account, AccountState>,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     spool: BTreeMap<SpoolKey, SpoolEntry>,
+    annotations: BTreeMap<(Account, Option<MailboxId>), BTreeMap<EntryName, Bytes>>,
+    acls: BTreeMap<MailboxId, BTreeMap<Identifier, Rights>>,
+    threads: HashMap<Account, Threads>,
     // How many messages and spool entries refer to a blob; never 0.
     references: HashMap<BlobHash, u64>,
     counters: Counters,
@@ -71,6 +78,61 @@ impl Model {
                 Err(error)
             }
         }
+    }
+
+    /// Lists the accounts that have mailboxes, by name.
+    pub fn accounts(&self, after: Option<&Account>, limit: usize) -> Vec<Account> {
+        let have = self.accounts.iter().filter(|(_, state)| !state.names.is_empty());
+        let mut accounts: Vec<_> = have.map(|(account, _)| account.clone()).collect();
+        accounts.retain(|account| after.is_none_or(|after| account > after));
+        accounts.sort_unstable();
+        accounts.truncate(limit);
+        accounts
+    }
+
+    /// Lists the annotations that an account has on a mailbox, or on itself, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`].
+    pub fn annotations(
+        &self,
+        account: &Account,
+        mailbox: Option<MailboxId>,
+    ) -> Result<Vec<Annotation>, StoreError> {
+        if let Some(mailbox) = mailbox {
+            self.mailbox(mailbox)?;
+        }
+        let kept = self.annotations.get(&(account.clone(), mailbox));
+        Ok(kept
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| Annotation::new(name.clone(), value.clone()))
+            .collect())
+    }
+
+    /// Lists who was given rights on a mailbox, by identifier.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`].
+    pub fn acl(&self, mailbox: MailboxId) -> Result<Vec<AclEntry>, StoreError> {
+        self.mailbox(mailbox)?;
+        let list = self.acls.get(&mailbox).into_iter().flatten();
+        Ok(list
+            .map(|(identifier, rights)| AclEntry::new(identifier.clone(), *rights))
+            .collect())
+    }
+
+    /// Lists the mailboxes whose access control list names one of these identifiers, in the order of their ids.
+    pub fn shared_with(&self, identifiers: &[Identifier]) -> Vec<SharedMailbox> {
+        let names = |list: &BTreeMap<Identifier, Rights>| identifiers.iter().any(|it| list.contains_key(it));
+        let shared = self.acls.iter().filter(|(_, list)| names(list));
+        shared
+            .filter_map(|(id, _)| {
+                let it = self.mailboxes.get(id)?;
+                let (account, name) = (it.head.account.clone(), it.head.name.clone());
+                Some(SharedMailbox::new(account, *id, name, it.special_use))
+            })
+            .collect()
     }
 
     /// Lists the mailboxes of an account by name.
@@ -159,6 +221,30 @@ impl Model {
         self.references.contains_key(blob.hash())
     }
 
+    /// Sets or removes an annotation and returns what was there.
+    fn put_annotation(
+        &mut self,
+        on: (Account, Option<MailboxId>),
+        name: EntryName,
+        value: Option<Bytes>,
+    ) -> Option<Bytes> {
+        let kept = self.annotations.entry(on).or_default();
+        match value {
+            Some(value) => kept.insert(name, value),
+            None => kept.remove(&name),
+        }
+    }
+
+    /// Sets rights and returns those that were there.
+    fn put_rights(&mut self, mailbox: MailboxId, identifier: Identifier, rights: Rights) -> Rights {
+        let list = self.acls.entry(mailbox).or_default();
+        let before = match rights.is_empty() {
+            true => list.remove(&identifier),
+            false => list.insert(identifier, rights),
+        };
+        before.unwrap_or_default()
+    }
+
     fn mailbox(&self, mailbox: MailboxId) -> Result<&Mailbox, StoreError> {
         self.mailboxes.get(&mailbox).ok_or(StoreError::NoSuchMailbox)
     }
@@ -181,6 +267,16 @@ fn select(message: &Message, fields: Fields) -> Message {
     }
     if fields.contains(Fields::INDEX) {
         selected.index = message.index.clone();
+    }
+    if fields.contains(Fields::THREAD) {
+        selected.thread = message.thread;
+    }
+    if fields.contains(Fields::SORT) {
+        selected.sort_keys = message.sort_keys.clone();
+        selected.threading = message.threading.clone();
+    }
+    if fields.contains(Fields::TEXT) {
+        selected.text = message.text.clone();
     }
     selected
 }
@@ -210,4 +306,5 @@ struct Mailbox {
 struct Counters {
     last_mailbox: u64,
     last_spool: u64,
+    last_thread: u64,
 }

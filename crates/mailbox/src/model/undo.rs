@@ -1,7 +1,12 @@
 //! The way back from a batch that is refused half-way
 
-use super::{AccountHead, Counters, Mailbox, Model, history};
-use crate::{Account, BlobHash, MailboxId, MailboxName, Message, Snapshot, SpoolEntry, SpoolKey, Uid};
+use bytes::Bytes;
+
+use super::{AccountHead, Counters, Mailbox, Model, history, threads};
+use crate::{
+    Account, BlobHash, EntryName, Identifier, MailboxId, MailboxName, Message, Rights, Snapshot, SpoolEntry,
+    SpoolKey, ThreadId, ThreadKey, Uid,
+};
 
 /// One step back: what was there before.
 #[derive(Debug)]
@@ -40,6 +45,27 @@ pub(super) enum Undo {
     References {
         hash: BlobHash,
         before: u64,
+    },
+    Annotation {
+        account: Account,
+        mailbox: Option<MailboxId>,
+        name: EntryName,
+        before: Option<Bytes>,
+    },
+    Rights {
+        mailbox: MailboxId,
+        identifier: Identifier,
+        before: Rights,
+    },
+    Thread {
+        account: Account,
+        thread: ThreadId,
+        before: Option<threads::Thread>,
+    },
+    ThreadKey {
+        account: Account,
+        key: ThreadKey,
+        before: Option<ThreadId>,
     },
     Spool {
         key: SpoolKey,
@@ -100,6 +126,25 @@ impl Model {
                     0 => self.references.remove(&hash),
                     _ => self.references.insert(hash, before),
                 };
+            }
+            Undo::Annotation {
+                account,
+                mailbox,
+                name,
+                before,
+            } => drop(self.put_annotation((account, mailbox), name, before)),
+            Undo::Rights {
+                mailbox,
+                identifier,
+                before,
+            } => drop(self.put_rights(mailbox, identifier, before)),
+            Undo::Thread {
+                account,
+                thread,
+                before,
+            } => drop(self.threads.entry(account).or_default().put(thread, before)),
+            Undo::ThreadKey { account, key, before } => {
+                self.threads.entry(account).or_default().put_key(key, before);
             }
             Undo::Spool { key, before } => {
                 match before {

@@ -1,6 +1,7 @@
 //! Creating, renaming, deleting, subscribing
 
 use super::{
+    annotations::AnnotationSteps,
     messages::{self, MessageSteps},
     steps::{Steps, head, no_such_mailbox, over_limit},
 };
@@ -23,6 +24,12 @@ pub trait MailboxSteps: Steps {
         account: &Account,
         name: &MailboxName,
     ) -> Result<Vec<(MailboxId, MailboxName)>, Self::Error>;
+
+    /// Lists the mailboxes of an account.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    fn all_mailboxes(&mut self, account: &Account) -> Result<Vec<(MailboxId, MailboxName)>, Self::Error>;
 
     /// Counts the mailboxes of an account.
     ///
@@ -77,6 +84,12 @@ pub trait MailboxSteps: Steps {
     /// # Errors
     /// When the store has trouble.
     fn subscription_count(&mut self, account: &Account) -> Result<u64, Self::Error>;
+
+    /// Lists the names an account is subscribed to.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    fn all_subscriptions(&mut self, account: &Account) -> Result<Vec<MailboxName>, Self::Error>;
 
     /// Begins a subscription that is not there, or ends one that is.
     ///
@@ -185,6 +198,22 @@ pub(super) fn delete<T: MailboxSteps>(
     };
     store.remove_mailbox(account, name, mailbox)?;
     Ok(mailbox)
+}
+
+/// Says how many mailboxes are gone. The last UIDVALIDITY stays behind.
+pub(super) fn remove_account<T: MailboxSteps + AnnotationSteps>(
+    store: &mut T,
+    account: &Account,
+) -> Result<u64, T::Error> {
+    let mailboxes = store.all_mailboxes(account)?;
+    for (mailbox, name) in &mailboxes {
+        store.remove_mailbox(account, name, *mailbox)?;
+    }
+    for name in store.all_subscriptions(account)? {
+        store.set_subscribed(account, &name, false)?;
+    }
+    store.clear_annotations(account)?;
+    Ok(mailboxes.len() as u64)
 }
 
 pub(super) fn subscribe<T: MailboxSteps>(

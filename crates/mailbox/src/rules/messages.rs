@@ -2,8 +2,8 @@
 
 use super::steps::{Steps, check_blob, head, over_limit};
 use crate::{
-    BlobRef, CommitError, FlagChange, Flags, MailboxId, Message, MessageMeta, ModSeq, Outcome, SystemFlags,
-    Uid, UidSet,
+    Account, BlobRef, CommitError, FlagChange, Flags, MailboxId, Message, MessageMeta, ModSeq, Outcome,
+    SystemFlags, ThreadId, ThreadKey, Threading, Uid, UidSet,
 };
 
 /// How a store keeps messages.
@@ -18,6 +18,30 @@ pub trait MessageSteps: Steps {
     /// # Errors
     /// When the store has trouble.
     fn select(&mut self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Self::Message>, Self::Error>;
+
+    /// Finds the threads of an account that keys belong to, in any order.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    fn threads_with(&mut self, account: &Account, keys: &[ThreadKey]) -> Result<Vec<ThreadId>, Self::Error>;
+
+    /// Gives a thread of an account the keys that belong to none yet; a fresh thread, if none is named. A key stays
+    /// with its thread as long as the account has a message of it.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    fn extend_thread(
+        &mut self,
+        account: &Account,
+        thread: Option<ThreadId>,
+        keys: &[ThreadKey],
+    ) -> Result<ThreadId, Self::Error>;
+
+    /// Returns what put a message into its thread.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    fn threading(&mut self, message: &Self::Message) -> Result<Threading, Self::Error>;
 
     /// Adds a message whose bytes are there; `place` has the mailbox's next UID, which is given with that.
     ///
@@ -74,6 +98,9 @@ pub trait StoredMessage {
 
     /// Returns its flags.
     fn flags(&self) -> &Flags;
+
+    /// Returns its thread.
+    fn thread(&self) -> ThreadId;
 }
 
 impl StoredMessage for Message {
@@ -88,6 +115,10 @@ impl StoredMessage for Message {
     fn flags(&self) -> &Flags {
         &self.flags
     }
+
+    fn thread(&self) -> ThreadId {
+        self.thread
+    }
 }
 
 /// Where a message goes.
@@ -100,6 +131,8 @@ pub struct Place {
     pub uid: Uid,
     /// The message's mod-sequence there.
     pub mod_seq: ModSeq,
+    /// The message's thread in the mailbox's account.
+    pub thread: ThreadId,
 }
 
 pub(super) fn append<T: MessageSteps>(
@@ -114,7 +147,8 @@ pub(super) fn append<T: MessageSteps>(
     check_flags(store, flags)?;
     let head = head(store, mailbox)?;
     let mod_seq = head.highest_mod_seq.next();
-    let place = next_place(store, mailbox, mod_seq)?;
+    let thread = thread_of(store, &head.account, &message.threading)?;
+    let place = next_place(store, mailbox, mod_seq, thread)?;
     store.add_message(place, blob, message, flags, internal_date)?;
     store.touch(mailbox, mod_seq)?;
     Ok(Outcome::Appended {
@@ -161,11 +195,17 @@ pub(super) fn copy<T: MessageSteps>(
     to: MailboxId,
 ) -> Result<Outcome, T::Error> {
     let target_head = head(store, to)?;
-    head(store, from)?;
+    let same_account = head(store, from)?.account == target_head.account;
     let highest = target_head.highest_mod_seq;
     let (mut source, mut target) = (UidSet::new(), UidSet::new());
     for message in store.select(from, uids)? {
-        let place = next_place(store, to, highest.next())?;
+        let thread = if same_account {
+            message.thread()
+        } else {
+            let threading = store.threading(&message)?;
+            thread_of(store, &target_head.account, &threading)?
+        };
+        let place = next_place(store, to, highest.next(), thread)?;
         source.insert(message.uid());
         target.insert(place.uid);
         store.add_copy(place, message)?;
@@ -196,11 +236,23 @@ pub(super) fn expunge<T: MessageSteps>(
     Ok((uids, mod_seq))
 }
 
+/// The thread of a message that comes into an account: the oldest one that knows any of its keys.
+fn thread_of<T: MessageSteps>(
+    store: &mut T,
+    account: &Account,
+    threading: &Threading,
+) -> Result<ThreadId, T::Error> {
+    let keys: Vec<_> = threading.keys().collect();
+    let oldest = store.threads_with(account, &keys)?.into_iter().min();
+    store.extend_thread(account, oldest, &keys)
+}
+
 /// The place of the next message of a mailbox.
 fn next_place<T: MessageSteps>(
     store: &mut T,
     mailbox: MailboxId,
     mod_seq: ModSeq,
+    thread: ThreadId,
 ) -> Result<Place, T::Error> {
     let uid = head(store, mailbox)?.uid_next;
     let uid = uid.ok_or_else(|| over_limit(store, "UIDs of a mailbox"))?;
@@ -208,6 +260,7 @@ fn next_place<T: MessageSteps>(
         mailbox,
         uid,
         mod_seq,
+        thread,
     })
 }
 

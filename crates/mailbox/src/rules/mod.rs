@@ -7,13 +7,16 @@
 //!  Batch ─▶ apply ─┬─ preconditions ──▶ Steps         usage, head
 //!                  ├─ mailboxes ──────▶ MailboxSteps  find, add_mailbox, rename_mailboxes, ...
 //!                  ├─ messages ───────▶ MessageSteps  select, add_message, set_flags, ...
+//!                  ├─ annotations ────▶ AnnotationSteps  set_annotation, set_rights, ...
 //!                  └─ spool ──────────▶ SpoolSteps    spool_put, spool_remove
 //! ```
 
+mod annotations;
 mod mailboxes;
 mod messages;
 mod steps;
 
+pub use annotations::AnnotationSteps;
 pub use mailboxes::{MailboxSteps, Renamed};
 pub use messages::{MessageSteps, Place, StoredMessage};
 pub use steps::{Head, Steps};
@@ -29,7 +32,7 @@ use crate::{Account, Batch, BlobRef, CommitError, Op, Outcome, Precondition, Spo
 /// What the batch breaks, or what a step failed with. The caller undoes what was done until then.
 pub fn apply<T>(store: &mut T, batch: &Batch) -> Result<Vec<Outcome>, T::Error>
 where
-    T: MailboxSteps + MessageSteps + SpoolSteps,
+    T: MailboxSteps + MessageSteps + AnnotationSteps + SpoolSteps,
 {
     let quotas = check(store, &batch.preconditions)?;
     let mut outcomes = Vec::with_capacity(batch.ops.len());
@@ -70,7 +73,7 @@ pub trait SpoolSteps: Steps {
 
 fn operation<T>(store: &mut T, op: &Op) -> Result<Outcome, T::Error>
 where
-    T: MailboxSteps + MessageSteps + SpoolSteps,
+    T: MailboxSteps + MessageSteps + AnnotationSteps + SpoolSteps,
 {
     match op {
         Op::CreateMailbox {
@@ -128,6 +131,21 @@ where
         } => {
             let (uids, mod_seq) = messages::expunge(store, *mailbox, uids, *deleted_only)?;
             Ok(Outcome::Expunged { uids, mod_seq })
+        }
+        Op::Annotate {
+            account,
+            mailbox,
+            name,
+            value,
+        } => annotations::annotate(store, account, *mailbox, name, value.as_ref()),
+        Op::SetRights {
+            mailbox,
+            identifier,
+            rights,
+        } => annotations::set_rights(store, *mailbox, identifier, *rights),
+        Op::RemoveAccount { account } => {
+            let mailboxes = mailboxes::remove_account(store, account)?;
+            Ok(Outcome::AccountRemoved { mailboxes })
         }
         Op::SpoolPut { key, record, blob } => {
             if let Some(blob) = blob {

@@ -45,9 +45,11 @@ pub trait Steps {
 }
 
 /// What the rules look at in a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Head {
+    /// The account it belongs to.
+    pub account: Account,
     /// Its UIDVALIDITY.
     pub uid_validity: UidValidity,
     /// The UID of the next message; `None` when all were given.
@@ -58,8 +60,14 @@ pub struct Head {
 
 impl Head {
     /// Joins the parts.
-    pub const fn new(uid_validity: UidValidity, uid_next: Option<Uid>, highest_mod_seq: ModSeq) -> Self {
+    pub const fn new(
+        account: Account,
+        uid_validity: UidValidity,
+        uid_next: Option<Uid>,
+        highest_mod_seq: ModSeq,
+    ) -> Self {
         Self {
+            account,
             uid_validity,
             uid_next,
             highest_mod_seq,

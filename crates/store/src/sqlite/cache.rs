@@ -20,6 +20,7 @@ pub(super) struct Mailbox {
     pub(super) unseen: u64,
     pub(super) deleted: u64,
     pub(super) octets: u64,
+    pub(super) deleted_octets: u64,
     /// How many UIDs the expunge history holds.
     pub(super) history: u64,
     /// The mod-sequence of the latest expunge that is not in the history.
@@ -39,6 +40,7 @@ pub(super) struct AccountState {
 pub(super) struct Counters {
     pub(super) mailbox: u64,
     pub(super) spool: u64,
+    pub(super) thread: u64,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +68,7 @@ impl Cache {
         let counters = Counters {
             mailbox: counter("mailbox")? as u64,
             spool: counter("spool")? as u64,
+            thread: counter("thread")? as u64,
         };
         Ok(Self {
             counters,
@@ -104,7 +107,7 @@ impl Cache {
     pub(super) fn flush(&mut self, conn: &Connection) -> Result<()> {
         let mut update = conn.prepare_cached(
             "UPDATE mailbox SET uid_next = ?2, mod_seq = ?3, messages = ?4, unseen = ?5, deleted = ?6, octets = ?7,
-             history = ?8, forgotten = ?9 WHERE id = ?1",
+             history = ?8, forgotten = ?9, deleted_octets = ?10 WHERE id = ?1",
         )?;
         for id in self.changed_mailboxes.drain() {
             let Some(it) = self.mailboxes.get(&id) else {
@@ -120,6 +123,7 @@ impl Cache {
                 it.octets as i64,
                 it.history as i64,
                 it.forgotten.value() as i64,
+                it.deleted_octets as i64,
             ))?;
         }
         let mut update = conn.prepare_cached(
@@ -136,6 +140,7 @@ impl Cache {
             let mut update = conn.prepare_cached("UPDATE counter SET value = ?2 WHERE name = ?1")?;
             update.execute(("mailbox", self.counters.mailbox as i64))?;
             update.execute(("spool", self.counters.spool as i64))?;
+            update.execute(("thread", self.counters.thread as i64))?;
         }
         Ok(())
     }
@@ -169,7 +174,7 @@ impl Cache {
 pub(super) fn read_mailbox(conn: &Connection, id: MailboxId) -> Result<Option<Mailbox>> {
     let mut statement = conn.prepare_cached(
         "SELECT account.name, uid_validity, uid_next, mod_seq, mailbox.messages, unseen, deleted, mailbox.octets,
-         history, forgotten FROM mailbox JOIN account ON account.id = mailbox.account WHERE mailbox.id = ?1",
+         history, forgotten, deleted_octets FROM mailbox JOIN account ON account.id = mailbox.account WHERE mailbox.id = ?1",
     )?;
     let read = |row: &Row<'_>| {
         Ok(Mailbox {
@@ -184,6 +189,7 @@ pub(super) fn read_mailbox(conn: &Connection, id: MailboxId) -> Result<Option<Ma
             octets: row.get::<_, i64>(7)? as u64,
             history: row.get::<_, i64>(8)? as u64,
             forgotten: ModSeq::new(row.get::<_, i64>(9)? as u64),
+            deleted_octets: row.get::<_, i64>(10)? as u64,
         })
     };
     statement.query_row([id.value() as i64], read).optional()

@@ -120,9 +120,9 @@ fn number(conn: &Connection, sql: &str) -> Result<u64, StoreError> {
 const RULES: &[(&str, &str)] = &[
     (
         "mailboxes whose numbers are not those of their messages",
-        "SELECT id FROM mailbox AS m WHERE (messages, unseen, deleted, octets) IS NOT
-            (SELECT count(*), ifnull(sum(flags & 1 = 0), 0), ifnull(sum(flags & 8 != 0), 0), ifnull(sum(octets), 0)
-             FROM message WHERE mailbox = m.id)",
+        "SELECT id FROM mailbox AS m WHERE (messages, unseen, deleted, octets, deleted_octets) IS NOT
+            (SELECT count(*), ifnull(sum(flags & 1 = 0), 0), ifnull(sum(flags & 8 != 0), 0), ifnull(sum(octets), 0),
+             ifnull(sum(octets) FILTER (WHERE flags & 8 != 0), 0) FROM message WHERE mailbox = m.id)",
     ),
     (
         "mailboxes whose next UID or mod-sequence is not above those of their messages",
@@ -171,8 +171,21 @@ const RULES: &[(&str, &str)] = &[
             (SELECT ifnull(sum(last - first + 1), 0) FROM expunged WHERE mailbox = m.id)",
     ),
     (
+        "keys of threads that have no message in their account",
+        "SELECT 1 FROM thread_key AS k WHERE NOT EXISTS
+            (SELECT 1 FROM message JOIN mailbox ON mailbox.id = message.mailbox
+             WHERE message.thread = k.thread AND mailbox.account = k.account)",
+    ),
+    ("texts that belong to nothing", "SELECT blob FROM text WHERE blob NOT IN (SELECT id FROM blob)"),
+    (
+        "annotations and rights on mailboxes that are gone",
+        "SELECT mailbox FROM annotation WHERE mailbox != 0 AND mailbox NOT IN (SELECT id FROM mailbox)
+         UNION ALL SELECT mailbox FROM acl WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+    ),
+    (
         "ids above the last that was given",
         "SELECT 1 FROM mailbox WHERE id > (SELECT value FROM counter WHERE name = 'mailbox')
-         UNION ALL SELECT 1 FROM spool WHERE key > (SELECT value FROM counter WHERE name = 'spool')",
+         UNION ALL SELECT 1 FROM spool WHERE key > (SELECT value FROM counter WHERE name = 'spool')
+         UNION ALL SELECT 1 FROM message WHERE thread > (SELECT value FROM counter WHERE name = 'thread')",
     ),
 ];

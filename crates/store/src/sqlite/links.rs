@@ -3,8 +3,7 @@
 use core::sync::atomic::Ordering;
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
-use mailwright_mailbox::BlobRef;
+use mailwright_mailbox::{BlobRef, MessageMeta, Threading};
 use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::blob::{Body, Pin, pin_of};
@@ -20,7 +19,7 @@ pub(super) struct Links<'w> {
 struct Link {
     delta: i64,
     fresh: Option<(Arc<Pin>, BlobRef)>,
-    index: Option<Bytes>,
+    meta: Option<MessageMeta>,
 }
 
 /// What has to happen to packs for a batch.
@@ -58,15 +57,21 @@ impl<'w> Links<'w> {
     }
 
     /// Adds a link to a blob that a caller gave.
-    pub(super) fn link_new(&mut self, blob: &BlobRef, index: Option<&Bytes>) {
+    pub(super) fn link_new(&mut self, blob: &BlobRef, meta: Option<&MessageMeta>) {
         let link = self.changes.entry(blob.locator() as i64).or_default();
         link.delta += 1;
         if link.fresh.is_none() {
             link.fresh = pin_of(blob, self.identity).map(|pin| (pin, blob.unpinned()));
         }
-        if link.index.is_none() {
-            link.index = index.cloned();
+        if link.meta.is_none() {
+            link.meta = meta.cloned();
         }
+    }
+
+    /// Returns what puts a message of this batch into its thread; `None` if the batch does not bring that.
+    pub(super) fn threading(&self, id: i64) -> Option<Threading> {
+        let meta = self.changes.get(&id)?.meta.as_ref()?;
+        Some(meta.threading.clone())
     }
 
     /// Adds a link to a blob that is stored.
@@ -87,7 +92,7 @@ impl<'w> Links<'w> {
             if link.delta == 0 && link.fresh.is_none() {
                 continue;
             }
-            let index = link.index.as_deref().unwrap_or_default();
+            let meta = link.meta.as_ref();
             // A body that no commit has tried to store is certainly not there.
             let new = link
                 .fresh
@@ -96,11 +101,13 @@ impl<'w> Links<'w> {
             let there = if new {
                 None
             } else {
-                update(conn, id, link.delta, index)?
+                update(conn, id, link.delta, meta)?
             };
             match (there, &link.fresh) {
                 (Some((0, pack)), _) => {
                     conn.prepare_cached("DELETE FROM blob WHERE id = ?1")?
+                        .execute([id])?;
+                    conn.prepare_cached("DELETE FROM text WHERE blob = ?1")?
                         .execute([id])?;
                     match pack {
                         Some(pack) => done.suspects.push(pack as u64),
@@ -112,7 +119,7 @@ impl<'w> Links<'w> {
                 }
                 (Some(_), _) => {}
                 (None, Some((pin, blob))) if link.delta > 0 => {
-                    insert(conn, pin, blob, link.delta, index, &mut done)?;
+                    insert(conn, pin, blob, link.delta, meta, &mut done)?;
                 }
                 // Its message came and went within the batch.
                 (None, Some(_)) => {}
@@ -126,19 +133,30 @@ impl<'w> Links<'w> {
 }
 
 /// Changes the links of a stored blob and returns how many are left, and its pack; `None` when it is not there.
-fn update(conn: &Connection, id: i64, delta: i64, index: &[u8]) -> Result<Option<(i64, Option<i64>)>> {
+fn update(
+    conn: &Connection,
+    id: i64,
+    delta: i64,
+    meta: Option<&MessageMeta>,
+) -> Result<Option<(i64, Option<i64>)>> {
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    if index.is_empty() {
+    let Some(meta) = meta else {
         let sql = "UPDATE blob SET links = links + ?2 WHERE id = ?1 RETURNING links, pack";
         return conn.prepare_cached(sql)?.query_row((id, delta), read).optional();
-    }
-    // A blob that came in through the spool has no part index before its first message.
+    };
+    // A blob that came in through the spool has nothing of this before its first message.
     let sql = "UPDATE blob SET links = links + ?2,
-               part_index = CASE length(part_index) WHEN 0 THEN ?3 ELSE part_index END
+               part_index = CASE length(part_index) WHEN 0 THEN ?3 ELSE part_index END,
+               sort_keys = CASE length(sort_keys) WHEN 0 THEN ?4 ELSE sort_keys END,
+               threading = CASE length(threading) WHEN 0 THEN ?5 ELSE threading END
                WHERE id = ?1 RETURNING links, pack";
-    conn.prepare_cached(sql)?
-        .query_row((id, delta, index), read)
-        .optional()
+    let threading = meta.threading.to_bytes();
+    let values = (id, delta, &meta.index[..], &meta.sort_keys[..], threading);
+    let there = conn.prepare_cached(sql)?.query_row(values, read).optional()?;
+    if there.is_some_and(|(links, _)| links > 0) {
+        insert_text(conn, id, meta)?;
+    }
+    Ok(there)
 }
 
 fn insert(
@@ -146,7 +164,7 @@ fn insert(
     pin: &Pin,
     blob: &BlobRef,
     links: i64,
-    index: &[u8],
+    meta: Option<&MessageMeta>,
     done: &mut Done,
 ) -> Result<()> {
     let id = pin.id as i64;
@@ -162,7 +180,10 @@ fn insert(
             (Some(location.pack as i64), Some(location.offset as i64))
         }
     };
-    let sql = "INSERT INTO blob VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO blob VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let index = meta.map_or(&[][..], |meta| &meta.index);
+    let sort_keys = meta.map_or(&[][..], |meta| &meta.sort_keys);
+    let threading = meta.map(|meta| meta.threading.to_bytes()).unwrap_or_default();
     let values = (
         id,
         blob.hash().as_bytes(),
@@ -171,7 +192,16 @@ fn insert(
         pack,
         start,
         index,
+        sort_keys,
+        threading,
     );
     conn.prepare_cached(sql)?.execute(values)?;
+    meta.map_or(Ok(()), |meta| insert_text(conn, id, meta))
+}
+
+fn insert_text(conn: &Connection, id: i64, meta: &MessageMeta) -> Result<()> {
+    let Some(text) = &meta.text else { return Ok(()) };
+    conn.prepare_cached("INSERT INTO text VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((id, &text[..]))?;
     Ok(())
 }

@@ -30,8 +30,9 @@ use std::{
 
 use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, Batch, BlobRef, ChangeHub, CommitError, Committed, Feed, Limits, MailboxId, MailboxInfo,
-    MailboxName, ModSeq, Page, Scan, Snapshot, SpoolEntry, SpoolKey, Store, StoreError, Usage, Vanished,
+    Account, AclEntry, Annotation, Batch, BlobRef, ChangeHub, CommitError, Committed, Feed, Identifier,
+    Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Page, Scan, SharedMailbox, Snapshot, SpoolEntry,
+    SpoolKey, Store, StoreError, Usage, Vanished,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
@@ -278,6 +279,30 @@ impl Store for SqliteStore {
             return Err(CommitError::Closed);
         }
         replied.await.unwrap_or(Err(CommitError::Closed))
+    }
+
+    async fn accounts(&self, after: Option<Account>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.read(move |conn| read::accounts(conn, after.as_ref(), limit))
+            .await
+    }
+
+    async fn annotations(
+        &self,
+        account: &Account,
+        mailbox: Option<MailboxId>,
+    ) -> Result<Vec<Annotation>, StoreError> {
+        let account = account.clone();
+        self.read(move |conn| read::annotations(conn, &account, mailbox))
+            .await
+    }
+
+    async fn acl(&self, mailbox: MailboxId) -> Result<Vec<AclEntry>, StoreError> {
+        self.read(move |conn| read::acl(conn, mailbox)).await
+    }
+
+    async fn shared_with(&self, identifiers: &[Identifier]) -> Result<Vec<SharedMailbox>, StoreError> {
+        let identifiers = identifiers.to_vec();
+        self.read(move |conn| read::shared_with(conn, &identifiers)).await
     }
 
     async fn mailboxes(&self, account: &Account) -> Result<Vec<MailboxInfo>, StoreError> {

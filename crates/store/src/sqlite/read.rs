@@ -1,8 +1,9 @@
 //! Queries of the readers
 
 use mailwright_mailbox::{
-    Account, BlobHash, BlobRef, Fields, MailboxId, MailboxInfo, MailboxName, Message, ModSeq, Page, Scan,
-    Snapshot, SpecialUse, SpoolEntry, SpoolKey, StoreError, Uid, UidSet, Usage, Vanished,
+    Account, AclEntry, Annotation, BlobHash, BlobRef, EntryName, Fields, Identifier, MailboxId, MailboxInfo,
+    MailboxName, Message, ModSeq, Page, Rights, Scan, SharedMailbox, Snapshot, SpecialUse, SpoolEntry,
+    SpoolKey, StoreError, Threading, Uid, UidSet, Usage, Vanished,
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, types::ValueRef};
 
@@ -17,6 +18,78 @@ pub(super) fn at_one_moment<T>(
     let result = read(&transaction);
     transaction.finish().map_err(failed)?;
     result
+}
+
+pub(super) fn accounts(
+    conn: &Connection,
+    after: Option<&Account>,
+    limit: usize,
+) -> Result<Vec<Account>, StoreError> {
+    let sql = "SELECT name FROM account WHERE name > ?1
+               AND EXISTS (SELECT 1 FROM mailbox WHERE account = account.id) ORDER BY name LIMIT ?2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let values = (after.map_or("", Account::as_str), limit);
+    let rows = statement.query_map(values, |row| Ok(Account::new(row.get::<_, String>(0)?)));
+    rows.and_then(Iterator::collect).map_err(failed)
+}
+
+pub(super) fn annotations(
+    conn: &Connection,
+    account: &Account,
+    mailbox: Option<MailboxId>,
+) -> Result<Vec<Annotation>, StoreError> {
+    if let Some(mailbox) = mailbox {
+        head(conn, mailbox)?;
+    }
+    let sql = "SELECT name, value FROM annotation
+               WHERE account = (SELECT id FROM account WHERE name = ?1) AND mailbox = ?2 ORDER BY name";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = statement
+        .query_map((account.as_str(), rows::on(mailbox)), |row| {
+            let name = EntryName::parse(row.get_ref(0)?.as_str()?);
+            let value = row.get::<_, Vec<u8>>(1)?.into();
+            Ok(name.map(|name| Annotation::new(name, value)))
+        })
+        .map_err(failed)?;
+    let annotations: Result<Vec<_>> = rows.collect();
+    // A name that is none any more is damage; it must not hide the others.
+    Ok(annotations.map_err(failed)?.into_iter().flatten().collect())
+}
+
+pub(super) fn acl(conn: &Connection, mailbox: MailboxId) -> Result<Vec<AclEntry>, StoreError> {
+    head(conn, mailbox)?;
+    let sql = "SELECT identifier, rights FROM acl WHERE mailbox = ?1 ORDER BY identifier";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let rows = statement.query_map([mailbox.value() as i64], |row| {
+        let identifier = Identifier::new(row.get::<_, String>(0)?);
+        Ok(AclEntry::new(identifier, Rights::from_bits(row.get(1)?)))
+    });
+    rows.and_then(Iterator::collect).map_err(failed)
+}
+
+pub(super) fn shared_with(
+    conn: &Connection,
+    identifiers: &[Identifier],
+) -> Result<Vec<SharedMailbox>, StoreError> {
+    let sql = "SELECT mailbox.id, account.name, mailbox.name, special_use FROM acl
+               JOIN mailbox ON mailbox.id = acl.mailbox JOIN account ON account.id = mailbox.account
+               WHERE identifier = ?1";
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let mut shared = std::collections::BTreeMap::new();
+    for identifier in identifiers {
+        let rows = statement.query_map([identifier.as_str()], |row| {
+            let (mailbox, account) = (id(row, 0)?, Account::new(row.get::<_, String>(1)?));
+            let special_use = row.get_ref(3)?.as_str_or_null()?.and_then(SpecialUse::from_name);
+            let name = rows::mailbox_name(row, 2)?;
+            Ok((mailbox, SharedMailbox::new(account, mailbox, name, special_use)))
+        });
+        for row in rows.map_err(failed)? {
+            let (mailbox, it) = row.map_err(failed)?;
+            shared.insert(mailbox, it);
+        }
+    }
+    Ok(shared.into_values().collect())
 }
 
 pub(super) fn mailboxes(conn: &Connection, account: &Account) -> Result<Vec<MailboxInfo>, StoreError> {
@@ -68,6 +141,7 @@ pub(super) fn snapshot(conn: &Connection, mailbox: MailboxId) -> Result<Snapshot
     snapshot.unseen = count(it.unseen)?;
     snapshot.deleted = count(it.deleted)?;
     snapshot.size = it.octets;
+    snapshot.deleted_size = it.deleted_octets;
     Ok(snapshot)
 }
 
@@ -159,7 +233,9 @@ fn messages(
     since: ModSeq,
     limit: usize,
 ) -> Result<(Vec<Message>, Option<Uid>)> {
-    let mut statement = conn.prepare_cached(if fields.contains(Fields::INDEX) {
+    let mut statement = conn.prepare_cached(if fields.contains(Fields::TEXT) {
+        WITH_TEXT
+    } else if fields.contains(Fields::INDEX) || fields.contains(Fields::SORT) {
         WITH_INDEX
     } else if fields.contains(Fields::BLOB) {
         WITH_BLOB
@@ -193,11 +269,21 @@ fn message(row: &Row<'_>, fields: Fields) -> Result<Message> {
         message = message.with_size(row.get::<_, i64>(6)? as u64);
     }
     if fields.contains(Fields::BLOB) {
-        let hash = BlobHash::from_bytes(row.get(8)?);
+        let hash = BlobHash::from_bytes(row.get(9)?);
         message.blob = Some(BlobRef::new(hash, message.size()).with_locator(row.get::<_, i64>(7)? as u64));
     }
+    if fields.contains(Fields::THREAD) {
+        message.thread = rows::thread(row, 8)?;
+    }
     if fields.contains(Fields::INDEX) {
-        message.index = row.get::<_, Vec<u8>>(9)?.into();
+        message.index = row.get::<_, Vec<u8>>(10)?.into();
+    }
+    if fields.contains(Fields::SORT) {
+        message.sort_keys = row.get::<_, Vec<u8>>(11)?.into();
+        message.threading = Threading::from_bytes(row.get_ref(12)?.as_blob()?);
+    }
+    if fields.contains(Fields::TEXT) {
+        message.text = row.get::<_, Option<Vec<u8>>>(13)?.map(Into::into);
     }
     Ok(message)
 }
@@ -221,14 +307,18 @@ fn mod_seq(since: ModSeq) -> i64 {
 const MOST_MESSAGES: usize = 10_000;
 const FEW_CHANGES: i64 = 1000;
 // `+mod_seq` keeps the query planner on the table: the few that the index would find are handled before.
-const ALONE: &str =
-    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, octets, blob FROM message
-    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
+const ALONE: &str = "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, octets, blob, thread
+    FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
 const WITH_BLOB: &str =
-    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, hash
-    FROM message CROSS JOIN blob ON blob.id = message.blob
+    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, thread,
+    hash FROM message CROSS JOIN blob ON blob.id = message.blob
     WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
 const WITH_INDEX: &str =
-    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, hash,
-    part_index FROM message CROSS JOIN blob ON blob.id = message.blob
+    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, thread,
+    hash, part_index, sort_keys, threading FROM message CROSS JOIN blob ON blob.id = message.blob
+    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
+const WITH_TEXT: &str =
+    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, message.blob, thread,
+    hash, part_index, sort_keys, threading, text.content
+    FROM message CROSS JOIN blob ON blob.id = message.blob LEFT JOIN text ON text.blob = message.blob
     WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";

@@ -1,6 +1,8 @@
 //! Rows of messages and mailboxes, as writer and readers share them
 
-use mailwright_mailbox::{Flags, Keyword, MailboxId, MailboxName, ModSeq, SystemFlags, Uid, UidSet};
+use mailwright_mailbox::{
+    Flags, Keyword, MailboxId, MailboxName, ModSeq, SystemFlags, ThreadId, Uid, UidSet,
+};
 use rusqlite::{Connection, Result, Row, types::Type};
 
 /// A message as its row has it.
@@ -12,11 +14,12 @@ pub(super) struct Stored {
     pub(super) internal_date: i64,
     pub(super) octets: u64,
     pub(super) blob: i64,
+    pub(super) thread: ThreadId,
 }
 
 /// Reads messages in the order of their UIDs.
 pub(super) fn select(conn: &Connection, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Stored>> {
-    let sql = "SELECT uid, mod_seq, flags, keywords, internal_date, octets, blob FROM message
+    let sql = "SELECT uid, mod_seq, flags, keywords, internal_date, octets, blob, thread FROM message
                WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
     let mut statement = conn.prepare_cached(sql)?;
     let mut stored = Vec::new();
@@ -31,6 +34,7 @@ pub(super) fn select(conn: &Connection, mailbox: MailboxId, uids: &UidSet) -> Re
                 internal_date: row.get(4)?,
                 octets: row.get::<_, i64>(5)? as u64,
                 blob: row.get(6)?,
+                thread: thread(row, 7)?,
             });
         }
     }
@@ -55,6 +59,36 @@ pub(super) fn subtree(
         ))
     });
     rows?.collect()
+}
+
+/// All mailboxes of an account.
+pub(super) fn mailboxes(conn: &Connection, account: i64) -> Result<Vec<(MailboxId, MailboxName)>> {
+    let mut statement =
+        conn.prepare_cached("SELECT id, name FROM mailbox WHERE account = ?1 ORDER BY name")?;
+    let rows = statement.query_map([account], |row| {
+        Ok((
+            MailboxId::new(row.get::<_, i64>(0)? as u64),
+            mailbox_name(row, 1)?,
+        ))
+    });
+    rows?.collect()
+}
+
+/// The names an account is subscribed to.
+pub(super) fn subscriptions(conn: &Connection, account: i64) -> Result<Vec<MailboxName>> {
+    let mut statement =
+        conn.prepare_cached("SELECT name FROM subscription WHERE account = ?1 ORDER BY name")?;
+    let rows = statement.query_map([account], |row| mailbox_name(row, 0));
+    rows?.collect()
+}
+
+/// The number that an annotation has for its mailbox; no mailbox has 0.
+pub(super) fn on(mailbox: Option<MailboxId>) -> i64 {
+    mailbox.map_or(0, |mailbox| mailbox.value() as i64)
+}
+
+pub(super) fn thread(row: &Row<'_>, column: usize) -> Result<ThreadId> {
+    Ok(ThreadId::new(row.get::<_, i64>(column)? as u64))
 }
 
 pub(super) fn uid(row: &Row<'_>, column: usize) -> Result<Uid> {

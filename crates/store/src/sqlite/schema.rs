@@ -12,7 +12,8 @@ const APPLICATION: i64 = 0x4d57_7274;
 
 /// The steps from each version to the next; the first makes the tables of an empty file. A step is never changed
 /// once a release has it: a later one is added.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE counter (
         name TEXT PRIMARY KEY,
         value INTEGER NOT NULL
@@ -95,7 +96,53 @@ const STEPS: &[&str] = &["
         record BLOB NOT NULL,
         blob INTEGER
     ) STRICT;
-    "];
+    ",
+    // Threads, sort keys and text of messages; annotations and access control lists of mailboxes. Each message that is
+    // there already is a thread of its own: what it refers to is not known.
+    "
+    ALTER TABLE mailbox ADD COLUMN deleted_octets INTEGER NOT NULL DEFAULT 0;
+    UPDATE mailbox SET deleted_octets =
+        (SELECT ifnull(sum(octets), 0) FROM message WHERE mailbox = mailbox.id AND flags & 8 != 0);
+
+    ALTER TABLE message ADD COLUMN thread INTEGER NOT NULL DEFAULT 0;
+    UPDATE message SET thread = blob;
+    CREATE INDEX message_thread ON message (thread);
+    INSERT INTO counter SELECT 'thread', ifnull(max(blob), 0) FROM message;
+
+    CREATE TABLE thread_key (
+        account INTEGER NOT NULL,
+        key INTEGER NOT NULL,
+        thread INTEGER NOT NULL,
+        PRIMARY KEY (account, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX thread_key_thread ON thread_key (thread);
+
+    ALTER TABLE blob ADD COLUMN sort_keys BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE blob ADD COLUMN threading BLOB NOT NULL DEFAULT x'';
+
+    CREATE TABLE text (
+        blob INTEGER PRIMARY KEY,
+        content BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE annotation (
+        account INTEGER NOT NULL,
+        mailbox INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (account, mailbox, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX annotation_mailbox ON annotation (mailbox);
+
+    CREATE TABLE acl (
+        mailbox INTEGER NOT NULL,
+        identifier TEXT NOT NULL,
+        rights INTEGER NOT NULL,
+        PRIMARY KEY (mailbox, identifier)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX acl_identifier ON acl (identifier);
+    ",
+];
 
 /// The latest version of the tables.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -181,5 +228,45 @@ fn failed(file: &Path, error: &rusqlite::Error) -> Error {
             path: file.to_owned(),
             reason: error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the first version has made is brought to the latest with nothing lost.
+    #[test]
+    fn version_1_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mail.db");
+        let conn = Connection::open(&file).unwrap();
+        conn.execute_batch(STEPS[0]).unwrap();
+        conn.execute_batch(
+            "INSERT INTO account VALUES (1, 'bob@b.test', 7, 30, 3);
+             INSERT INTO mailbox VALUES (5, 1, 'INBOX', NULL, 7, 4, 9, 3, 3, 2, 30, 0, 0);
+             INSERT INTO message VALUES (5, 1, 2, 8, NULL, 0, 0, 10, 11), (5, 2, 3, 8, NULL, 0, 0, 15, 12),
+                (5, 3, 4, 0, NULL, 0, 0, 5, 11);
+             UPDATE counter SET value = 5 WHERE name = 'mailbox'",
+        )
+        .unwrap();
+        conn.pragma_update(None, "user_version", 1).unwrap();
+        conn.pragma_update(None, "application_id", APPLICATION).unwrap();
+        drop(conn);
+
+        let conn = open_writer(&file, Durability::Synced).unwrap();
+        let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(number("PRAGMA user_version"), VERSION);
+        assert_eq!(number("SELECT deleted_octets FROM mailbox"), 25);
+        assert_eq!(number("SELECT count(DISTINCT thread) FROM message"), 2);
+        assert_eq!(number("SELECT value FROM counter WHERE name = 'thread'"), 12);
+        assert_eq!(number("SELECT value FROM counter WHERE name = 'mailbox'"), 5);
+        drop(conn);
+        assert_eq!(
+            open_writer(&file, Durability::Synced)
+                .map(|_| ())
+                .map_err(|e| e.to_string()),
+            Ok(())
+        );
     }
 }

@@ -3,7 +3,7 @@
 use core::ops::Bound;
 use std::collections::BTreeMap;
 
-use super::Transaction;
+use super::{Count, Transaction};
 use crate::{
     Account, CommitError, MailboxId, MailboxName, ModSeq, Snapshot, SpecialUse, UidValidity,
     model::{Mailbox, history::History, undo::Undo},
@@ -35,6 +35,12 @@ impl MailboxSteps for Transaction<'_> {
             .chain(below)
             .map(|(name, mailbox)| (*mailbox, name.clone()))
             .collect())
+    }
+
+    fn all_mailboxes(&mut self, account: &Account) -> Result<Vec<(MailboxId, MailboxName)>, CommitError> {
+        let state = self.model.accounts.get(account);
+        let names = state.into_iter().flat_map(|it| &it.names);
+        Ok(names.map(|(name, mailbox)| (*mailbox, name.clone())).collect())
     }
 
     fn mailbox_count(&mut self, account: &Account) -> Result<u64, CommitError> {
@@ -97,10 +103,11 @@ impl MailboxSteps for Transaction<'_> {
             .remove(&mailbox)
             .ok_or(CommitError::NoSuchMailbox { op: self.op })?;
         self.set_name(account, name, None);
-        gone.messages
-            .values()
-            .filter_map(|message| message.blob.as_ref())
-            .for_each(|blob| self.release(blob));
+        for message in gone.messages.values() {
+            message.blob.iter().for_each(|blob| self.release(blob));
+            self.count_in_thread(account, message.thread, Count::Out);
+        }
+        self.forget_mailbox(mailbox)?;
         let (size, exists) = (gone.head.size, gone.head.exists);
         self.change_account(account, |head| {
             head.usage.octets -= size;
@@ -123,6 +130,10 @@ impl MailboxSteps for Transaction<'_> {
     fn subscription_count(&mut self, account: &Account) -> Result<u64, CommitError> {
         let state = self.model.accounts.get(account);
         Ok(state.map_or(0, |it| it.subscriptions.len() as u64))
+    }
+
+    fn all_subscriptions(&mut self, account: &Account) -> Result<Vec<MailboxName>, CommitError> {
+        Ok(self.model.subscriptions(account))
     }
 
     fn set_subscribed(&mut self, account: &Account, name: &MailboxName, on: bool) -> Result<(), CommitError> {

@@ -1,5 +1,6 @@
 //! The steps of a batch, each with its way back
 
+mod annotations;
 mod mailboxes;
 mod messages;
 
@@ -160,7 +161,15 @@ impl Steps for Transaction<'_> {
 
     fn head(&mut self, mailbox: MailboxId) -> Result<Option<Head>, CommitError> {
         let it = self.model.mailboxes.get(&mailbox);
-        Ok(it.map(|it| Head::new(it.head.uid_validity, it.head.uid_next, it.head.highest_mod_seq)))
+        Ok(it.map(|it| {
+            let head = &it.head;
+            Head::new(
+                head.account.clone(),
+                head.uid_validity,
+                head.uid_next,
+                head.highest_mod_seq,
+            )
+        }))
     }
 
     fn has_blob(&mut self, blob: &BlobRef) -> Result<bool, CommitError> {

@@ -29,6 +29,13 @@ impl MailboxSteps for Transaction<'_> {
         }
     }
 
+    fn all_mailboxes(&mut self, account: &Account) -> Result<Vec<(MailboxId, MailboxName)>, Failure> {
+        match self.row(account)? {
+            Some(row) => Ok(rows::mailboxes(self.conn, row)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn mailbox_count(&mut self, account: &Account) -> Result<u64, Failure> {
         self.count_rows(account, "SELECT count(*) FROM mailbox WHERE account = ?1")
     }
@@ -58,11 +65,12 @@ impl MailboxSteps for Transaction<'_> {
             unseen: 0,
             deleted: 0,
             octets: 0,
+            deleted_octets: 0,
             history: 0,
             forgotten: ModSeq::ZERO,
         };
         // The numbers are those of an empty mailbox; the cache writes them where they change.
-        let sql = "INSERT INTO mailbox VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, 0, 0, 0)";
+        let sql = "INSERT INTO mailbox VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, 0, 0, 0, 0)";
         let special_use = special_use.map(SpecialUse::name);
         let values = (
             id.value() as i64,
@@ -100,17 +108,19 @@ impl MailboxSteps for Transaction<'_> {
         mailbox: MailboxId,
     ) -> Result<(), Failure> {
         let gone = self.mailbox(mailbox)?.clone();
-        for stored in rows::select(self.conn, mailbox, &UidSet::all())? {
+        let messages = rows::select(self.conn, mailbox, &UidSet::all())?;
+        for stored in &messages {
             self.links.unlink(stored.blob);
         }
         let id = mailbox.value() as i64;
-        for table in ["message", "expunged"] {
+        for table in ["message", "expunged", "annotation", "acl"] {
             let sql = format!("DELETE FROM {table} WHERE mailbox = ?1");
             self.conn.prepare_cached(&sql)?.execute([id])?;
         }
         self.conn
             .prepare_cached("DELETE FROM mailbox WHERE id = ?1")?
             .execute([id])?;
+        self.forget_threads(account, &messages)?;
         self.mailboxes.insert(mailbox, None);
         let state = self.account_or_new(account)?;
         state.octets -= gone.octets;
@@ -132,6 +142,13 @@ impl MailboxSteps for Transaction<'_> {
         self.count_rows(account, "SELECT count(*) FROM subscription WHERE account = ?1")
     }
 
+    fn all_subscriptions(&mut self, account: &Account) -> Result<Vec<MailboxName>, Failure> {
+        match self.row(account)? {
+            Some(row) => Ok(rows::subscriptions(self.conn, row)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn set_subscribed(&mut self, account: &Account, name: &MailboxName, on: bool) -> Result<(), Failure> {
         let row = self.account_or_new(account)?.row;
         let sql = match on {
@@ -145,11 +162,11 @@ impl MailboxSteps for Transaction<'_> {
 
 impl Transaction<'_> {
     /// The key of an account's row, if it exists.
-    fn row(&mut self, account: &Account) -> Result<Option<i64>, Failure> {
+    pub(super) fn row(&mut self, account: &Account) -> Result<Option<i64>, Failure> {
         Ok(self.account(account)?.map(|it| it.row))
     }
 
-    fn count_rows(&mut self, account: &Account, sql: &str) -> Result<u64, Failure> {
+    pub(super) fn count_rows(&mut self, account: &Account, sql: &str) -> Result<u64, Failure> {
         let Some(row) = self.row(account)? else {
             return Ok(0);
         };

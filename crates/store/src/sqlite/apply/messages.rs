@@ -1,7 +1,10 @@
 //! Messages
 
+use std::collections::BTreeSet;
+
 use mailwright_mailbox::{
-    BlobRef, Flags, MailboxId, MessageMeta, ModSeq, SystemFlags, Uid, UidSet,
+    Account, BlobRef, Flags, MailboxId, MessageMeta, ModSeq, SystemFlags, ThreadId, ThreadKey, Threading,
+    Uid, UidSet,
     rules::{MessageSteps, Place, StoredMessage},
 };
 use rusqlite::OptionalExtension;
@@ -16,6 +19,46 @@ impl MessageSteps for Transaction<'_> {
         Ok(rows::select(self.conn, mailbox, uids)?)
     }
 
+    fn threads_with(&mut self, account: &Account, keys: &[ThreadKey]) -> Result<Vec<ThreadId>, Failure> {
+        let Some(row) = self.row(account)? else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT thread FROM thread_key WHERE account = ?1 AND key = ?2";
+        let mut threads = Vec::new();
+        for key in keys {
+            threads.extend(self.one::<i64>(sql, (row, key.value() as i64))?);
+        }
+        Ok(threads.into_iter().map(|it| ThreadId::new(it as u64)).collect())
+    }
+
+    fn extend_thread(
+        &mut self,
+        account: &Account,
+        thread: Option<ThreadId>,
+        keys: &[ThreadKey],
+    ) -> Result<ThreadId, Failure> {
+        let thread = thread.unwrap_or_else(|| {
+            self.counters.thread += 1;
+            ThreadId::new(self.counters.thread)
+        });
+        let row = self.account_or_new(account)?.row;
+        let sql = "INSERT INTO thread_key VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let mut insert = self.conn.prepare_cached(sql)?;
+        for key in keys {
+            insert.execute((row, key.value() as i64, thread.value() as i64))?;
+        }
+        Ok(thread)
+    }
+
+    fn threading(&mut self, message: &Stored) -> Result<Threading, Failure> {
+        if let Some(threading) = self.links.threading(message.blob) {
+            return Ok(threading);
+        }
+        let sql = "SELECT threading FROM blob WHERE id = ?1";
+        let bytes = self.one::<Vec<u8>>(sql, [message.blob])?;
+        Ok(Threading::from_bytes(&bytes.unwrap_or_default()))
+    }
+
     fn add_message(
         &mut self,
         place: Place,
@@ -24,7 +67,7 @@ impl MessageSteps for Transaction<'_> {
         flags: &Flags,
         internal_date: i64,
     ) -> Result<(), Failure> {
-        self.links.link_new(blob, Some(&message.index));
+        self.links.link_new(blob, Some(message));
         let stored = Stored {
             uid: place.uid,
             mod_seq: place.mod_seq,
@@ -32,6 +75,7 @@ impl MessageSteps for Transaction<'_> {
             internal_date,
             octets: blob.size(),
             blob: blob.locator() as i64,
+            thread: place.thread,
         };
         self.insert(place, &stored)
     }
@@ -60,6 +104,8 @@ impl MessageSteps for Transaction<'_> {
         let is = |flags: &Flags, flag| i64::from(flags.contains(flag));
         let more = |flag| is(&flags, flag) - is(&message.flags, flag);
         let head = self.mailbox(mailbox)?;
+        let octets = more(SystemFlags::DELETED) * message.octets as i64;
+        head.deleted_octets = head.deleted_octets.saturating_add_signed(octets);
         head.unseen = head.unseen.saturating_add_signed(-more(SystemFlags::SEEN));
         head.deleted = head.deleted.saturating_add_signed(more(SystemFlags::DELETED));
         Ok(())
@@ -90,6 +136,8 @@ impl MessageSteps for Transaction<'_> {
             remember.execute((id, mod_seq.value() as i64, first, last, self.now))?;
         }
         drop((delete, remember));
+        let account = self.mailbox(mailbox)?.account.clone();
+        self.forget_threads(&account, gone)?;
         self.mailbox(mailbox)?.history += uids.len();
         self.forget(mailbox)
     }
@@ -107,13 +155,17 @@ impl StoredMessage for Stored {
     fn flags(&self) -> &Flags {
         &self.flags
     }
+
+    fn thread(&self) -> ThreadId {
+        self.thread
+    }
 }
 
 impl Transaction<'_> {
     fn insert(&mut self, place: Place, stored: &Stored) -> Result<(), Failure> {
         self.mailbox(place.mailbox)?.uid_next += 1;
         self.count(place.mailbox, stored, true)?;
-        let sql = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let sql = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         self.conn.prepare_cached(sql)?.execute((
             place.mailbox.value() as i64,
             place.uid.value(),
@@ -124,7 +176,23 @@ impl Transaction<'_> {
             self.now,
             stored.octets as i64,
             stored.blob,
+            place.thread.value() as i64,
         ))?;
+        Ok(())
+    }
+
+    /// Forgets the keys of threads that have lost their last message; the rows of those that are gone are deleted.
+    pub(super) fn forget_threads(&mut self, account: &Account, gone: &[Stored]) -> Result<(), Failure> {
+        let threads: BTreeSet<_> = gone.iter().map(|stored| stored.thread.value() as i64).collect();
+        let row = self.account_or_new(account)?.row;
+        // Threads of other accounts have other numbers, but for messages of before there were threads, which have no
+        // keys.
+        let sql = "DELETE FROM thread_key WHERE thread = ?1 AND account = ?2
+                   AND NOT EXISTS (SELECT 1 FROM message WHERE thread = ?1)";
+        let mut delete = self.conn.prepare_cached(sql)?;
+        for thread in threads {
+            delete.execute((thread, row))?;
+        }
         Ok(())
     }
 
@@ -172,6 +240,9 @@ impl Transaction<'_> {
             u64::from(stored.flags.contains(SystemFlags::DELETED)),
         );
         step(&mut head.octets, stored.octets);
+        if stored.flags.contains(SystemFlags::DELETED) {
+            step(&mut head.deleted_octets, stored.octets);
+        }
         let account = head.account.clone();
         let account = self.account_or_new(&account)?;
         step(&mut account.messages, 1);

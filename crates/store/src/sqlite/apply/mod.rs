@@ -3,6 +3,7 @@
 //! What the steps make up is said by `mailwright_mailbox::rules`; the conformance suite holds them to what
 //! `mailwright_mailbox::Model` does.
 
+mod annotations;
 mod mailboxes;
 mod messages;
 
@@ -182,7 +183,8 @@ impl Steps for Transaction<'_> {
         match self.mailbox(mailbox) {
             Ok(it) => {
                 let uid_next = u32::try_from(it.uid_next).ok().and_then(Uid::new);
-                Ok(Some(Head::new(it.uid_validity, uid_next, it.mod_seq)))
+                let account = it.account.clone();
+                Ok(Some(Head::new(account, it.uid_validity, uid_next, it.mod_seq)))
             }
             Err(Failure::Refused(_)) => Ok(None),
             Err(error) => Err(error),
