@@ -121,13 +121,15 @@ pub mod limits;
 mod line;
 pub mod mt_priority;
 mod number;
+pub mod proxy;
 mod reply;
 pub mod server;
+pub mod submission;
 pub mod xclient;
 pub mod xforward;
 
 pub use client::Client;
-pub use command::{Command, CommandError, Extensions, Hello, HelloVerb};
+pub use command::{Command, CommandError, Extensions, Hello, HelloVerb, Lookup};
 pub use envelope::{BodyType, Mail, MailParams, Rcpt, RcptParams, Submitter};
 pub use error::{Error, Limit, Stage, Violation};
 pub use reply::{BadCode, EnhancedCode, Rejection, Reply};
