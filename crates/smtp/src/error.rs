@@ -31,6 +31,9 @@ pub enum Error {
     /// The configuration demands TLS, and the server does not offer it.
     #[error("the server does not offer TLS, which is required")]
     TlsNotOffered,
+    /// The caller does not trust the server's certificate.
+    #[error("the server's certificate will not do")]
+    PeerNotTrusted,
     /// The configuration demands authentication, and the server offers no mechanism that may be used.
     #[error("the server offers no usable way to authenticate")]
     AuthNotOffered,
@@ -51,6 +54,7 @@ impl Error {
             Self::Auth(_) | Self::AuthNotOffered => false,
             // A server without TLS today may be a certificate that is being replaced.
             Self::TlsNotOffered
+            | Self::PeerNotTrusted
             | Self::Protocol(..)
             | Self::Limit(_)
             | Self::Timeout(_)
@@ -179,8 +183,12 @@ pub enum Stage {
     StartTls,
     /// AUTH and its exchange.
     Auth,
+    /// XCLIENT.
+    Xclient,
     /// Between transactions.
     Idle,
+    /// A command that is no transaction, such as VRFY.
+    Query,
     /// RSET.
     Reset,
     /// MAIL.
@@ -204,7 +212,9 @@ impl fmt::Display for Stage {
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Auth => "AUTH",
+            Self::Xclient => "XCLIENT",
             Self::Idle => "the next command",
+            Self::Query => "a query",
             Self::Reset => "RSET",
             Self::Mail => "MAIL",
             Self::Rcpt => "RCPT",

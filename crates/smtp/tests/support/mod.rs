@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use mailwright_sasl::{Answer, Credentials, Question, ScramCredentials, Secret};
-use mailwright_smtp::client::{self, Cause, Client, Delivery, Outcome, Transaction};
+use mailwright_smtp::client::{self, Cause, Client, Connection, Delivery, Outcome, Transaction};
 use mailwright_smtp::server::{self, Aborted, Protocol, Server};
 use mailwright_smtp::{BodyType, EnhancedCode, HelloVerb, Mail, Rcpt, Rejection, Reply};
 use mailwright_wire::Machine;
@@ -211,6 +211,8 @@ pub struct ClientFixture {
     over_tls: bool,
     jobs: VecDeque<(Transaction, Vec<Vec<u8>>)>,
     body: Option<VecDeque<Vec<u8>>>,
+    converting: bool,
+    judging: bool,
 }
 
 impl ClientFixture {
@@ -220,6 +222,8 @@ impl ClientFixture {
             over_tls: false,
             jobs: VecDeque::new(),
             body: None,
+            converting: false,
+            judging: false,
         }
     }
 
@@ -252,6 +256,15 @@ impl Fixture for ClientFixture {
         use client::Event;
         Seen::Line(match event {
             Event::Ready => "ready".into(),
+            Event::Convert(form) => {
+                self.converting = true;
+                format!("convert to {form}")
+            }
+            Event::Certificate(certificate) => {
+                self.judging = true;
+                format!("certificate of {}", certificate.names.join(", "))
+            }
+            Event::Answered(reply) => format!("answered {reply}"),
             Event::BodyWanted => {
                 let job = self.jobs.pop_front().expect("a body without a transaction");
                 self.body = Some(job.1.into());
@@ -269,14 +282,41 @@ impl Fixture for ClientFixture {
 
     fn answer(&mut self, machine: &mut Client, text: &str) {
         match text {
-            "abort" => machine.body_abort(),
-            "hold" => {}
+            "abort" => {
+                self.body = None;
+                self.jobs.push_front((transaction("<>", &[]), vec![]));
+                machine.body_abort();
+            }
+            "7bit" => {
+                self.converting = false;
+                machine.converted(Some(4));
+            }
+            "no" => {
+                self.converting = false;
+                machine.not_converted();
+            }
+            "trust" => {
+                self.judging = false;
+                machine.trust();
+            }
+            "distrust" => {
+                self.judging = false;
+                machine.distrust();
+            }
+            "park" => machine.park(),
+            "send" => self.default_answer(machine),
             "quit" => machine.quit(),
             _ => panic!("unknown answer {text:?}"),
         }
     }
 
     fn default_answer(&mut self, machine: &mut Client) {
+        if std::mem::take(&mut self.converting) {
+            return machine.not_converted();
+        }
+        if std::mem::take(&mut self.judging) {
+            return machine.trust();
+        }
         match (&mut self.body, self.jobs.front()) {
             (Some(body), _) => match body.pop_front() {
                 Some(piece) => machine.body(piece.into()),
@@ -298,7 +338,8 @@ pub fn describe(outcome: &Outcome) -> String {
     for delivery in &outcome.deliveries {
         match delivery {
             Delivery::Delivered(reply) => text += &format!(", delivered {}", reply.code()),
-            Delivery::Failed(failure) => {
+            Delivery::NotTried(why) => text += &format!(", not tried: {why:?}").to_lowercase(),
+            Delivery::Unknown(failure) | Delivery::Failed(failure) => {
                 let permanent = if failure.is_permanent() {
                     "permanent"
                 } else {
@@ -311,12 +352,20 @@ pub fn describe(outcome: &Outcome) -> String {
                     other => format!("{other:?}"),
                 };
                 let (stage, status) = (failure.stage, failure.status());
-                text += &format!(", failed at {stage}: {cause} ({permanent}, {status})");
+                let what = match delivery {
+                    Delivery::Unknown(_) => "unknown",
+                    _ => "failed",
+                };
+                text += &format!(", {what} at {stage}: {cause} ({permanent}, {status})");
             }
+            other => panic!("unknown delivery {other:?}"),
         }
     }
-    if !outcome.reusable {
-        text += "; dead";
+    match outcome.connection {
+        Connection::Reusable => {}
+        Connection::MustReset => text += "; reset",
+        Connection::Spent => text += "; spent",
+        _ => text += "; dead",
     }
     text
 }
