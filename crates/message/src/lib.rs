@@ -56,17 +56,19 @@
 //! | [`charset`] | charsets to UTF-8 | Encoding standard |
 //! | [`transfer`] | base64, quoted-printable, read and written | 2045 §6 |
 //! | [`trace`] | Received and Return-Path, written | 5321 §4.4 |
+//! | [`build`] | messages to send: trees, attachments, answers, receipts | 5322 §3, 2045 to 2047, 2231, 6532, 8098 |
 //! | [`dsn`] | delivery status notifications, read and written | 3464, 6522, 6533 |
 //!
 //! # Limits, and what is not here
 //!
 //! Every limit is a field of [`scan::Limits`] or [`index::Options`] with its default; what goes beyond one is
-//! left out, and a [`Defect`] says where. Not here: an editor and a builder for whole messages, typed values of
+//! left out, and a [`Defect`] says where. Not here: an editor for messages, typed values of
 //! Received, List-* and authentication fields, UTF-7, ISO-2022-KR, HZ and the DOS code pages but 866, uuencode,
 //! TNEF, format=flowed and HTML to text.
 
 pub mod address_list;
 pub mod body_structure;
+pub mod build;
 pub mod charset;
 pub mod date;
 mod defect;
@@ -83,6 +85,7 @@ pub mod scan;
 pub mod trace;
 pub mod transfer;
 
+pub use build::Message;
 pub use defect::{Defect, DefectKind};
 pub use error::Error;
 pub use index::Index;
