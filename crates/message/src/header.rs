@@ -155,7 +155,7 @@ pub fn decode(value: &[u8]) -> String {
 }
 
 /// The identifiers of the first field of this name.
-pub fn message_ids(header: &[u8], name: &str) -> Vec<String> {
+pub fn message_ids<'a>(header: &'a [u8], name: &str) -> Vec<Cow<'a, str>> {
     find(header, name).map_or_else(Vec::new, |field| message_id::parse_list(field.value))
 }
 
