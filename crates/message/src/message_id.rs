@@ -278,8 +278,10 @@ mod tests {
             ("<a@b> <c@d> <e@f> <g@h>", &[(TooManyIds, 18)]),
         ] {
             let mut defects = Vec::new();
-            let mut limits = Limits::default();
-            limits.max_ids = 3;
+            let limits = Limits {
+                max_ids: 3,
+                ..Limits::default()
+            };
             let _ = parse_with(input.as_bytes(), &limits, &mut defects);
             let told: Vec<_> = defects.iter().map(|d| (d.kind, d.offset)).collect();
             assert_eq!(told, want, "{input}");

@@ -319,7 +319,7 @@ impl<'a> Scan<'a> {
             let plain = section.number.is_none() && !section.extended;
             if !plain || few.len() == FEW || !sections.is_empty() {
                 if sections.is_empty() {
-                    sections.extend(few.drain(..));
+                    sections.append(&mut few);
                 }
                 sections.push(section);
             } else if few
