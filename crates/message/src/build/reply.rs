@@ -204,10 +204,7 @@ impl Original {
 
     /// Identifiers that can be written again.
     fn ids(&self, name: &str) -> Vec<String> {
-        let Some(field) = header::find(&self.header, name) else {
-            return Vec::new();
-        };
-        let mut ids = message_id::parse_list(field.value);
+        let mut ids = header::message_ids(&self.header, name);
         ids.retain(|id| {
             id.len() < MAX_REFERENCES / 2 && field::is_id(id) && id.bytes().all(|b| b.is_ascii_graphic())
         });

@@ -186,8 +186,10 @@ pub fn decode(value: &[u8]) -> String {
 }
 
 /// The identifiers of the first field of this name.
-pub fn message_ids<'a>(header: &'a [u8], name: &str) -> Vec<Cow<'a, str>> {
-    find(header, name).map_or_else(Vec::new, |field| message_id::parse_list(field.value))
+pub fn message_ids(header: &[u8], name: &str) -> Vec<String> {
+    let field = find(header, name);
+    let ids = field.into_iter().flat_map(|field| message_id::ids(field.value));
+    ids.map(Cow::into_owned).collect()
 }
 
 /// Writes a field of unstructured text: folded at 78 octets, encoded where it is not plain ASCII.
