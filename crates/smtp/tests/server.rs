@@ -216,7 +216,10 @@ fn protected_mechanisms_alone_before_tls() {
         &[Input::Bytes(input.to_vec())],
     );
     let sent = String::from_utf8(seen.sent).unwrap();
-    assert!(sent.contains("250 AUTH SCRAM-SHA-256\r\n538 5.7.11 "), "{sent}");
+    assert!(
+        sent.contains("250-AUTH SCRAM-SHA-256\r\n250 LIMITS RCPTMAX=1000\r\n538 5.7.11 "),
+        "{sent}"
+    );
     assert!(sent.lines().last().unwrap().starts_with("334 cj1hYm"), "{sent}");
 }
 
