@@ -277,8 +277,6 @@ impl Session {
             rcpt_max: Some(config.limits.recipients),
             rcpt_domain_max: None,
         };
-        let profile = config.mt_priority_profile.as_ref();
-        let profile = profile.map(|profile| profile.as_str().to_owned());
         let future_release = horizon.map(|horizon| (config.future_release_max, horizon));
         let all = [
             (extensions.pipelining, Keyword::Pipelining),
@@ -296,7 +294,7 @@ impl Session {
                 extensions.future_release && future_release.is_some(),
                 Keyword::FutureRelease(future_release),
             ),
-            (extensions.mt_priority, Keyword::MtPriority(profile)),
+            (extensions.mt_priority, Keyword::MtPriority(None)),
             (extensions.require_tls, Keyword::RequireTls),
             (config.questions.vrfy, Keyword::Vrfy),
             (config.questions.expn, Keyword::Expn),
