@@ -4,7 +4,6 @@ use super::body::{BareNewline, Body};
 use super::outcome::{Cause, Connection, Delivery, Failure, Outcome, Requirement};
 use super::transaction::{Prepared, Terms, Transaction, unsupported};
 use super::{BareNewlines, Chunking, Event};
-use crate::deliverby::{DeliverBy, Mode};
 use crate::ehlo::Keyword;
 use crate::{BodyType, Command, Error, Reply, Stage, Violation};
 use bytes::Bytes;
@@ -164,7 +163,7 @@ impl Flight {
                 },
                 Next::Mail if self.sent.back() == Some(&Sent::Forward) => return,
                 Next::Mail => {
-                    if !self.shorten(now.saturating_duration_since(begun).as_secs()) {
+                    if !self.plan.shorten(now.saturating_duration_since(begun).as_secs()) {
                         return self.fail_all(&unsupported(Requirement::DeliverBy));
                     }
                     self.mailed = true;
@@ -225,20 +224,6 @@ impl Flight {
         }
     }
 
-    /// RFC 2852 §4.1.4: takes the time that passed off the one that is left; whether any is, where it matters.
-    fn shorten(&mut self, passed: u64) -> bool {
-        let params = &mut self.plan.mail.params;
-        let Some(by) = params.by.filter(|_| passed > 0) else {
-            return true;
-        };
-        let left = i64::from(by.seconds()).saturating_sub_unsigned(passed);
-        let left = i32::try_from(left)
-            .unwrap_or(i32::MIN)
-            .max(-DeliverBy::MAX_SECONDS);
-        params.by = DeliverBy::new(left, by.mode(), by.trace());
-        params.by.is_some() || by.mode() == Mode::Notify
-    }
-
     /// Takes the next reply. `drained`: all that was queued has been sent.
     pub(super) fn reply(&mut self, reply: Reply, drained: bool, tx: &mut SendBuf) -> Result<(), Error> {
         let unexpected = |stage| Err(Error::Protocol(stage, Violation::UnexpectedReply));
@@ -251,6 +236,8 @@ impl Flight {
             };
         };
         match sent {
+            // It did not wait for the rest, which is on its way: nothing can follow here.
+            Sent::Chunk | Sent::End if refused && !drained => return Err(Error::Refused(Stage::Body, reply)),
             Sent::Reset if reply.is_positive() => self.stale = false,
             // That the server does not care is no reason to keep the message back.
             Sent::Forward if reply.is_positive() || refused => {}
@@ -285,6 +272,7 @@ impl Flight {
             }
             // Nobody gets this message, whatever the server says of it.
             Sent::EmptyEnd if refused || reply.is_positive() => {}
+            Sent::Chunk | Sent::End if !drained => return unexpected(Stage::Body),
             other => return unexpected(other.stage()),
         }
         self.sent.pop_front();

@@ -2,7 +2,7 @@
 
 use super::outcome::{Cause, Delivery, Failure, NotTried, Requirement};
 use super::{Capabilities, UseBdat};
-use crate::deliverby::Mode;
+use crate::deliverby::{DeliverBy, Mode};
 use crate::dsn::Notify;
 use crate::ehlo::Keyword;
 use crate::futurerelease::Hold;
@@ -65,6 +65,19 @@ impl Transaction {
             .map(|rcpt| convert(rcpt.path.address()).map(ForwardPath::Address))
             .collect();
         self
+    }
+
+    /// Takes the time that passed off the one that is left (RFC 2852 §4.1.4); whether any is, where it matters.
+    pub(super) fn shorten(&mut self, passed: u64) -> bool {
+        let params = &mut self.mail.params;
+        let Some(by) = params.by.filter(|_| passed > 0) else {
+            return true;
+        };
+        let left = i64::from(by.seconds()).saturating_sub_unsigned(passed);
+        let left = left.max(-i64::from(DeliverBy::MAX_SECONDS));
+        let left = i32::try_from(left).expect("it is between the bounds of the parameter");
+        params.by = DeliverBy::new(left, by.mode(), by.trace());
+        params.by.is_some()
     }
 }
 

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use mailwright_sasl::{Answer, Credentials, Question, ScramCredentials, Secret};
-use mailwright_smtp::client::{self, Cause, Client, Connection, Delivery, Outcome, Transaction};
+use mailwright_smtp::client::{
+    self, Argument, Cause, Certificate, Client, Connection, Delivery, Outcome, Query, Transaction,
+};
+use mailwright_smtp::etrn::Etrn;
 use mailwright_smtp::server::{self, Aborted, Protocol, Server};
 use mailwright_smtp::{BodyType, EnhancedCode, HelloVerb, Mail, Rcpt, Rejection, Reply};
 use mailwright_wire::Machine;
@@ -264,7 +267,7 @@ impl Fixture for ClientFixture {
                 self.judging = true;
                 format!("certificate of {}", certificate.names.join(", "))
             }
-            Event::Answered(reply) => format!("answered {reply}"),
+            Event::Answered(reply) => format!("answered {}", reply.to_string().replace('\n', " / ")),
             Event::BodyWanted => {
                 let job = self.jobs.pop_front().expect("a body without a transaction");
                 self.body = Some(job.1.into());
@@ -306,7 +309,10 @@ impl Fixture for ClientFixture {
             "park" => machine.park(),
             "send" => self.default_answer(machine),
             "quit" => machine.quit(),
-            _ => panic!("unknown answer {text:?}"),
+            _ => match text.strip_prefix("ask ") {
+                Some(query) => machine.ask(&query_of(query)).unwrap(),
+                None => panic!("unknown answer {text:?}"),
+            },
         }
     }
 
@@ -328,7 +334,24 @@ impl Fixture for ClientFixture {
     }
 
     fn tls_started(&mut self, machine: &mut Client) {
-        machine.tls_started();
+        let mut certificate = Certificate::default();
+        certificate.names.push("mx.example".into());
+        machine.tls_started_with(certificate);
+    }
+}
+
+fn query_of(text: &str) -> Query {
+    let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
+    match verb {
+        "noop" => Query::Noop,
+        "help" => Query::Help(None),
+        "vrfy" => Query::Verify(Argument::new(argument).unwrap()),
+        "expn" => Query::Expand(Argument::new(argument).unwrap()),
+        "etrn" => match argument.strip_prefix('@') {
+            Some(node) => Query::Etrn(Etrn::Subdomains(node.parse().unwrap())),
+            None => Query::Etrn(Etrn::Node(argument.parse().unwrap())),
+        },
+        _ => panic!("unknown query {text:?}"),
     }
 }
 
