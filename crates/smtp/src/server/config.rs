@@ -1,6 +1,7 @@
 //! What a server offers and tolerates (RFC 5321 §4.5.3)
 
 use crate::futurerelease::Interval;
+use crate::mt_priority::Profile;
 use crate::{Extensions, proxy};
 use mailwright_address::Host;
 use mailwright_sasl::Mechanism;
@@ -42,6 +43,8 @@ pub struct Config {
     pub deliver_by_min: Option<u32>,
     /// How long a message may be held, told with FUTURERELEASE (RFC 4865 §4). Default 30 days.
     pub future_release_max: Interval,
+    /// The priority assignment policy, told with MT-PRIORITY (RFC 6710 §3); default `None`: not told.
+    pub mt_priority_profile: Option<Profile>,
     /// The limits.
     pub limits: Limits,
     /// How long the peer is waited for.
@@ -76,6 +79,7 @@ impl Config {
             greeting_delay: Duration::ZERO,
             deliver_by_min: None,
             future_release_max: Interval::DEFAULT_MAX,
+            mt_priority_profile: None,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }

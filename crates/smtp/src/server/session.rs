@@ -277,6 +277,8 @@ impl Session {
             rcpt_max: Some(config.limits.recipients),
             rcpt_domain_max: None,
         };
+        let profile = config.mt_priority_profile.as_ref();
+        let profile = profile.map(|profile| profile.as_str().to_owned());
         let future_release = horizon.map(|horizon| (config.future_release_max, horizon));
         let all = [
             (extensions.pipelining, Keyword::Pipelining),
@@ -294,7 +296,7 @@ impl Session {
                 extensions.future_release && future_release.is_some(),
                 Keyword::FutureRelease(future_release),
             ),
-            (extensions.mt_priority, Keyword::MtPriority(None)),
+            (extensions.mt_priority, Keyword::MtPriority(profile)),
             (extensions.require_tls, Keyword::RequireTls),
             (config.questions.vrfy, Keyword::Vrfy),
             (config.questions.expn, Keyword::Expn),
