@@ -62,6 +62,7 @@
 //! | [`authentication`] | Authentication-Results, read | 8601 §2.2, 8617 |
 //! | [`tags`] | DKIM and ARC fields as tags | 6376 §3.2, 8617 |
 //! | [`automatic`], [`priority`] | Auto-Submitted, Importance and its like | 3834, 2156, 4021 |
+//! | [`differences`] | fields that are read otherwise than mail-parser reads them, with the reasons | |
 //! | [`dsn`] | delivery status notifications, read and written | 3464, 6522, 6533 |
 //!
 //! # Limits, and what is not here
@@ -78,6 +79,8 @@ pub mod build;
 pub mod charset;
 pub mod date;
 mod defect;
+#[doc = include_str!("differences.md")]
+pub mod differences {}
 pub mod dsn;
 pub mod encoded_word;
 pub mod envelope;

@@ -353,6 +353,10 @@ impl<'a> Scan<'a> {
             }
             let (name, number, extended) = split_name(name);
             let value = self.value(report);
+            if name.is_empty() {
+                report.defect(DefectKind::InvalidParameter, at);
+                continue;
+            }
             return Some(Section {
                 name,
                 number,

@@ -206,6 +206,10 @@ impl<'a> Reader<'a> {
             b'"' => lex::quote_end(self.value, start).map(|end| end - start),
             _ => None,
         };
+        if let (Some(end), b'[') = (closing, rest[0]) {
+            self.at = start + end + 1;
+            return &rest[..=end];
+        }
         let from = closing.unwrap_or(0).max(1);
         let is_end = |b: &u8| lex::is_space(*b) || matches!(b, b'(' | b')' | b';');
         let len = rest[from..]
@@ -233,16 +237,17 @@ impl<'a> Reader<'a> {
             return;
         };
         if self.words == 1 {
-            let word = match clause {
-                Clause::Id | Clause::For => without_brackets(word),
-                _ => word,
-            };
+            let word = word.strip_suffix(b",").unwrap_or(word);
+            let word = without_brackets(word);
             *self.slot(clause) = Some(lex::text(Cow::Borrowed(word)));
         } else if clause == Clause::With {
             // `with Microsoft SMTP Server`: all words are one name.
             if let Some(with) = self.hop.with.as_mut().filter(|with| with.len() < MAX_WITH) {
                 *with = Cow::Owned(format!("{with} {}", crate::charset::guess(word)));
             }
+        } else if let (Clause::From, Some(ip)) = (clause, literal(word)) {
+            // `from host.a.test [192.0.2.1]`: the comment without its parentheses.
+            self.hop.ip.get_or_insert(ip);
         } else {
             report.defect(DefectKind::InvalidTrace, at);
         }
@@ -271,8 +276,16 @@ impl<'a> Reader<'a> {
     /// What the comment behind `from` tells of the client: `(host.a.test [192.0.2.1])`, `(helo=x ident=y)`,
     /// `(HELO x)`, `(192.0.2.1:25)`.
     fn peer(&mut self, comment: &'a [u8]) {
-        let is_end = |b: &u8| lex::is_space(*b) || matches!(b, b',' | b'(' | b')');
-        let mut words = comment.split(is_end).filter(|word| !word.is_empty()).peekable();
+        let is_end = |b: &u8| lex::is_space(*b) || matches!(b, b',' | b'(' | b')' | b'<' | b'>');
+        // `host.a.test[192.0.2.1]` is two words.
+        let literal_apart = |word: &'a [u8]| {
+            let cut = memchr::memchr(b'[', word)
+                .filter(|at| !word[..*at].ends_with(b"="))
+                .unwrap_or(0);
+            [&word[..cut], &word[cut..]]
+        };
+        let words = comment.split(is_end).flat_map(literal_apart);
+        let mut words = words.filter(|word| !word.is_empty()).peekable();
         let mut first = true;
         while let Some(word) = words.next() {
             let named = |keys: &[&str]| {
@@ -305,17 +318,22 @@ impl<'a> Reader<'a> {
                 let with_address = words
                     .peek()
                     .is_some_and(|next| next.starts_with(b"[") || literal(next).is_some());
-                // `user@host [192.0.2.1]`: who ident says it is.
+                // `user@host [192.0.2.1]`, `user@192.0.2.1`: who ident or a login says it is.
                 let (user, host) = match memchr::memrchr(b'@', word) {
-                    Some(at) => (Some(&word[..at]), &word[at + 1..]),
-                    None => (None, word),
+                    Some(at) => (&word[..at], &word[at + 1..]),
+                    None => (&b""[..], word),
                 };
-                if (alone || with_address) && is_host(host) {
-                    self.hop.reverse_name = Some(lex::text(Cow::Borrowed(host)));
-                    if let Some(user) = user.filter(|user| !user.is_empty()) {
+                let user = user.strip_prefix(b"IDENT:").unwrap_or(user);
+                if alone || with_address {
+                    if !user.is_empty() {
                         self.hop
                             .ident
                             .get_or_insert_with(|| lex::text(Cow::Borrowed(user)));
+                    }
+                    if let Some(ip) = literal(host) {
+                        self.hop.ip.get_or_insert(ip);
+                    } else if is_host(host) {
+                        self.hop.reverse_name = Some(lex::text(Cow::Borrowed(host)));
                     }
                 }
             }
