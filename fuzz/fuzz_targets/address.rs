@@ -31,6 +31,19 @@ fuzz_target!(|data: &[u8]| {
         assert!(text.ends_with(rest) && path.to_string().len() <= text.len());
     }
     let _ = ForwardPath::parse_prefix(text);
+    if let Ok(domain) = Domain::parse(text) {
+        if let Ok(ascii) = domain.to_ascii() {
+            assert!(ascii.is_ascii() && ascii.same_as(&domain));
+            assert_eq!(ascii.to_ascii(), Ok(ascii));
+        }
+        let _ = domain.to_unicode();
+    }
+    if let Ok(address) = EmailAddress::parse(text) {
+        let user = address.without_detail('+');
+        assert_eq!(user.as_str().parse::<EmailAddress>().expect("the user is an address"), user);
+        assert!(!address.lookup_key().chars().any(char::is_control));
+        let _ = address.to_ascii_domain();
+    }
     if let Some((local, domain)) = text.rsplit_once('@') {
         if let (Ok(host), Ok(whole)) = (Host::parse(domain), EmailAddress::parse(text)) {
             assert_eq!(

@@ -13,7 +13,9 @@ pub struct Config {
     /// Extensions offered; default all. [`Server::set_capabilities`](crate::Server::set_capabilities) changes
     /// them for one session.
     pub capabilities: Capabilities,
-    /// SASL mechanisms offered, in this order; default PLAIN, LOGIN and SCRAM-SHA-256.
+    /// SASL mechanisms offered, in this order; -PLUS ones once
+    /// [`Server::bind_channel`](crate::Server::bind_channel) says to what. Default PLAIN,
+    /// LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS.
     pub mechanisms: Vec<Mechanism>,
     /// Whether STARTTLS is offered on a plaintext connection; default true. Without a certificate, set false.
     pub starttls: bool,
@@ -56,7 +58,12 @@ impl Default for Config {
         Self {
             greeting: "Mailwright ready".into(),
             capabilities: Capabilities::all(),
-            mechanisms: vec![Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256],
+            mechanisms: vec![
+                Mechanism::Plain,
+                Mechanism::Login,
+                Mechanism::ScramSha256,
+                Mechanism::ScramSha256Plus,
+            ],
             starttls: true,
             plaintext_login: false,
             id: vec![("name".into(), "Mailwright".into())],

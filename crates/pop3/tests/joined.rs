@@ -152,7 +152,7 @@ fn a_session_with_everything_over_any_pipe() {
 
 #[test]
 fn a_wrong_password_and_a_wrong_server() {
-    for mechanism in Mechanism::ALL {
+    for mechanism in &[Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login] {
         let wrong = Credentials::new("bob", "wrong");
         let commands = vec![
             Command::Auth(*mechanism, wrong.clone()),

@@ -1,55 +1,8 @@
+#[cfg(feature = "cram-md5")]
+use crate::cram;
 use crate::scram::{FinalSent, FirstSent};
-use crate::{Error, Mechanism, Secret, Server, base64_encode, plain};
+use crate::{ChannelBindings, Credentials, Error, Mechanism, Secret, Server, base64_encode, oauth, plain};
 use core::ops::RangeInclusive;
-
-/// What a client proves itself with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    authzid: Option<String>,
-    username: String,
-    password: Secret,
-}
-
-impl Credentials {
-    /// A user name and its password: neither empty nor with a NUL, or the exchange fails before it starts.
-    pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self {
-            authzid: None,
-            username: username.into(),
-            password: password.into(),
-        }
-    }
-
-    /// Asks to act on behalf of somebody else. LOGIN cannot say so and fails.
-    pub fn acting_as(mut self, authzid: impl Into<String>) -> Self {
-        self.authzid = Some(authzid.into()).filter(|a| !a.is_empty());
-        self
-    }
-
-    /// On whose behalf the client wants to act, if not its own.
-    pub fn authzid(&self) -> Option<&str> {
-        self.authzid.as_deref()
-    }
-
-    /// The user name.
-    pub fn username(&self) -> &str {
-        &self.username
-    }
-
-    /// The password.
-    pub fn password(&self) -> &Secret {
-        &self.password
-    }
-
-    fn are_sendable(&self) -> bool {
-        let authzid = self.authzid.as_deref().unwrap_or("");
-        !self.username.is_empty()
-            && !self.password.as_bytes().is_empty()
-            && !authzid.contains('\0')
-            && !self.username.contains('\0')
-            && !self.password.as_bytes().contains(&0)
-    }
-}
 
 /// The client's side of one exchange.
 ///
@@ -58,9 +11,13 @@ impl Credentials {
 #[derive(Debug)]
 pub struct Client {
     mechanism: Mechanism,
-    credentials: Credentials,
+    /// In the form in which they are sent; `None` if they cannot be.
+    credentials: Option<Credentials>,
     nonce: String,
+    bindings: ChannelBindings,
+    plus_was_offered: bool,
     iterations: RangeInclusive<u32>,
+    refusal: Option<Box<[u8]>>,
     state: State,
 }
 
@@ -82,6 +39,7 @@ pub enum ClientStep {
 enum State {
     Start,
     LoginPassword,
+    TokenSent,
     ScramFirst(FirstSent),
     ScramFinal(FinalSent),
     Done,
@@ -103,20 +61,46 @@ impl Client {
         );
         Self {
             mechanism,
-            credentials,
+            credentials: credentials.prepared().filter(|c| c.fit(mechanism)),
             nonce: base64_encode(nonce),
+            bindings: ChannelBindings::none(),
+            plus_was_offered: false,
             iterations: 4096..=1_000_000,
+            refusal: None,
             state: State::Start,
         }
     }
 
-    /// The best mechanism out of those that a server offers; those that show the password only if that is
-    /// allowed, because the connection is under TLS.
-    pub fn choose(offered: &[Mechanism], allow_plaintext: bool) -> Option<Mechanism> {
-        Mechanism::ALL
-            .iter()
-            .copied()
-            .find(|m| offered.contains(m) && (allow_plaintext || !m.is_plaintext()))
+    /// The best mechanism out of those that a server offers which fits the credentials: -PLUS only if there
+    /// is something to bind to, those that need TLS only if `is_tls` (or somebody accepts the danger), and
+    /// [weak](Mechanism::is_weak) ones only if nothing else is offered.
+    pub fn choose(
+        offered: &[Mechanism],
+        credentials: &Credentials,
+        is_tls: bool,
+        bindings: &ChannelBindings,
+    ) -> Option<Mechanism> {
+        let fits = |m: &Mechanism| {
+            offered.contains(m)
+                && credentials.fit(*m)
+                && (is_tls || !m.is_plaintext())
+                && (!m.is_plus() || !bindings.is_empty())
+        };
+        let mut all = Mechanism::ALL.iter().copied().filter(fits);
+        let first = all.next()?;
+        match first.is_weak() {
+            true => all.find(|m| !m.is_weak()).or(Some(first)),
+            false => Some(first),
+        }
+    }
+
+    /// Binds a -PLUS mechanism to the channel. `offered` is what the server offers: a client that could bind
+    /// tells in SCRAM that no -PLUS mechanism was among it, so that the server finds out if somebody took it
+    /// away (RFC 5802 §6).
+    pub fn bound_to(mut self, bindings: &ChannelBindings, offered: &[Mechanism]) -> Self {
+        self.bindings = bindings.clone();
+        self.plus_was_offered = offered.iter().any(|m| m.is_plus());
+        self
     }
 
     /// Sets how many iterations of the hash a server may ask for in SCRAM; 4096 to 1,000,000 by default.
@@ -165,48 +149,90 @@ impl Client {
     /// itself has not come to that point, and the one who speaks may not be the server.
     pub fn finish(&self) -> Result<(), Error> {
         match &self.state {
-            State::Done => Ok(()),
+            State::Done | State::TokenSent => Ok(()),
             State::Failed(error) => Err(*error),
             _ => Err(Error::Incomplete),
         }
     }
 
-    fn advance(&self, state: State, challenge: Option<&[u8]>) -> Result<(State, ClientStep), Error> {
-        let credentials = &self.credentials;
-        let respond = |state, response: &[u8]| Ok((state, ClientStep::Respond(response.to_vec())));
+    /// Why the server did not take a token, if it said so: JSON of RFC 7628 §3.2.2, exactly as it came from
+    /// a server that nobody vouches for.
+    pub fn refusal(&self) -> Option<&[u8]> {
+        self.refusal.as_deref()
+    }
+
+    fn advance(&mut self, state: State, challenge: Option<&[u8]>) -> Result<(State, ClientStep), Error> {
+        let respond = |state, response: Vec<u8>| Ok((state, ClientStep::Respond(response)));
         match (state, challenge) {
             (State::Failed(error), _) => Err(error),
-            (State::Start, _) if !credentials.are_sendable() => Err(Error::Credentials),
-            (State::Start, challenge) => match (self.mechanism, challenge) {
-                (Mechanism::Login, _) if credentials.authzid.is_some() => Err(Error::Credentials),
-                (Mechanism::Login, None) => Ok((State::Start, ClientStep::Wait)),
-                // Servers differ in what they ask ("Username:", "User Name\0"), never in the order.
-                (Mechanism::Login, Some(_)) => respond(State::LoginPassword, credentials.username.as_bytes()),
-                (_, Some([_, ..])) => Err(Error::Malformed),
-                (Mechanism::Plain, _) => {
-                    let message = plain::message(
-                        credentials.authzid(),
-                        &credentials.username,
-                        &credentials.password,
-                    );
-                    respond(State::Done, &message)
-                }
-                (Mechanism::ScramSha256, _) => {
-                    let sent = FirstSent::new(credentials, self.nonce.clone());
-                    let message = sent.message();
-                    respond(State::ScramFirst(sent), message.as_bytes())
-                }
-            },
+            (State::Start, challenge) => self.start(challenge),
             (_, None) | (State::Done, _) => Err(Error::Unexpected),
-            (State::LoginPassword, Some(_)) => respond(State::Done, credentials.password.as_bytes()),
+            (State::LoginPassword, Some(_)) => respond(State::Done, self.password()?.as_bytes().to_vec()),
+            (State::TokenSent, Some(why)) => {
+                self.refusal = Some(why.into());
+                let dummy = oauth::dummy(self.mechanism).to_vec();
+                respond(State::Failed(Error::Refused), dummy)
+            }
             (State::ScramFirst(sent), Some(challenge)) => {
-                let (sent, message) = sent.respond(credentials, challenge, &self.iterations)?;
-                respond(State::ScramFinal(sent), message.as_bytes())
+                let (sent, message) = sent.respond(self.password()?, challenge, &self.iterations)?;
+                respond(State::ScramFinal(sent), message.into_bytes())
             }
             (State::ScramFinal(sent), Some(challenge)) => {
                 sent.verify(challenge)?;
                 Ok((State::Done, ClientStep::Done))
             }
         }
+    }
+
+    fn start(&self, challenge: Option<&[u8]>) -> Result<(State, ClientStep), Error> {
+        let credentials = self.credentials.as_ref().ok_or(Error::Credentials)?;
+        let (username, authzid) = (credentials.username(), credentials.authzid());
+        let respond = |state, response: Vec<u8>| Ok((state, ClientStep::Respond(response)));
+        match (self.mechanism, challenge) {
+            (Mechanism::Login, None) => Ok((State::Start, ClientStep::Wait)),
+            // Servers differ in what they ask ("Username:", "User Name\0"), never in the order.
+            (Mechanism::Login, Some(_)) => respond(State::LoginPassword, username.into()),
+            #[cfg(feature = "cram-md5")]
+            (Mechanism::CramMd5, None) => Ok((State::Start, ClientStep::Wait)),
+            #[cfg(feature = "cram-md5")]
+            (Mechanism::CramMd5, Some(challenge)) => {
+                let response = cram::response(username, self.password()?, challenge);
+                respond(State::Done, response.into_bytes())
+            }
+            (_, Some([_, ..])) => Err(Error::Malformed),
+            (Mechanism::Plain, _) => {
+                respond(State::Done, plain::message(authzid, username, self.password()?))
+            }
+            (Mechanism::OAuthBearer | Mechanism::XOAuth2, _) => {
+                let message = oauth::message(self.mechanism, credentials).ok_or(Error::Credentials)?;
+                respond(State::TokenSent, message)
+            }
+            (Mechanism::External, _) => respond(State::Done, authzid.unwrap_or_default().into()),
+            (Mechanism::Anonymous, _) => respond(State::Done, username.into()),
+            (
+                Mechanism::ScramSha256Plus
+                | Mechanism::ScramSha256
+                | Mechanism::ScramSha1Plus
+                | Mechanism::ScramSha1,
+                _,
+            ) => {
+                let hash = self.mechanism.scram_hash().expect("these mechanisms have one");
+                let binding = match (self.mechanism.is_plus(), self.bindings.best()) {
+                    (true, None) => return Err(Error::NoBinding),
+                    (true, Some((name, data))) => (format!("p={name}"), data),
+                    // It could have been bound, but the server does not seem to know how.
+                    (false, Some(_)) if !self.plus_was_offered => ("y".to_owned(), &[][..]),
+                    (false, _) => ("n".to_owned(), &[][..]),
+                };
+                let sent = FirstSent::new(hash, binding, authzid, username, self.nonce.clone());
+                let message = sent.message();
+                respond(State::ScramFirst(sent), message.into_bytes())
+            }
+        }
+    }
+
+    fn password(&self) -> Result<&Secret, Error> {
+        let credentials = self.credentials.as_ref().ok_or(Error::Credentials)?;
+        credentials.password().ok_or(Error::Credentials)
     }
 }

@@ -3,34 +3,67 @@ use core::num::NonZeroU32;
 use ring::{digest, hmac, pbkdf2};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A digest or key of SHA-256.
-pub(crate) type Hash = [u8; 32];
+/// A digest or a key; wiped when dropped.
+pub(crate) type Hash = Zeroizing<Vec<u8>>;
 
-pub(crate) fn sha256(data: &[u8]) -> Hash {
-    hash(digest::digest(&digest::SHA256, data).as_ref())
+/// The hash function that a SCRAM mechanism is built on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScramHash {
+    /// SHA-1, for SCRAM-SHA-1 (RFC 5802). What breaks signatures made with it does not break this use.
+    Sha1,
+    /// SHA-256, for SCRAM-SHA-256 (RFC 7677).
+    Sha256,
 }
 
-pub(crate) fn hmac_sha256(key: &[u8], data: &[u8]) -> Hash {
-    hash(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref())
+impl ScramHash {
+    /// The octets of a digest.
+    pub(crate) fn len(self) -> usize {
+        self.digest_algorithm().output_len()
+    }
+
+    pub(crate) fn digest(self, data: &[u8]) -> Hash {
+        wiped(digest::digest(self.digest_algorithm(), data))
+    }
+
+    pub(crate) fn hmac(self, key: &[u8], data: &[u8]) -> Hash {
+        let algorithm = match self {
+            Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => hmac::HMAC_SHA256,
+        };
+        wiped(hmac::sign(&hmac::Key::new(algorithm, key), data))
+    }
+
+    /// `Hi` of RFC 5802 §2.2.
+    pub(crate) fn pbkdf2(self, password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Hash {
+        let algorithm = match self {
+            Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+            Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+        };
+        let mut out = Zeroizing::new(vec![0; self.len()]);
+        pbkdf2::derive(algorithm, iterations, salt, password, &mut out);
+        out
+    }
+
+    fn digest_algorithm(self) -> &'static digest::Algorithm {
+        match self {
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+        }
+    }
 }
 
-/// `Hi` of RFC 5802 §2.2.
-pub(crate) fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Zeroizing<Hash> {
-    let mut out = Zeroizing::new([0; 32]);
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, password, &mut *out);
-    out
-}
-
-pub(crate) fn constant_time_eq(a: &Hash, b: &Hash) -> bool {
+/// Compares in a time that tells nothing but the lengths.
+pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     let difference = a.iter().zip(b).fold(0, |acc, (a, b)| acc | (a ^ b));
-    core::hint::black_box(difference) == 0
+    a.len() == b.len() && core::hint::black_box(difference) == 0
 }
 
 /// Makes as many nonces as a connection needs from one draw of randomness.
 ///
 /// Nobody who sees some of them can tell others.
 pub struct NonceSource {
-    seed: Hash,
+    seed: [u8; 32],
     drawn: u64,
 }
 
@@ -43,7 +76,8 @@ impl NonceSource {
     /// The next nonce; never the same twice.
     pub fn draw(&mut self) -> [u8; 32] {
         self.drawn += 1;
-        hmac_sha256(&self.seed, &self.drawn.to_be_bytes())
+        let nonce = ScramHash::Sha256.hmac(&self.seed, &self.drawn.to_be_bytes());
+        nonce[..].try_into().expect("SHA-256 gives 32 octets")
     }
 }
 
@@ -61,6 +95,6 @@ impl fmt::Debug for NonceSource {
     }
 }
 
-fn hash(digest: &[u8]) -> Hash {
-    digest.try_into().expect("SHA-256 gives 32 octets")
+fn wiped(digest: impl AsRef<[u8]>) -> Hash {
+    Zeroizing::new(digest.as_ref().to_vec())
 }

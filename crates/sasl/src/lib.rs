@@ -1,4 +1,4 @@
-//! SASL mechanisms for both ends of SMTP, IMAP and POP3: PLAIN, LOGIN and SCRAM-SHA-256.
+//! SASL mechanisms for both ends of SMTP, IMAP and POP3: passwords, SCRAM, tokens, certificates.
 //!
 //! A mechanism takes the decoded challenges and responses and gives the next one. Who may log in is a
 //! [`Question`] to the embedder, which may take its time. How the messages are framed in a protocol, and
@@ -58,11 +58,27 @@
 //!
 //! | what | RFC |
 //! |---|---|
-//! | [`Mechanism`], [`Server`], [`Client`] | RFC 4422 |
+//! | [`Mechanism`], [`Server`], [`Client`], [`Question`], [`Credentials`] | RFC 4422 |
 //! | PLAIN | RFC 4616 |
 //! | LOGIN | draft-murchison-sasl-login |
-//! | SCRAM-SHA-256, [`ScramCredentials`] | RFC 5802, RFC 7677, RFC 5803 |
+//! | SCRAM-SHA-1, SCRAM-SHA-256, both -PLUS, [`ScramCredentials`] | RFC 5802, RFC 7677, RFC 5803 |
+//! | [`ChannelBindings`], [`tls_server_end_point`] | RFC 5929 §4, RFC 9266 |
+//! | OAUTHBEARER, XOAUTH2 | RFC 7628 |
+//! | EXTERNAL | RFC 4422 Appendix A |
+//! | ANONYMOUS | RFC 4505 |
+//! | CRAM-MD5, with the feature `cram-md5` | RFC 2195 |
+//! | `saslprep`, with the feature `saslprep` | RFC 4013 |
 //! | [`base64_encode`], [`base64_decode`] | RFC 4648 §4, as RFC 4954 §4 and RFC 5034 §4 use it |
+//!
+//! # Features
+//!
+//! Both are off by default, for the sake of the crates they bring; they add to each other.
+//!
+//! - `saslprep` prepares names and passwords outside ASCII by SASLprep (RFC 4013), on both ends and for
+//!   [`ScramCredentials`]. Without it they are UTF-8 as they came, and two spellings of the same password are
+//!   two passwords. ASCII is the same with and without.
+//! - `cram-md5` adds CRAM-MD5, for peers that have nothing better. No default of this workspace offers it: it
+//!   is weaker than PLAIN under TLS, and its server has to keep the password itself.
 //!
 //! # Limits
 //!
@@ -71,26 +87,37 @@
 //!
 //! # What is incomplete
 //!
-//! - SASLprep (RFC 4013): user names and passwords are UTF-8 as they came; only NUL is refused. Two
-//!   spellings of the same non-ASCII password are two passwords.
-//! - A [`Secret`] is wiped from memory; the buffers of a protocol that its octets came through are not.
-//! - Channel binding: `p=` is refused, and the -PLUS mechanisms are not offered.
+//! - A [`Secret`] is wiped from memory, and so is what SCRAM computes from it; the buffers of a protocol that
+//!   its octets came through are not, nor the responses in a [`ClientStep`].
+//! - The channel binding `tls-unique` is not there: see [`ChannelBindings`].
 
 mod base64;
+mod binding;
 mod client;
+#[cfg(feature = "cram-md5")]
+mod cram;
+mod credentials;
 mod crypto;
 mod error;
 mod mechanism;
+mod oauth;
 mod plain;
+mod prep;
+mod question;
 mod scram;
 mod secret;
 mod server;
 
 pub use base64::{base64_decode, base64_decode_initial, base64_encode, base64_encode_initial};
-pub use client::{Client, ClientStep, Credentials};
-pub use crypto::NonceSource;
+pub use binding::{ChannelBindings, tls_server_end_point};
+pub use client::{Client, ClientStep};
+pub use credentials::Credentials;
+pub use crypto::{NonceSource, ScramHash};
 pub use error::{Error, Failure};
 pub use mechanism::Mechanism;
+#[cfg(feature = "saslprep")]
+pub use prep::saslprep;
+pub use question::{Answer, Identity, Question};
 pub use scram::{ParseCredentialsError, ScramCredentials};
 pub use secret::Secret;
-pub use server::{Answer, Identity, Question, Server, ServerStep};
+pub use server::{Server, ServerStep};

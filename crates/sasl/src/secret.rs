@@ -1,8 +1,8 @@
-use crate::crypto;
+use crate::crypto::{self, ScramHash};
 use core::fmt;
 use zeroize::Zeroizing;
 
-/// A password: wiped from memory when dropped, hidden in `Debug`, compared in constant time.
+/// A password or a token: wiped from memory when dropped, hidden in `Debug`, compared in constant time.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
@@ -24,7 +24,8 @@ impl Secret {
 
     /// Compares without telling by its duration where or how the two differ, not even in length.
     pub fn constant_time_eq(&self, other: &[u8]) -> bool {
-        crypto::constant_time_eq(&crypto::sha256(&self.0), &crypto::sha256(other))
+        let digest = |data: &[u8]| ScramHash::Sha256.digest(data);
+        crypto::constant_time_eq(&digest(&self.0), &digest(other))
     }
 }
 

@@ -1,6 +1,13 @@
-use crate::plain::Message;
-use crate::scram::{ClientFirst, Exchange, ScramCredentials};
-use crate::{Failure, Mechanism, Secret, base64_encode};
+#[cfg(feature = "cram-md5")]
+use crate::cram;
+use crate::credentials::MAX_TRACE;
+use crate::plain;
+use crate::question::ANONYMOUS;
+use crate::scram::{ClientFirst, Exchange, Flag, ScramCredentials, Verdict};
+use crate::{
+    Answer, ChannelBindings, Failure, Identity, Mechanism, Question, ScramHash, Secret, base64_encode, oauth,
+    prep,
+};
 
 /// The server's side of one exchange.
 ///
@@ -10,6 +17,8 @@ use crate::{Failure, Mechanism, Secret, base64_encode};
 pub struct Server {
     mechanism: Mechanism,
     nonce: String,
+    bindings: ChannelBindings,
+    offers_plus: bool,
     state: State,
 }
 
@@ -38,90 +47,6 @@ pub enum ServerStep {
     Failed(Failure),
 }
 
-/// What the embedder has to decide or to look up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Question {
-    /// May this user with this password act as `authzid` (as itself, if there is none)?
-    ///
-    /// Answer [`Answer::Accept`] or [`Answer::Deny`]; or give what is stored, [`Answer::Scram`], and the
-    /// password is checked against it.
-    Password {
-        /// On whose behalf the client wants to act, if not its own.
-        authzid: Option<String>,
-        /// Whose password it is. Never empty, and without NUL.
-        username: String,
-        /// The password. Never empty, and without NUL.
-        password: Secret,
-    },
-    /// What is stored for this user, if it may act as `authzid` (as itself, if there is none)?
-    ///
-    /// Answer [`Answer::Scram`]; for an unknown user with [`ScramCredentials::decoy`], which hides best that
-    /// there is no such user, or with [`Answer::Deny`].
-    Scram {
-        /// On whose behalf the client wants to act, if not its own.
-        authzid: Option<String>,
-        /// Whose credentials are wanted. Never empty, and without NUL.
-        username: String,
-    },
-}
-
-impl Question {
-    /// The name the client wants to be known by: of whom the password or proof is.
-    pub fn username(&self) -> &str {
-        match self {
-            Self::Password { username, .. } | Self::Scram { username, .. } => username,
-        }
-    }
-
-    /// On whose behalf the client wants to act, if not its own.
-    pub fn authzid(&self) -> Option<&str> {
-        match self {
-            Self::Password { authzid, .. } | Self::Scram { authzid, .. } => authzid.as_deref(),
-        }
-    }
-}
-
-/// The embedder's decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answer {
-    /// The password is right and the user may act as it asks. Answers [`Question::Password`] alone; to
-    /// another question it fails as [`Unavailable`](Answer::Unavailable) does.
-    Accept,
-    /// These are the user's credentials, and it may act as it asks.
-    Scram(ScramCredentials),
-    /// No. A SCRAM exchange goes on to the point where a wrong password fails.
-    Deny,
-    /// It cannot be told at the moment.
-    Unavailable,
-}
-
-/// Who a client is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Identity {
-    /// The user whose credentials were shown.
-    pub authcid: String,
-    /// On whose behalf it acts, if it asked for that.
-    pub authzid: Option<String>,
-}
-
-impl Identity {
-    /// Names the user, and on whose behalf it acts if not on its own.
-    pub fn new(authcid: impl Into<String>, authzid: Option<String>) -> Self {
-        Self {
-            authcid: authcid.into(),
-            authzid,
-        }
-    }
-
-    /// The name to act under: the authzid if there is one, else the authcid.
-    pub fn acting(&self) -> &str {
-        self.authzid.as_deref().unwrap_or(&self.authcid)
-    }
-}
-
 #[derive(Debug)]
 enum State {
     Start,
@@ -129,10 +54,24 @@ enum State {
     LoginPassword {
         username: String,
     },
+    #[cfg(feature = "cram-md5")]
+    CramResponse {
+        challenge: String,
+    },
+    #[cfg(feature = "cram-md5")]
+    CramAsked {
+        identity: Identity,
+        challenge: String,
+        digest: String,
+    },
     PasswordAsked {
         identity: Identity,
         password: Secret,
     },
+    /// OAUTHBEARER, XOAUTH2, EXTERNAL, ANONYMOUS: the answer decides alone.
+    Asked(Identity),
+    /// The client was told why its token is refused, and must say that it heard.
+    TokenRefused(Failure),
     ScramAsked(ClientFirst),
     ScramProof {
         exchange: Box<Exchange>,
@@ -162,8 +101,19 @@ impl Server {
         Self {
             mechanism,
             nonce: base64_encode(nonce),
+            bindings: ChannelBindings::none(),
+            offers_plus: false,
             state: State::Start,
         }
+    }
+
+    /// Binds a -PLUS mechanism to the channel. `offered` is what the client was told of: if a -PLUS mechanism
+    /// is among it, a client that could bind but did not see that has been deceived, and is refused
+    /// (RFC 5802 §6).
+    pub fn bound_to(mut self, bindings: &ChannelBindings, offered: &[Mechanism]) -> Self {
+        self.bindings = bindings.clone();
+        self.offers_plus = !bindings.is_empty() && offered.iter().any(|m| m.is_plus());
+        self
     }
 
     /// The mechanism of this exchange.
@@ -179,34 +129,27 @@ impl Server {
     ///
     /// Panics if the last step was [`ServerStep::Ask`], which is answered with [`answer`](Server::answer).
     pub fn step(&mut self, response: Option<&[u8]>) -> ServerStep {
-        let state = core::mem::replace(&mut self.state, State::Over);
-        let Some(response) = response else {
-            return match (state, self.mechanism) {
-                (State::Start, Mechanism::Login) => {
-                    self.state = State::LoginUsername;
-                    ServerStep::Challenge(b"Username:".to_vec())
-                }
-                // RFC 4422 §5: where the client speaks first, it is asked to by an empty challenge.
-                (State::Start, _) => {
-                    self.state = State::Start;
-                    ServerStep::Challenge(Vec::new())
-                }
-                _ => ServerStep::Failed(Failure::Malformed),
-            };
-        };
-        let next = match (state, self.mechanism) {
-            (State::Start, Mechanism::Plain) => self.plain(response),
-            (State::Start | State::LoginUsername, Mechanism::Login) => self.login_username(response),
-            (State::Start, Mechanism::ScramSha256) => self.scram_first(response),
-            (State::LoginPassword { username }, _) => self.login_password(username, response),
-            (State::ScramProof { exchange, denied }, _) => {
-                return self.scram_proof(*exchange, denied, response);
+        let step = match (core::mem::replace(&mut self.state, State::Over), response) {
+            (State::Start, None) => Ok(self.first_challenge()),
+            (State::Start, Some(response)) => self.first_response(response),
+            (_, None) => Err(Failure::Malformed),
+            (State::LoginUsername, Some(response)) => self.login_username(response),
+            (State::LoginPassword { username }, Some(response)) => self.login_password(username, response),
+            #[cfg(feature = "cram-md5")]
+            (State::CramResponse { challenge }, Some(response)) => self.cram_response(challenge, response),
+            (State::TokenRefused(failure), Some(_)) => Err(failure),
+            (State::ScramProof { exchange, denied }, Some(response)) => {
+                self.scram_proof(*exchange, denied, response)
             }
-            (State::FinalData(identity), _) if response.is_empty() => Some(done(identity)),
-            (State::PasswordAsked { .. } | State::ScramAsked(_), _) => panic!("an answer is owed"),
-            _ => None,
+            (State::FinalData(identity), Some([])) => Ok(done(identity)),
+            (State::FinalData(_) | State::Over, Some(_)) => Err(Failure::Malformed),
+            (State::PasswordAsked { .. } | State::Asked(_) | State::ScramAsked(_), _) => {
+                panic!("an answer is owed")
+            }
+            #[cfg(feature = "cram-md5")]
+            (State::CramAsked { .. }, _) => panic!("an answer is owed"),
         };
-        next.unwrap_or(ServerStep::Failed(Failure::Malformed))
+        step.unwrap_or_else(ServerStep::Failed)
     }
 
     /// Takes the embedder's decision on the last [`ServerStep::Ask`].
@@ -215,24 +158,63 @@ impl Server {
     ///
     /// Panics if nothing was asked.
     pub fn answer(&mut self, answer: Answer) -> ServerStep {
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::PasswordAsked { identity, password } => match answer {
-                Answer::Accept => done(identity),
-                Answer::Scram(credentials) if credentials.verify(&password) => done(identity),
-                Answer::Scram(_) | Answer::Deny => ServerStep::Failed(Failure::Denied),
-                Answer::Unavailable => ServerStep::Failed(Failure::Unavailable),
-            },
-            State::ScramAsked(client) => {
-                let (credentials, denied) = match answer {
-                    Answer::Scram(credentials) => (credentials, false),
-                    Answer::Deny => (self.decoy(&client.username), true),
-                    Answer::Accept | Answer::Unavailable => return ServerStep::Failed(Failure::Unavailable),
-                };
-                let exchange = Box::new(Exchange::new(client, credentials, &self.nonce));
-                let challenge = exchange.server_first().as_bytes().to_vec();
-                self.state = State::ScramProof { exchange, denied };
-                ServerStep::Challenge(challenge)
+        match (core::mem::replace(&mut self.state, State::Over), answer) {
+            (State::ScramAsked(client), answer) => self.scram_answer(client, answer),
+            (State::Asked(_), answer @ (Answer::Deny | Answer::Unavailable)) if self.has_token() => {
+                self.state = State::TokenRefused(match answer {
+                    Answer::Deny => Failure::Denied,
+                    _ => Failure::Unavailable,
+                });
+                ServerStep::Challenge(oauth::refusal(self.mechanism).to_vec())
             }
+            (State::PasswordAsked { identity, password }, Answer::Scram(stored)) => {
+                admitted(stored.verify(&password), identity)
+            }
+            (State::PasswordAsked { identity, password }, Answer::Password(stored)) => {
+                admitted(prep::password(&stored).as_ref() == &password, identity)
+            }
+            #[cfg(feature = "cram-md5")]
+            (
+                State::CramAsked {
+                    identity,
+                    challenge,
+                    digest,
+                },
+                Answer::Password(stored),
+            ) => {
+                let password = prep::password(&stored);
+                admitted(cram::verify(&password, challenge.as_bytes(), &digest), identity)
+            }
+            #[cfg(feature = "cram-md5")]
+            (
+                State::CramAsked {
+                    challenge, digest, ..
+                },
+                Answer::Deny,
+            ) => {
+                // As much work as a wrong password makes.
+                let _ = cram::verify(&Secret::from(self.nonce.as_str()), challenge.as_bytes(), &digest);
+                ServerStep::Failed(Failure::Denied)
+            }
+            (
+                State::PasswordAsked { mut identity, .. } | State::Asked(mut identity),
+                Answer::AcceptAs(name),
+            ) if !name.is_empty() => {
+                identity.authcid = name;
+                done(identity)
+            }
+            // Somebody without a name is nobody.
+            (State::PasswordAsked { identity, .. } | State::Asked(identity), Answer::Accept)
+                if !identity.authcid.is_empty() =>
+            {
+                done(identity)
+            }
+            (State::PasswordAsked { .. } | State::Asked(_), Answer::Deny) => {
+                ServerStep::Failed(Failure::Denied)
+            }
+            (State::PasswordAsked { .. } | State::Asked(_), _) => ServerStep::Failed(Failure::Unavailable),
+            #[cfg(feature = "cram-md5")]
+            (State::CramAsked { .. }, _) => ServerStep::Failed(Failure::Unavailable),
             _ => panic!("no answer is owed"),
         }
     }
@@ -243,23 +225,65 @@ impl Server {
         ServerStep::Failed(Failure::Aborted)
     }
 
-    fn plain(&mut self, response: &[u8]) -> Option<ServerStep> {
-        let message = Message::parse(response)?;
-        Some(self.ask_password(message.authzid, message.authcid, message.password))
+    fn has_token(&self) -> bool {
+        matches!(self.mechanism, Mechanism::OAuthBearer | Mechanism::XOAuth2)
     }
 
-    fn login_username(&mut self, response: &[u8]) -> Option<ServerStep> {
-        let username = text(response)?.to_owned();
+    fn first_challenge(&mut self) -> ServerStep {
+        match self.mechanism {
+            Mechanism::Login => {
+                self.state = State::LoginUsername;
+                ServerStep::Challenge(b"Username:".to_vec())
+            }
+            #[cfg(feature = "cram-md5")]
+            Mechanism::CramMd5 => {
+                let challenge = cram::challenge(&self.nonce);
+                self.state = State::CramResponse {
+                    challenge: challenge.clone(),
+                };
+                ServerStep::Challenge(challenge.into_bytes())
+            }
+            // RFC 4422 §5: where the client speaks first, it is asked to by an empty challenge.
+            _ => {
+                self.state = State::Start;
+                ServerStep::Challenge(Vec::new())
+            }
+        }
+    }
+
+    fn first_response(&mut self, response: &[u8]) -> Result<ServerStep, Failure> {
+        match self.mechanism {
+            Mechanism::Plain => {
+                let message = plain::Message::parse(response).ok_or(Failure::Malformed)?;
+                let authzid = message.authzid.as_deref().map(prepared).transpose()?;
+                Ok(self.ask_password(authzid, prepared(&message.authcid)?, message.password))
+            }
+            Mechanism::Login => self.login_username(response),
+            #[cfg(feature = "cram-md5")]
+            Mechanism::CramMd5 => Err(Failure::Malformed),
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => self.token(response),
+            Mechanism::External => self.external(response),
+            Mechanism::Anonymous => self.anonymous(response),
+            Mechanism::ScramSha256Plus
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha1 => self.scram_first(response),
+        }
+    }
+
+    fn login_username(&mut self, response: &[u8]) -> Result<ServerStep, Failure> {
+        let username = prepared(text(response)?)?;
         self.state = State::LoginPassword { username };
-        Some(ServerStep::Challenge(b"Password:".to_vec()))
+        Ok(ServerStep::Challenge(b"Password:".to_vec()))
     }
 
-    fn login_password(&mut self, username: String, response: &[u8]) -> Option<ServerStep> {
+    fn login_password(&mut self, username: String, response: &[u8]) -> Result<ServerStep, Failure> {
         let password = Secret::from(text(response)?);
-        Some(self.ask_password(None, username, password))
+        Ok(self.ask_password(None, username, password))
     }
 
     fn ask_password(&mut self, authzid: Option<String>, username: String, password: Secret) -> ServerStep {
+        let password = prep::password(&password).into_owned();
         self.state = State::PasswordAsked {
             identity: Identity::new(username.clone(), authzid.clone()),
             password: password.clone(),
@@ -271,38 +295,130 @@ impl Server {
         })
     }
 
-    fn scram_first(&mut self, response: &[u8]) -> Option<ServerStep> {
-        let client = ClientFirst::parse(response)?;
+    #[cfg(feature = "cram-md5")]
+    fn cram_response(&mut self, challenge: String, response: &[u8]) -> Result<ServerStep, Failure> {
+        let (username, digest) = cram::parse(response).ok_or(Failure::Malformed)?;
+        let username = prepared(username)?;
+        self.state = State::CramAsked {
+            identity: Identity::new(username.clone(), None),
+            challenge,
+            digest: digest.to_owned(),
+        };
+        Ok(ServerStep::Ask(Question::SharedSecret { username }))
+    }
+
+    fn token(&mut self, response: &[u8]) -> Result<ServerStep, Failure> {
+        let message = oauth::Message::parse(self.mechanism, response).ok_or(Failure::Malformed)?;
+        let username = match message.username.as_str() {
+            "" if self.mechanism == Mechanism::OAuthBearer => String::new(),
+            username => prepared(username)?,
+        };
+        self.state = State::Asked(Identity::new(username.clone(), None));
+        Ok(ServerStep::Ask(Question::Token {
+            username,
+            token: message.token,
+        }))
+    }
+
+    fn external(&mut self, response: &[u8]) -> Result<ServerStep, Failure> {
+        let authzid = match response {
+            [] => None,
+            response => Some(prepared(text(response)?)?),
+        };
+        // Accepted without a name of its own, the client is the one it asks to be.
+        let name = authzid.clone().unwrap_or_default();
+        self.state = State::Asked(Identity::new(name, authzid.clone()));
+        Ok(ServerStep::Ask(Question::External { authzid }))
+    }
+
+    fn anonymous(&mut self, response: &[u8]) -> Result<ServerStep, Failure> {
+        let trace = core::str::from_utf8(response).map_err(|_| Failure::Malformed)?;
+        if trace.chars().count() > MAX_TRACE || trace.chars().any(char::is_control) {
+            return Err(Failure::Malformed);
+        }
+        self.state = State::Asked(Identity::new(ANONYMOUS, None));
+        Ok(ServerStep::Ask(Question::Anonymous {
+            trace: trace.to_owned(),
+        }))
+    }
+
+    fn scram_first(&mut self, response: &[u8]) -> Result<ServerStep, Failure> {
+        let mut client = ClientFirst::parse(response).ok_or(Failure::Malformed)?;
+        match (&client.flag, self.mechanism.is_plus()) {
+            // RFC 5802 §6: the client believes that -PLUS is not offered, but it is.
+            (Flag::Unseen, false) if self.offers_plus => return Err(Failure::ChannelBinding),
+            (Flag::Unable | Flag::Unseen, false) => {}
+            (Flag::Bound(name), true) => {
+                let data = self.bindings.named(name).ok_or(Failure::Malformed)?;
+                client.binding = data.to_vec();
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        client.authzid = client.authzid.as_deref().map(prepared).transpose()?;
+        client.username = prepared(&client.username)?;
         let question = Question::Scram {
             authzid: client.authzid.clone(),
             username: client.username.clone(),
+            hash: self.scram_hash(),
         };
         self.state = State::ScramAsked(client);
-        Some(ServerStep::Ask(question))
+        Ok(ServerStep::Ask(question))
     }
 
-    fn scram_proof(&mut self, exchange: Exchange, denied: bool, response: &[u8]) -> ServerStep {
+    fn scram_answer(&mut self, client: ClientFirst, answer: Answer) -> ServerStep {
+        let (credentials, denied) = match answer {
+            Answer::Scram(credentials) if credentials.hash() == self.scram_hash() => (credentials, false),
+            Answer::Deny => (self.decoy(&client.username), true),
+            _ => return ServerStep::Failed(Failure::Unavailable),
+        };
+        let exchange = Box::new(Exchange::new(client, credentials, &self.nonce));
+        let challenge = exchange.server_first().as_bytes().to_vec();
+        self.state = State::ScramProof { exchange, denied };
+        ServerStep::Challenge(challenge)
+    }
+
+    fn scram_proof(
+        &mut self,
+        exchange: Exchange,
+        denied: bool,
+        response: &[u8],
+    ) -> Result<ServerStep, Failure> {
         match exchange.verify(response) {
-            None => ServerStep::Failed(Failure::Malformed),
-            Some(Some(server_final)) if !denied => {
+            Verdict::Malformed => Err(Failure::Malformed),
+            Verdict::OtherChannel => Err(Failure::ChannelBinding),
+            Verdict::Right(server_final) if !denied => {
                 let (authzid, authcid) = exchange.into_names();
                 let identity = Identity::new(authcid, authzid);
                 self.state = State::FinalData(identity.clone());
-                ServerStep::Done {
+                Ok(ServerStep::Done {
                     identity,
                     final_data: Some(server_final.into_bytes()),
-                }
+                })
             }
-            Some(_) => ServerStep::Failed(Failure::Denied),
+            Verdict::Right(_) | Verdict::WrongProof => Err(Failure::Denied),
         }
     }
 
+    fn scram_hash(&self) -> ScramHash {
+        self.mechanism
+            .scram_hash()
+            .expect("only exchanges of SCRAM come here")
+    }
+
     fn decoy(&self, username: &str) -> ScramCredentials {
-        ScramCredentials::decoy(
+        ScramCredentials::decoy_with(
+            self.scram_hash(),
             self.nonce.as_bytes(),
             username,
             ScramCredentials::DEFAULT_ITERATIONS,
         )
+    }
+}
+
+fn admitted(right: bool, identity: Identity) -> ServerStep {
+    match right {
+        true => done(identity),
+        false => ServerStep::Failed(Failure::Denied),
     }
 }
 
@@ -313,9 +429,16 @@ fn done(identity: Identity) -> ServerStep {
     }
 }
 
+fn prepared(name: &str) -> Result<String, Failure> {
+    prep::name(name)
+        .map(std::borrow::Cow::into_owned)
+        .ok_or(Failure::Malformed)
+}
+
 /// What a user types: not empty, without NUL, UTF-8.
-fn text(response: &[u8]) -> Option<&str> {
+fn text(response: &[u8]) -> Result<&str, Failure> {
     core::str::from_utf8(response)
         .ok()
         .filter(|t| !t.is_empty() && !t.contains('\0'))
+        .ok_or(Failure::Malformed)
 }

@@ -1,17 +1,36 @@
 //! Whole exchanges of both ends, as a protocol would run them, and what happens to bad ones.
 
 use mailwright_sasl::{
-    Answer, Client, ClientStep, Credentials, Error, Failure, Identity, Mechanism, NonceSource, Question,
-    ScramCredentials, Secret, Server, ServerStep, base64_decode, base64_decode_initial, base64_encode,
-    base64_encode_initial,
+    Answer, ChannelBindings, Client, ClientStep, Credentials, Error, Failure, Identity, Mechanism,
+    NonceSource, Question, ScramCredentials, ScramHash, Secret, Server, ServerStep, base64_decode,
+    base64_decode_initial, base64_encode, base64_encode_initial,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
 const NONCE: [u8; 16] = *b"0123456789abcdef";
 
+/// The mechanisms that ask for a password.
+const PASSWORD: &[Mechanism] = &[
+    Mechanism::ScramSha256Plus,
+    Mechanism::ScramSha1Plus,
+    Mechanism::ScramSha256,
+    Mechanism::ScramSha1,
+    Mechanism::Plain,
+    Mechanism::Login,
+];
+
+fn channel() -> ChannelBindings {
+    ChannelBindings::none().with_tls_exporter(&[7; 32])
+}
+
 fn stored(password: &str) -> ScramCredentials {
-    ScramCredentials::derive(
+    stored_with(ScramHash::Sha256, password)
+}
+
+fn stored_with(hash: ScramHash, password: &str) -> ScramCredentials {
+    ScramCredentials::derive_with(
+        hash,
         &Secret::from(password),
         b"0123456789abcdef",
         NonZeroU32::new(4096).expect("not zero"),
@@ -29,8 +48,9 @@ fn exchange(
     initial: bool,
     account: impl Fn(Question) -> Answer,
 ) -> Result<Identity, Result<Failure, Error>> {
-    let mut server = server(mechanism);
-    let mut client = Client::new(mechanism, credentials, b"another nonce of the client");
+    let mut server = server(mechanism).bound_to(&channel(), PASSWORD);
+    let client = Client::new(mechanism, credentials, b"another nonce of the client");
+    let mut client = client.bound_to(&channel(), PASSWORD);
     let mut response = match client.step(None).map_err(Err)? {
         ClientStep::Respond(response) => Some(response),
         ClientStep::Wait => None,
@@ -80,14 +100,14 @@ fn bob(question: Question) -> Answer {
         Question::Password { password, .. } if known && password.constant_time_eq(b"s3cret") => {
             Answer::Accept
         }
-        Question::Scram { .. } if known => Answer::Scram(stored("s3cret")),
+        Question::Scram { hash, .. } if known => Answer::Scram(stored_with(hash, "s3cret")),
         _ => Answer::Deny,
     }
 }
 
 #[test]
 fn every_mechanism_lets_the_right_ones_in_and_nobody_else() {
-    for mechanism in Mechanism::ALL.iter().copied() {
+    for mechanism in PASSWORD.iter().copied() {
         for initial in [true, false] {
             let run = |user: &str, password: &str| {
                 exchange(mechanism, Credentials::new(user, password), initial, bob)
@@ -113,7 +133,7 @@ fn every_mechanism_lets_the_right_ones_in_and_nobody_else() {
 
 #[test]
 fn acting_for_somebody_else_is_asked_and_told() {
-    for mechanism in [Mechanism::Plain, Mechanism::ScramSha256] {
+    for mechanism in PASSWORD.iter().copied().filter(|m| *m != Mechanism::Login) {
         let run = |authzid: &str| {
             exchange(
                 mechanism,
@@ -328,19 +348,41 @@ fn iteration_limits_can_be_set() {
 
 #[test]
 fn the_strongest_mechanism_is_chosen() {
-    use Mechanism::{Login, Plain, ScramSha256};
+    use Mechanism::*;
+    let choose = |offered: &[Mechanism], is_tls| {
+        Client::choose(
+            offered,
+            &Credentials::new("bob", "x"),
+            is_tls,
+            &ChannelBindings::none(),
+        )
+    };
+    assert_eq!(choose(&[Login, Plain, ScramSha256], true), Some(ScramSha256));
+    assert_eq!(choose(&[Login, Plain, ScramSha256], false), Some(ScramSha256));
     assert_eq!(
-        Client::choose(&[Login, Plain, ScramSha256], true),
-        Some(ScramSha256)
+        choose(&[ScramSha1, ScramSha256Plus, Plain], true),
+        Some(ScramSha1)
+    );
+    assert_eq!(choose(&[Login, Plain], true), Some(Plain));
+    assert_eq!(choose(&[Login], true), Some(Login));
+    assert_eq!(choose(&[Login, Plain], false), None);
+    assert_eq!(choose(&[Anonymous, External, OAuthBearer, XOAuth2], true), None);
+    assert_eq!(choose(&[], true), None);
+    let everything = |credentials, is_tls| Client::choose(Mechanism::ALL, &credentials, is_tls, &channel());
+    assert_eq!(
+        everything(Credentials::new("bob", "x"), false),
+        Some(ScramSha256Plus)
     );
     assert_eq!(
-        Client::choose(&[Login, Plain, ScramSha256], false),
-        Some(ScramSha256)
+        everything(Credentials::token("bob", "x"), true),
+        Some(OAuthBearer)
     );
-    assert_eq!(Client::choose(&[Login, Plain], true), Some(Plain));
-    assert_eq!(Client::choose(&[Login], true), Some(Login));
-    assert_eq!(Client::choose(&[Login, Plain], false), None);
-    assert_eq!(Client::choose(&[], true), None);
+    assert_eq!(everything(Credentials::token("bob", "x"), false), None);
+    assert_eq!(
+        everything(Credentials::external().acting_as("bob"), true),
+        Some(External)
+    );
+    assert_eq!(everything(Credentials::anonymous("me"), false), Some(Anonymous));
     for mechanism in Mechanism::ALL {
         assert_eq!(
             Mechanism::from_name(&mechanism.name().to_lowercase()),
@@ -444,9 +486,9 @@ fn going_on_without_an_answer_panics() {
 proptest! {
     #[test]
     fn any_names_and_passwords_arrive(
-        user in "[^\0]{1,20}", password in "[^\0]{1,20}", authzid in "[^\0]{1,8}", which in 0..3usize
+        user in "[ -~äß日]{1,20}", password in "[^\0]{1,20}", authzid in "[ -~äß日]{1,8}", which in 0..PASSWORD.len()
     ) {
-        let mechanism = Mechanism::ALL[which];
+        let mechanism = PASSWORD[which];
         let mut credentials = Credentials::new(&user, password.as_str());
         if mechanism != Mechanism::Login {
             credentials = credentials.acting_as(&authzid);
@@ -454,7 +496,7 @@ proptest! {
         let expected = Identity::new(&user, credentials.authzid().map(str::to_owned));
         let account = |question: Question| match question {
             Question::Password { password: given, .. } if given.as_str() == Some(&password) => Answer::Accept,
-            Question::Scram { .. } => Answer::Scram(stored(&password)),
+            Question::Scram { hash, .. } => Answer::Scram(stored_with(hash, &password)),
             _ => Answer::Deny,
         };
         prop_assert_eq!(exchange(mechanism, credentials, true, account), Ok(expected));
@@ -470,10 +512,10 @@ proptest! {
             ],
             1..5,
         ),
-        which in 0..3usize,
+        which in 0..PASSWORD.len(),
     ) {
-        let mut server = server(Mechanism::ALL[which]);
-        let mut client = Client::new(Mechanism::ALL[which], Credentials::new("bob", "x"), &NONCE);
+        let mut server = server(PASSWORD[which]);
+        let mut client = Client::new(PASSWORD[which], Credentials::new("bob", "x"), &NONCE);
         client = client.iteration_limits(1..=1);
         for response in responses {
             let _ = client.step(Some(&response));

@@ -2,6 +2,7 @@
 
 use crate::clock::unix_now;
 use crate::config::Aliases;
+use crate::names;
 use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
@@ -67,7 +68,7 @@ impl<S> Shared<S> {
             return;
         };
         let whole = address.unquoted_local_part().to_lowercase();
-        let domain = domain.as_str().to_lowercase();
+        let domain = names::domain_key(domain);
         let base = whole
             .split_once('+')
             .map(|(base, _)| base)

@@ -71,6 +71,7 @@ mod files;
 mod imap;
 mod listen;
 mod maildrops;
+mod names;
 pub mod outbound;
 mod pop3;
 mod random;

@@ -1,3 +1,4 @@
+use mailwright_sasl::{ChannelBindings, tls_server_end_point};
 use rustls::pki_types::ServerName;
 use std::future::poll_fn;
 use std::io;
@@ -62,6 +63,34 @@ impl Stream {
     /// Whether TLS protects what is sent.
     pub fn is_tls(&self) -> bool {
         matches!(self.0, Inner::Tls(_))
+    }
+
+    /// What SASL can bind to, with the hash of the server's certificate as far as it is known elsewhere: on
+    /// the client's side it is taken from the connection.
+    pub fn channel_bindings(&self, own_certificate: Option<&[u8]>) -> ChannelBindings {
+        let mut bindings = ChannelBindings::none();
+        let Inner::Tls(tls) = &self.0 else { return bindings };
+        let (_, state) = tls.get_ref();
+        // RFC 9266 §4.2: what TLS 1.2 exports is safe with an extension that cannot be asked for here.
+        if state.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
+            let (label, context) = (b"EXPORTER-Channel-Binding", Some(&b""[..]));
+            let exported = match &**tls {
+                TlsStream::Client(tls) => tls.get_ref().1.export_keying_material([0; 32], label, context),
+                TlsStream::Server(tls) => tls.get_ref().1.export_keying_material([0; 32], label, context),
+            };
+            if let Ok(exported) = exported {
+                bindings = bindings.with_tls_exporter(&exported);
+            }
+        }
+        let peer = match &**tls {
+            TlsStream::Client(_) => state.peer_certificates().and_then(<[_]>::first),
+            TlsStream::Server(_) => None,
+        };
+        let of_peer = peer.and_then(|certificate| tls_server_end_point(certificate));
+        match own_certificate.or(of_peer.as_deref()) {
+            Some(hash) => bindings.with_tls_server_end_point(hash),
+            None => bindings,
+        }
     }
 
     /// Protocol and cipher suite in the form of trace headers and logs, as `TLS1.3 TLS13_AES_256_GCM_SHA384`;

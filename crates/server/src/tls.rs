@@ -5,6 +5,8 @@
 use crate::clock::unix_now;
 use crate::config::{CertificateFiles, Config, ListenerConfig};
 use crate::files::private;
+use crate::stream::Stream;
+use mailwright_sasl::{ChannelBindings, tls_server_end_point};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -19,10 +21,18 @@ use std::sync::Arc;
 /// The TLS configurations of a server.
 #[derive(Debug)]
 pub struct Tls {
-    common: Arc<ServerConfig>,
-    of_listeners: BTreeMap<CertificateFiles, Arc<ServerConfig>>,
+    common: Side,
+    of_listeners: BTreeMap<CertificateFiles, Side>,
     opportunistic: Arc<ClientConfig>,
     verified: Arc<ClientConfig>,
+}
+
+/// The server's side with one certificate.
+#[derive(Debug)]
+struct Side {
+    config: Arc<ServerConfig>,
+    /// `tls-server-end-point` of the certificate (RFC 5929 §4.1), if there is such a thing for it.
+    end_point: Option<Vec<u8>>,
 }
 
 /// Why certificates could not be used.
@@ -97,11 +107,20 @@ impl Tls {
 
     /// The server side of a listener.
     pub fn of_listener(&self, listener: &ListenerConfig) -> Arc<ServerConfig> {
+        self.side(listener).config.clone()
+    }
+
+    /// What SASL can bind to on a connection that a listener took; nothing in the clear.
+    pub fn channel_bindings(&self, listener: &ListenerConfig, stream: &Stream) -> ChannelBindings {
+        stream.channel_bindings(self.side(listener).end_point.as_deref())
+    }
+
+    fn side(&self, listener: &ListenerConfig) -> &Side {
         let own = listener
             .certificate
             .as_ref()
             .and_then(|files| self.of_listeners.get(files));
-        own.unwrap_or(&self.common).clone()
+        own.unwrap_or(&self.common)
     }
 
     /// The client side that takes any certificate: against those who only listen (RFC 7435).
@@ -193,8 +212,11 @@ fn make_certificate(hostname: &str) -> Result<(String, String), rcgen::Error> {
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
-fn server_config(files: &CertificateFiles) -> Result<Arc<ServerConfig>, TlsError> {
+fn server_config(files: &CertificateFiles) -> Result<Side, TlsError> {
     let chain = certificates(&files.certificate)?;
+    let end_point = chain
+        .first()
+        .and_then(|certificate| tls_server_end_point(certificate));
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| content(&files.key, error))?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -202,7 +224,10 @@ fn server_config(files: &CertificateFiles) -> Result<Arc<ServerConfig>, TlsError
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| content(&files.certificate, error))?;
-    Ok(Arc::new(config))
+    Ok(Side {
+        config: Arc::new(config),
+        end_point,
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

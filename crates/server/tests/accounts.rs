@@ -4,7 +4,10 @@
 
 use mailwright_address::EmailAddress;
 use mailwright_mailbox::{Account, MemoryStore, SpecialUse, Store};
-use mailwright_sasl::{Answer, Client, ClientStep, Credentials, Mechanism, Question, Secret, ServerStep};
+use mailwright_sasl::{
+    Answer, Client, ClientStep, Credentials, Mechanism, Question, ScramCredentials, ScramHash,
+};
+use mailwright_sasl::{Secret, ServerStep};
 use mailwright_server::accounts::{Accounts, AccountsFile, set_password};
 use mailwright_server::config::AccountEntry;
 use mailwright_server::delivery::Destination;
@@ -226,6 +229,7 @@ async fn an_unknown_name_gets_a_steady_scram_salt() {
             .answer(Question::Scram {
                 authzid: None,
                 username,
+                hash: ScramHash::Sha256,
             })
             .await
         {
@@ -235,6 +239,94 @@ async fn an_unknown_name_gets_a_steady_scram_salt() {
     };
     assert_eq!(ask("nobody@a.test").await, ask("Nobody@a.test").await);
     assert_ne!(ask("nobody@a.test").await, ask("somebody@a.test").await);
+    // An account has one salt in all spellings of its name, and so has a name that nobody has.
+    put(folder.path(), "alice@a.test", "one");
+    for name in ["alice", "nobody"] {
+        assert_eq!(ask(name).await, ask(&format!("{name}@A.test")).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn domains_are_the_same_in_all_their_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.domains = vec![
+        "bücher.test".parse().unwrap(),
+        "xn--caf-dma.test".parse().unwrap(),
+    ];
+    put(folder.path(), "alice@Bücher.test", "one");
+    put(folder.path(), "bob@café.test", "two");
+    let accounts = Accounts::load(&config).unwrap();
+    for name in [
+        "alice",
+        "alice@bücher.test",
+        "alice@xn--bcher-kva.test",
+        "Alice@XN--BCHER-KVA.test",
+    ] {
+        assert!(gets_in(&accounts, name, "one").await.is_some(), "{name}");
+        assert!(gets_in(&accounts, name, "two").await.is_none(), "{name}");
+    }
+    assert!(gets_in(&accounts, "bob@xn--caf-dma.test", "two").await.is_some());
+    let running = started(config).await;
+    for recipient in [
+        "alice@xn--bcher-kva.test",
+        "alice+x@BÜCHER.test",
+        "bob@café.test",
+        "bob@xn--caf-dma.test",
+    ] {
+        let destination = running.shared().destination(&address(recipient));
+        assert!(
+            matches!(destination, Destination::Here(_)),
+            "{recipient}: {destination:?}"
+        );
+    }
+    let other = running.shared().destination(&address("alice@bucher.test"));
+    assert!(matches!(other, Destination::Elsewhere), "{other:?}");
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn scram_with_sha_1_needs_its_verifiers() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |mechanisms: Vec<Mechanism>| {
+        mechanisms
+            .into_iter()
+            .map(Mechanism::name)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    put(folder.path(), "alice@a.test", "one");
+    let accounts = Accounts::load(&config(folder.path())).unwrap();
+    assert_eq!(
+        of(accounts.mechanisms()),
+        "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"
+    );
+    let mut config = config(folder.path());
+    config.accounts_file = folder.path().join("other.toml");
+    let mut entry = AccountEntry::new(address("carol@a.test"));
+    set_password(&mut entry, &Secret::from("three"));
+    let iterations = 4096.try_into().unwrap();
+    let verifier =
+        ScramCredentials::derive_with(ScramHash::Sha1, &Secret::from("three"), &[1; 16], iterations);
+    entry.scram = Some(verifier.to_string());
+    config.accounts = vec![entry.clone()];
+    let accounts = Accounts::load(&config).unwrap();
+    assert_eq!(
+        of(accounts.mechanisms()),
+        "SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN"
+    );
+    for (password, right) in [("three", true), ("one", false)] {
+        let credentials = Credentials::new("carol", password);
+        assert_eq!(
+            exchange(&accounts, Mechanism::ScramSha1, credentials).await,
+            right
+        );
+    }
+    // One of each: none works for all.
+    let mut other = AccountEntry::new(address("dave@a.test"));
+    set_password(&mut other, &Secret::from("four"));
+    config.accounts = vec![entry, other];
+    assert_eq!(of(Accounts::load(&config).unwrap().mechanisms()), "PLAIN LOGIN");
 }
 
 async fn started(config: Config) -> Running<MemoryStore> {

@@ -1,6 +1,4 @@
-//! Why a conversation ends early, and what the peer is told of it (RFC 5321 §3.8)
-
-use crate::{CommandError, EnhancedCode, Reply};
+use crate::{EnhancedCode, Reply};
 use std::fmt;
 
 /// Why a conversation ended early.
@@ -31,9 +29,6 @@ pub enum Error {
     /// The configuration demands TLS, and the server does not offer it.
     #[error("the server does not offer TLS, which is required")]
     TlsNotOffered,
-    /// The caller does not trust the server's certificate.
-    #[error("the server's certificate will not do")]
-    PeerNotTrusted,
     /// The configuration demands authentication, and the server offers no mechanism that may be used.
     #[error("the server offers no usable way to authenticate")]
     AuthNotOffered,
@@ -54,7 +49,6 @@ impl Error {
             Self::Auth(_) | Self::AuthNotOffered => false,
             // A server without TLS today may be a certificate that is being replaced.
             Self::TlsNotOffered
-            | Self::PeerNotTrusted
             | Self::Protocol(..)
             | Self::Limit(_)
             | Self::Timeout(_)
@@ -89,16 +83,10 @@ impl Error {
                 EnhancedCode::new(4, 7, 0),
                 "Too many unknown recipients, closing connection",
             ),
-            Self::Limit(Limit::Transactions) => (
-                EnhancedCode::new(4, 7, 0),
-                "Too many messages in one session, closing connection",
-            ),
             Self::Limit(_) => (
                 EnhancedCode::new(4, 7, 0),
                 "Too many commands, closing connection",
             ),
-            // Where its chunk ends is not known: what follows cannot be told from commands.
-            Self::Protocol(_, Violation::ChunkSize) => return Some(CommandError::Chunk.reply()),
             Self::Protocol(_, Violation::OtherProtocol) => (
                 EnhancedCode::new(4, 7, 0),
                 "This is a mail server, closing connection",
@@ -121,10 +109,6 @@ pub enum Violation {
     UnexpectedReply,
     /// A reply that nothing was asked for.
     Unsolicited,
-    /// BDAT with a size that is no number, or one that no message can have: 2^63 and above.
-    ChunkSize,
-    /// What stands at the start of the connection is no PROXY header.
-    ProxyHeader,
 }
 
 impl fmt::Display for Violation {
@@ -134,8 +118,6 @@ impl fmt::Display for Violation {
             Self::MalformedReply => "malformed reply",
             Self::UnexpectedReply => "a reply that makes no sense here",
             Self::Unsolicited => "it spoke without being asked",
-            Self::ChunkSize => "malformed chunk size",
-            Self::ProxyHeader => "malformed PROXY header",
         })
     }
 }
@@ -150,8 +132,6 @@ pub enum Limit {
     RefusedRecipients,
     /// Commands without a message in between.
     Commands,
-    /// Transactions in one session.
-    Transactions,
     /// Failed logins in one session.
     AuthFailures,
     /// Octets in a line of a reply, or lines in a reply.
@@ -164,7 +144,6 @@ impl fmt::Display for Limit {
             Self::Errors => "errors",
             Self::RefusedRecipients => "refused recipients",
             Self::Commands => "commands without a message",
-            Self::Transactions => "transactions",
             Self::AuthFailures => "failed logins",
             Self::ReplySize => "reply size",
         })
@@ -183,12 +162,8 @@ pub enum Stage {
     StartTls,
     /// AUTH and its exchange.
     Auth,
-    /// XCLIENT.
-    Xclient,
     /// Between transactions.
     Idle,
-    /// A command that is no transaction, such as VRFY.
-    Query,
     /// RSET.
     Reset,
     /// MAIL.
@@ -212,9 +187,7 @@ impl fmt::Display for Stage {
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Auth => "AUTH",
-            Self::Xclient => "XCLIENT",
             Self::Idle => "the next command",
-            Self::Query => "a query",
             Self::Reset => "RSET",
             Self::Mail => "MAIL",
             Self::Rcpt => "RCPT",

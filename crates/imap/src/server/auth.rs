@@ -31,6 +31,11 @@ impl Server {
         self.is_tls || self.config.plaintext_login
     }
 
+    /// Whether a mechanism is offered as soon as there is TLS, if it needs that.
+    pub(super) fn knows(&self, mechanism: Mechanism) -> bool {
+        self.config.mechanisms.contains(&mechanism) && (!mechanism.is_plus() || !self.bindings.is_empty())
+    }
+
     pub(super) fn starttls(&mut self) {
         if !self.offers_starttls() {
             return self.bad("STARTTLS is not offered");
@@ -53,7 +58,7 @@ impl Server {
 
     pub(super) fn authenticate(&mut self, mechanism: &[u8], initial: Option<Secret>) {
         let mechanism = std::str::from_utf8(mechanism).ok().and_then(Mechanism::from_name);
-        let Some(mechanism) = mechanism.filter(|m| self.config.mechanisms.contains(m)) else {
+        let Some(mechanism) = mechanism.filter(|m| self.knows(*m)) else {
             return self.no(None, "The mechanism is not supported");
         };
         if mechanism.is_plaintext() && !self.allows_plaintext() {
@@ -75,7 +80,8 @@ impl Server {
     }
 
     fn start_auth(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) {
-        let mut exchange = Box::new(sasl::Server::new(mechanism, &self.nonces.draw()));
+        let exchange = sasl::Server::new(mechanism, &self.nonces.draw());
+        let mut exchange = Box::new(exchange.bound_to(&self.bindings, &self.config.mechanisms));
         let step = exchange.step(initial);
         self.auth_step(exchange, step);
     }

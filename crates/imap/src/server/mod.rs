@@ -61,6 +61,9 @@ pub struct Server {
     tag: Bytes,
     events: VecDeque<Event>,
     is_tls: bool,
+    bindings: sasl::ChannelBindings,
+    /// The status of the greeting, until it is sent.
+    greeting: Option<&'static str>,
     nonces: NonceSource,
     bad_commands: u32,
     auth_failures: u32,
@@ -161,7 +164,7 @@ impl Server {
     /// Starts a session with the greeting. `entropy` must be fresh, unpredictable randomness.
     pub fn new(config: Arc<Config>, transport: Transport, entropy: [u8; 32], now: Instant) -> Self {
         let mut server = Self::start(config, transport, entropy, now);
-        server.greet("OK");
+        server.greeting = Some("OK");
         server
     }
 
@@ -174,7 +177,7 @@ impl Server {
     ) -> Self {
         let mut server = Self::start(config, transport, entropy, now);
         server.enter_authenticated();
-        server.greet("PREAUTH");
+        server.greeting = Some("PREAUTH");
         server
     }
 
@@ -190,6 +193,8 @@ impl Server {
             tag: Bytes::new(),
             events: VecDeque::new(),
             is_tls: transport == Transport::Tls,
+            bindings: sasl::ChannelBindings::none(),
+            greeting: None,
             nonces: NonceSource::new(entropy),
             bad_commands: 0,
             auth_failures: 0,
@@ -213,6 +218,12 @@ impl Server {
         self.framer.reset();
         self.is_tls = true;
         self.phase = Phase::Command;
+    }
+
+    /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
+    /// after [`tls_started`](Server::tls_started), or before the first poll where TLS came first; without it none is offered.
+    pub fn bind_channel(&mut self, bindings: sasl::ChannelBindings) {
+        self.bindings = bindings;
     }
 
     /// Tells that the selected mailbox has changed. The client hears of it when the protocol allows: at once
@@ -372,6 +383,9 @@ impl Machine for Server {
     type Error = Error;
 
     fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
+        if let Some(status) = self.greeting.take() {
+            self.greet(status);
+        }
         self.watch_clock(now);
         loop {
             if let Some(error) = self.failed {

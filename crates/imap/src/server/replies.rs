@@ -61,6 +61,7 @@ impl Server {
         let capabilities = self.capabilities;
         let starttls = self.offers_starttls();
         let disabled = !self.allows_plaintext();
+        let knows: Vec<_> = config.mechanisms.iter().filter(|m| self.knows(**m)).collect();
         let mut out = self.out();
         out.raw(" IMAP4rev1");
         for capability in capabilities.iter() {
@@ -82,7 +83,7 @@ impl Server {
             if disabled {
                 out.raw(" LOGINDISABLED");
             }
-            for mechanism in &config.mechanisms {
+            for mechanism in knows {
                 if !(disabled && mechanism.is_plaintext()) {
                     out.raw(" AUTH=").raw(mechanism.name());
                 }

@@ -167,8 +167,6 @@ impl Scanner {
         });
         self.parts += 1;
         self.field.seen_any = false;
-        self.field.stray = None;
-        self.field.boundary = None;
         self.content_type = None;
         self.mode = Mode::Header;
         visitor.part(at);

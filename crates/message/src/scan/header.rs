@@ -20,20 +20,6 @@ pub(super) struct Pending {
     pub(super) from: Option<usize>,
     /// Whether the header had a field at all.
     pub(super) seen_any: bool,
-    /// Lines behind the last field that are none: the start of the body if no empty line comes.
-    pub(super) stray: Option<Stray>,
-    /// The boundary that the header names; looked for when a line might be its delimiter.
-    pub(super) boundary: Option<Option<Box<[u8]>>>,
-}
-
-/// Lines of a header that are no fields.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stray {
-    pub(super) at: u64,
-    /// Line ends before the first of them.
-    pub(super) line_ends: u64,
-    /// Length of the line end of the last of them.
-    pub(super) line_end: u8,
 }
 
 /// A whole line of a header.
@@ -97,8 +83,8 @@ impl Scanner {
     ) {
         let end = line.at + line.len;
         if let Some(delimiter) = self.match_delimiter(line.octets, line.len) {
-            let before = self.end_open_headers(line.at, chunk, line.in_chunk.unwrap_or(0), visitor);
-            self.delimiter(&delimiter, line.at, before, end, visitor);
+            self.end_open_headers(line.at, chunk, line.in_chunk.unwrap_or(0), visitor);
+            self.delimiter(&delimiter, line.at, LineBreak::default(), end, visitor);
             self.line_ends += u64::from(ended);
             return;
         }
@@ -116,14 +102,6 @@ impl Scanner {
             }
         } else {
             self.end_field(chunk, line.in_chunk, visitor);
-            if self.is_own_delimiter(line) {
-                let before = self.end_open_headers(line.at, chunk, 0, visitor);
-                if let Some(delimiter) = self.match_delimiter(line.octets, line.len) {
-                    self.delimiter(&delimiter, line.at, before, end, visitor);
-                }
-                self.line_ends += u64::from(ended);
-                return;
-            }
             if let Some(name) = Name::of(line.octets) {
                 self.field.open(line, name, self.limits.max_field_octets);
                 self.line_ends += u64::from(ended);
@@ -136,18 +114,7 @@ impl Scanner {
     /// A line that is no field: an mbox separator, a lost line, or the body of a part without header.
     pub(super) fn garbage_line<V: Visitor>(&mut self, line: &Line<'_>, ended: bool, visitor: &mut V) {
         let mbox = line.octets.starts_with(b"From ") || line.octets.starts_with(b">From ");
-        // A space that slipped in before the first field takes no header away from a message.
-        let is_shifted = self.levels.len() == 1 && Name::of(line.octets.trim_ascii_start()).is_some();
-        if self.field.seen_any || mbox || is_shifted {
-            if !mbox {
-                let first = Stray {
-                    at: line.at,
-                    line_ends: self.line_ends,
-                    line_end: 0,
-                };
-                let stray = self.field.stray.get_or_insert(first);
-                stray.line_end = line.line_end;
-            }
+        if self.field.seen_any || mbox {
             let kind = if mbox {
                 DefectKind::MboxLine
             } else {
@@ -276,44 +243,18 @@ impl Scanner {
         Nature::Opaque
     }
 
-    /// Whether a line delimits the parts of the multipart whose header is being read: its empty line was lost.
-    fn is_own_delimiter(&mut self, line: &Line<'_>) -> bool {
-        let (Some(rest), Some(value)) = (line.octets.strip_prefix(b"--"), &self.content_type) else {
-            return false;
-        };
-        let max = self.limits.max_parameters as usize;
-        let boundary = self.field.boundary.get_or_insert_with(|| {
-            let content_type = ContentType::parse_limited(value, max).0?;
-            content_type.boundary().map(Into::into)
-        });
-        boundary
-            .as_deref()
-            .is_some_and(|boundary| rest.trim_ascii_end() == boundary)
-    }
-
-    /// Ends headers that a delimiter or the end of the message cut short, and gives the line end before `at`.
-    ///
-    /// Lines behind the last field that are none are the body: text must not get lost in a header.
+    /// Ends headers that a delimiter or the end of the message cut short.
     pub(super) fn end_open_headers<V: Visitor>(
         &mut self,
         at: u64,
         chunk: &[u8],
         line: usize,
         visitor: &mut V,
-    ) -> LineBreak {
-        let stray = self.field.stray.take();
-        let line_ends = self.line_ends;
-        self.line_ends = stray.map_or(line_ends, |stray| stray.line_ends);
-        let at = stray.map_or(at, |stray| stray.at);
+    ) {
         while self.mode == Mode::Header {
             self.end_field(chunk, Some(line), visitor);
             visitor.defect(Defect::new(DefectKind::UnendedHeader, at));
             self.end_header(at, visitor);
-        }
-        self.line_ends = line_ends;
-        LineBreak {
-            len: stray.map_or(0, |stray| stray.line_end),
-            after_line_end: false,
         }
     }
 }
@@ -322,7 +263,6 @@ impl Pending {
     pub(super) fn open(&mut self, line: &Line<'_>, name: Name, max: u32) {
         self.open = true;
         self.seen_any = true;
-        self.stray = None;
         self.at = line.at;
         self.len = line.len;
         self.line_end = line.line_end;

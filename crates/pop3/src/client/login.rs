@@ -75,7 +75,7 @@ impl Login {
         match (&*self, outcome) {
             (Self::User(credentials), Ok(_)) => {
                 tx.put(b"PASS ");
-                tx.put(credentials.password().as_bytes());
+                tx.put(credentials.password().map_or(&[], sasl::Secret::as_bytes));
                 tx.put(b"\r\n");
                 *self = Self::Pass;
                 return Ok(None);

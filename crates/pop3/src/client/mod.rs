@@ -80,6 +80,9 @@ pub struct Client {
     pipelining: bool,
     quitting: bool,
     is_tls: bool,
+    bindings: sasl::ChannelBindings,
+    /// What the server offered last, if it was asked.
+    mechanisms: Option<Vec<sasl::Mechanism>>,
     by: Instant,
     moved: bool,
     failed: Option<Error>,
@@ -117,6 +120,8 @@ impl Client {
             pipelining: false,
             quitting: false,
             is_tls: false,
+            bindings: sasl::ChannelBindings::none(),
+            mechanisms: None,
             by: now + config.reply_timeout,
             moved: false,
             failed: None,
@@ -147,9 +152,8 @@ impl Client {
             Command::Stls if self.is_tls => return Err(Error::AlreadyTls),
             Command::Login(credentials) => {
                 let printable = |octets: &[u8]| !octets.iter().any(u8::is_ascii_control);
-                if !printable(credentials.username().as_bytes())
-                    || !printable(credentials.password().as_bytes())
-                {
+                let password = credentials.password().map(sasl::Secret::as_bytes);
+                if !printable(credentials.username().as_bytes()) || !password.is_some_and(printable) {
                     return Err(Error::Unsendable);
                 }
                 self.check_plaintext(will_be_tls)?;
@@ -183,7 +187,14 @@ impl Client {
         self.is_tls = true;
         self.moved = true;
         self.pipelining = false;
+        self.mechanisms = None;
         self.done();
+    }
+
+    /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
+    /// after [`tls_started`](Client::tls_started), or at once where TLS came first; without it none is usable.
+    pub fn bind_channel(&mut self, bindings: sasl::ChannelBindings) {
+        self.bindings = bindings;
     }
 
     fn check_plaintext(&self, is_tls: bool) -> Result<(), Error> {
@@ -224,7 +235,11 @@ impl Client {
                     self.state = State::Login(Box::new(Login::user(credentials.clone(), &mut self.tx)));
                 }
                 Command::Auth(mechanism, credentials) => {
-                    let exchange = sasl::Client::new(*mechanism, credentials.clone(), &self.nonces.draw());
+                    let exchange = sasl::Client::new(*mechanism, credentials.clone(), &self.nonces.draw())
+                        .bound_to(
+                            &self.bindings,
+                            self.mechanisms.as_deref().unwrap_or(sasl::Mechanism::ALL),
+                        );
                     match Login::auth(exchange, &mut self.tx) {
                         Ok(login) => self.state = State::Login(Box::new(login)),
                         Err(error) => return self.fail(error.into()),
@@ -252,6 +267,7 @@ impl Client {
             State::Capabilities(capabilities) if line == b"." => {
                 let capabilities = core::mem::take(capabilities);
                 self.pipelining = capabilities.has("PIPELINING");
+                self.mechanisms = Some(capabilities.mechanisms());
                 self.events.push_back(Event::Capabilities(capabilities));
                 self.done();
             }

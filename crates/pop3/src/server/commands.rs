@@ -104,7 +104,7 @@ impl Server {
         let mechanisms: Vec<_> = config
             .mechanisms
             .iter()
-            .filter(|m| config.allows(**m, is_tls))
+            .filter(|m| config.allows(**m, is_tls) && (!m.is_plus() || !self.bindings.is_empty()))
             .map(|m| m.name())
             .collect();
         if !mechanisms.is_empty() {
@@ -158,8 +158,9 @@ impl Server {
     }
 
     fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
-        let Some(mechanism) = Mechanism::from_name(mechanism).filter(|m| self.config.mechanisms.contains(m))
-        else {
+        let knows =
+            |m: &Mechanism| self.config.mechanisms.contains(m) && (!m.is_plus() || !self.bindings.is_empty());
+        let Some(mechanism) = Mechanism::from_name(mechanism).filter(knows) else {
             return self.bad("mechanism is not offered");
         };
         if !self.config.allows(mechanism, self.is_tls) {
@@ -179,7 +180,8 @@ impl Server {
     }
 
     fn exchange(&mut self, mechanism: Mechanism) -> Box<sasl::Server> {
-        Box::new(sasl::Server::new(mechanism, &self.nonces.draw()))
+        let exchange = sasl::Server::new(mechanism, &self.nonces.draw());
+        Box::new(exchange.bound_to(&self.bindings, &self.config.mechanisms))
     }
 
     fn sasl_response(&mut self, line: Option<Line>) {
@@ -228,7 +230,9 @@ impl Server {
 
     fn login_failed(&mut self, failure: Failure) {
         let (code, text) = match failure {
-            Failure::Denied => (Some(ResponseCode::Auth), "wrong user name or password"),
+            Failure::Denied | Failure::ChannelBinding => {
+                (Some(ResponseCode::Auth), "wrong user name or password")
+            }
             Failure::Malformed => (None, "malformed authentication response"),
             Failure::Aborted => (None, "authentication cancelled"),
             _ => (Some(ResponseCode::SysTemp), "login is temporarily unavailable"),

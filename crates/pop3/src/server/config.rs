@@ -15,7 +15,9 @@ pub struct Config {
     pub stls: bool,
     /// Whether USER and PASS are offered, as far as `allow_plaintext` lets them. Default `true`.
     pub user_pass: bool,
-    /// The mechanisms of AUTH, as far as `allow_plaintext` lets them. Default: all there are.
+    /// The mechanisms of AUTH, as far as `allow_plaintext` lets them. -PLUS ones are
+    /// offered once [`Server::bind_channel`](crate::Server::bind_channel) says to what. Default
+    /// [`Mechanism::USUAL`].
     pub mechanisms: Vec<Mechanism>,
     /// Whether passwords may be sent without TLS. Default `false` (RFC 5034 §4, RFC 8314 §4.1).
     pub allow_plaintext: bool,
@@ -45,7 +47,7 @@ impl Default for Config {
             implementation: None,
             stls: false,
             user_pass: true,
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms: Mechanism::USUAL.to_vec(),
             allow_plaintext: false,
             login_timeout: Duration::from_secs(2 * 60),
             idle_timeout: Duration::from_secs(10 * 60),

@@ -76,6 +76,7 @@ pub struct Server {
     /// There from login on.
     maildrop: Option<Maildrop>,
     is_tls: bool,
+    bindings: sasl::ChannelBindings,
     shut_down: bool,
     errors: u32,
     failures: u32,
@@ -140,6 +141,7 @@ impl Server {
             event: None,
             maildrop: None,
             is_tls: false,
+            bindings: sasl::ChannelBindings::none(),
             shut_down: false,
             errors: 0,
             failures: 0,
@@ -294,6 +296,12 @@ impl Server {
         self.state = State::Authorization { user: None };
         self.is_tls = true;
         self.moved = true;
+    }
+
+    /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
+    /// after [`tls_started`](Server::tls_started), or at once where TLS came first; without it none is offered.
+    pub fn bind_channel(&mut self, bindings: sasl::ChannelBindings) {
+        self.bindings = bindings;
     }
 
     /// Ends the conversation as soon as the command that is being served is done. The client is told; nothing

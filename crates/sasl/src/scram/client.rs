@@ -1,23 +1,34 @@
-use super::{are_extensions, hash, nonce, value};
-use crate::{Credentials, Error, base64_decode, base64_encode, crypto};
+use super::{are_extensions, escaped, hash, nonce, value};
+use crate::{Error, ScramHash, Secret, base64_decode, base64_encode, crypto};
 use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
 /// The client's first message was sent.
 #[derive(Debug)]
 pub(crate) struct FirstSent {
+    hash: ScramHash,
     gs2_header: String,
+    binding: Box<[u8]>,
     bare: String,
     nonce: String,
 }
 
 impl FirstSent {
-    pub(crate) fn new(credentials: &Credentials, nonce: String) -> Self {
-        let authzid = credentials.authzid().map(sasl_name);
-        let gs2_header = authzid.map_or("n,,".to_owned(), |a| format!("n,a={a},"));
+    /// `binding` is the flag of RFC 5802 §5.1, and the data of the binding if it names one.
+    pub(crate) fn new(
+        hash: ScramHash,
+        binding: (String, &[u8]),
+        authzid: Option<&str>,
+        username: &str,
+        nonce: String,
+    ) -> Self {
+        let (flag, data) = binding;
+        let authzid = authzid.map_or(String::new(), |a| format!("a={}", escaped(a)));
         Self {
-            gs2_header,
-            bare: format!("n={},r={nonce}", sasl_name(credentials.username())),
+            hash,
+            gs2_header: format!("{flag},{authzid},"),
+            binding: data.into(),
+            bare: format!("n={},r={nonce}", escaped(username)),
             nonce,
         }
     }
@@ -26,10 +37,10 @@ impl FirstSent {
         format!("{}{}", self.gs2_header, self.bare)
     }
 
-    /// Takes the server's first message; gives the client's final one.
+    /// Takes the server's first message; gives the client's final one. The password must be prepared.
     pub(crate) fn respond(
         &self,
-        credentials: &Credentials,
+        password: &Secret,
         server_first: &[u8],
         limits: &RangeInclusive<u32>,
     ) -> Result<(FinalSent, String), Error> {
@@ -52,19 +63,20 @@ impl FirstSent {
         if !limits.contains(&iterations.get()) {
             return Err(Error::Iterations(iterations.get()));
         }
-        let binding = base64_encode(self.gs2_header.as_bytes());
+        let binding = base64_encode(&[self.gs2_header.as_bytes(), &self.binding].concat());
         let without_proof = format!("c={binding},r={full_nonce}");
         let auth_message = format!("{},{server_first},{without_proof}", self.bare);
-        let salted = crypto::pbkdf2_sha256(credentials.password().as_bytes(), &salt, iterations);
-        let mut proof = crypto::hmac_sha256(&*salted, b"Client Key");
-        let stored_key = crypto::sha256(&proof);
-        let signature = crypto::hmac_sha256(&stored_key, auth_message.as_bytes());
-        for (key, mask) in proof.iter_mut().zip(signature) {
+        let salted = self.hash.pbkdf2(password.as_bytes(), &salt, iterations);
+        let mut proof = self.hash.hmac(&salted, b"Client Key");
+        let stored_key = self.hash.digest(&proof);
+        let signature = self.hash.hmac(&stored_key, auth_message.as_bytes());
+        for (key, mask) in proof.iter_mut().zip(&*signature) {
             *key ^= mask;
         }
-        let server_key = crypto::hmac_sha256(&*salted, b"Server Key");
+        let server_key = self.hash.hmac(&salted, b"Server Key");
         let expected = FinalSent {
-            server_signature: crypto::hmac_sha256(&server_key, auth_message.as_bytes()),
+            hash: self.hash,
+            server_signature: self.hash.hmac(&server_key, auth_message.as_bytes()),
         };
         Ok((expected, format!("{without_proof},p={}", base64_encode(&proof))))
     }
@@ -73,6 +85,7 @@ impl FirstSent {
 /// The client's final message was sent.
 #[derive(Debug)]
 pub(crate) struct FinalSent {
+    hash: ScramHash,
     server_signature: crypto::Hash,
 }
 
@@ -85,7 +98,9 @@ impl FinalSent {
         if value(first, 'e').is_some() {
             return Err(Error::Refused);
         }
-        let signature = value(first, 'v').and_then(hash).ok_or(Error::Malformed)?;
+        let signature = value(first, 'v')
+            .and_then(|signature| hash(self.hash, signature))
+            .ok_or(Error::Malformed)?;
         if !are_extensions(attributes) {
             return Err(Error::Malformed);
         }
@@ -94,9 +109,4 @@ impl FinalSent {
         }
         Ok(())
     }
-}
-
-/// RFC 5802 §5.1: commas and equals signs are escaped.
-fn sasl_name(name: &str) -> String {
-    name.replace('=', "=3D").replace(',', "=2C")
 }

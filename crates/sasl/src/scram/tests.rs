@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Credentials, Error, Secret};
+use crate::{Error, ScramHash, Secret};
 use core::num::NonZeroU32;
 
 /// The exchange of RFC 7677 §3, whose nonces are not base64 and so cannot be had through the public API.
@@ -17,6 +17,45 @@ fn stored() -> ScramCredentials {
     ScramCredentials::derive(&Secret::from("pencil"), &salt, NonZeroU32::new(4096).unwrap())
 }
 
+fn first_sent(hash: ScramHash, authzid: Option<&str>, username: &str, nonce: &str) -> FirstSent {
+    FirstSent::new(hash, ("n".into(), &[]), authzid, username, nonce.into())
+}
+
+/// RFC 5802 §5, both sides.
+#[test]
+fn rfc_5802() {
+    const FIRST: &str = "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL";
+    const CHALLENGE: &str = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
+    const PROOF: &str = "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=";
+    const SIGNATURE: &str = "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=";
+    let (password, salt) = (
+        Secret::from("pencil"),
+        base64_decode(b"QSXCR+Q6sek8bf92").unwrap(),
+    );
+    let iterations = NonZeroU32::new(4096).unwrap();
+    let stored = ScramCredentials::derive_with(ScramHash::Sha1, &password, &salt, iterations);
+    let exchange = Exchange::new(
+        ClientFirst::parse(FIRST.as_bytes()).unwrap(),
+        stored,
+        "3rfcNHYJY1ZVvWVs7j",
+    );
+    assert_eq!(exchange.server_first(), CHALLENGE);
+    assert_eq!(
+        exchange.verify(PROOF.as_bytes()),
+        Verdict::Right(SIGNATURE.into())
+    );
+
+    let first = first_sent(ScramHash::Sha1, None, "user", "fyko+d2lbbFgONRv9qkxdawL");
+    assert_eq!(first.message(), FIRST);
+    let (sent, message) = first
+        .respond(&password, CHALLENGE.as_bytes(), &(4096..=4096))
+        .unwrap();
+    assert_eq!(message, PROOF);
+    assert_eq!(sent.verify(SIGNATURE.as_bytes()), Ok(()));
+    // A signature of another hash function is none.
+    assert_eq!(sent.verify(SERVER_FINAL.as_bytes()), Err(Error::Malformed));
+}
+
 #[test]
 fn rfc_7677_server() {
     let first = ClientFirst::parse(CLIENT_FIRST.as_bytes()).unwrap();
@@ -25,19 +64,19 @@ fn rfc_7677_server() {
     assert_eq!(exchange.server_first(), SERVER_FIRST);
     assert_eq!(
         exchange.verify(CLIENT_FINAL.as_bytes()),
-        Some(Some(SERVER_FINAL.into()))
+        Verdict::Right(SERVER_FINAL.into())
     );
     let wrong = CLIENT_FINAL.replace("p=dH", "p=dI");
-    assert_eq!(exchange.verify(wrong.as_bytes()), Some(None));
+    assert_eq!(exchange.verify(wrong.as_bytes()), Verdict::WrongProof);
 }
 
 #[test]
 fn rfc_7677_client() {
-    let credentials = Credentials::new("user", "pencil");
-    let first = FirstSent::new(&credentials, CLIENT_NONCE.into());
+    let password = Secret::from("pencil");
+    let first = first_sent(ScramHash::Sha256, None, "user", CLIENT_NONCE);
     assert_eq!(first.message(), CLIENT_FIRST);
     let (sent, message) = first
-        .respond(&credentials, SERVER_FIRST.as_bytes(), &(4096..=4096))
+        .respond(&password, SERVER_FIRST.as_bytes(), &(4096..=4096))
         .unwrap();
     assert_eq!(message, CLIENT_FINAL);
     assert_eq!(sent.verify(SERVER_FINAL.as_bytes()), Ok(()));
@@ -71,13 +110,16 @@ fn malformed_messages_of_clients_are_refused() {
         "n,a=,n=user,r=abc",
         "n,,n=user,r=abc,extension",
         "n,,n=us\0er,r=abc",
-        "p=tls-unique,,n=user,r=abc",
-        "p=tls-exporter,,n=user,r=abc",
+        "p,,n=user,r=abc",
+        "p=,,n=user,r=abc",
+        "p=tls exporter,,n=user,r=abc",
         "x,,n=user,r=abc",
     ] {
         assert!(ClientFirst::parse(first.as_bytes()).is_none(), "{first:?}");
     }
     assert!(ClientFirst::parse(b"n,,n=\xff,r=abc").is_none());
+    let bound = ClientFirst::parse(b"p=tls-exporter,,n=user,r=abc").unwrap();
+    assert_eq!(bound.flag, Flag::Bound("tls-exporter".into()));
     let odd = ClientFirst::parse(b"y,a=ad=3Dmin,n=a=2Cb,r=abc,x=ignored").unwrap();
     assert_eq!(
         (odd.username.as_str(), odd.authzid.as_deref()),
@@ -100,17 +142,21 @@ fn malformed_messages_of_clients_are_refused() {
         ("k0,p", "k0,junk,p"),
     ] {
         let message = CLIENT_FINAL.replacen(from, to, 1);
-        assert_eq!(exchange.verify(message.as_bytes()), None, "{message}");
+        assert_eq!(
+            exchange.verify(message.as_bytes()),
+            Verdict::Malformed,
+            "{message}"
+        );
     }
 }
 
 #[test]
 fn malformed_messages_of_servers_are_refused() {
-    let credentials = Credentials::new("user", "pencil");
-    let first = FirstSent::new(&credentials, CLIENT_NONCE.into());
+    let password = Secret::from("pencil");
+    let first = first_sent(ScramHash::Sha256, None, "user", CLIENT_NONCE);
     let respond = |message: &str| {
         first
-            .respond(&credentials, message.as_bytes(), &(4096..=10_000))
+            .respond(&password, message.as_bytes(), &(4096..=10_000))
             .map(|_| ())
     };
     for (from, to, error) in [
@@ -134,8 +180,7 @@ fn malformed_messages_of_servers_are_refused() {
 
 #[test]
 fn names_with_commas_and_equals_signs_are_escaped() {
-    let credentials = Credentials::new("a,b=c", "x").acting_as("=,");
-    let message = FirstSent::new(&credentials, "abc".into()).message();
+    let message = first_sent(ScramHash::Sha256, Some("=,"), "a,b=c", "abc").message();
     assert_eq!(message, "n,a==3D=2C,n=a=2Cb=3Dc,r=abc");
     let parsed = ClientFirst::parse(message.as_bytes()).unwrap();
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use crate::config::{AccountEntry, AccountSection, ConfigError, Problems};
 use crate::files::private;
+use crate::names;
 use serde::Deserialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -47,10 +48,10 @@ impl AccountsFile {
 
     /// The account of this name, whatever its case.
     pub fn entry(&mut self, name: &str) -> Option<&mut AccountEntry> {
-        let name = name.to_lowercase();
+        let name = names::key(name);
         self.entries
             .iter_mut()
-            .find(|entry| entry.name.as_str().to_lowercase() == name)
+            .find(|entry| names::key(entry.name.as_str()) == name)
     }
 
     /// Adds an account, or takes its place if it is there.
@@ -63,10 +64,10 @@ impl AccountsFile {
 
     /// Removes the account of this name, whatever its case; says whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
-        let name = name.to_lowercase();
+        let name = names::key(name);
         let before = self.entries.len();
         self.entries
-            .retain(|entry| entry.name.as_str().to_lowercase() != name);
+            .retain(|entry| names::key(entry.name.as_str()) != name);
         self.entries.len() < before
     }
 

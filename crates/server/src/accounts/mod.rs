@@ -9,12 +9,13 @@ mod file;
 mod password;
 
 use crate::config::{AccountEntry, Config, ConfigError};
+use crate::names;
 use crate::random::entropy;
 use checker::Checker;
 use file::Stamp;
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
-use mailwright_sasl::{Answer, Identity, Mechanism, Question, ScramCredentials, Secret};
+use mailwright_sasl::{Answer, Identity, Mechanism, Question, ScramCredentials, ScramHash, Secret};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -40,7 +41,8 @@ pub struct Accounts {
 struct Known {
     stamp: Option<Stamp>,
     by_name: HashMap<Box<str>, Arc<AccountEntry>>,
-    all_have_scram: bool,
+    /// The hash function of the SCRAM verifiers, if all accounts have one of it.
+    scram: Option<ScramHash>,
 }
 
 impl Accounts {
@@ -77,7 +79,7 @@ impl Accounts {
         let known = self.current();
         known
             .by_name
-            .get(name.as_str().to_lowercase().as_str())
+            .get(names::key(name.as_str()).as_str())
             .map(|entry| account_of(entry))
     }
 
@@ -95,12 +97,20 @@ impl Accounts {
 
     /// The mechanisms to offer, most wanted first.
     ///
-    /// SCRAM-SHA-256 is among them only if no account lacks its verifier: clients that see it try nothing else.
+    /// A mechanism of SCRAM is among them only if no account lacks its verifier: clients that see it try nothing
+    /// else. CRAM-MD5 never is: it needs the passwords themselves.
     pub fn mechanisms(&self) -> Vec<Mechanism> {
-        match self.current().all_have_scram {
-            true => vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login],
-            false => vec![Mechanism::Plain, Mechanism::Login],
-        }
+        let scram = self.current().scram;
+        let works = |mechanism: &Mechanism| mechanism.scram_hash().is_none_or(|hash| scram == Some(hash));
+        let all = [
+            Mechanism::ScramSha256Plus,
+            Mechanism::ScramSha1Plus,
+            Mechanism::ScramSha256,
+            Mechanism::ScramSha1,
+            Mechanism::Plain,
+            Mechanism::Login,
+        ];
+        all.into_iter().filter(works).collect()
     }
 
     /// Answers the question of a SASL exchange.
@@ -127,16 +137,21 @@ impl Accounts {
                 Some(_) => Answer::Accept,
                 None => Answer::Deny,
             },
-            Question::Scram { username, .. } => {
+            Question::Scram { username, hash, .. } => {
                 let verifier = self.entry(&username).and_then(|entry| entry.scram.clone());
-                match verifier.and_then(|text| text.parse::<ScramCredentials>().ok()) {
-                    Some(credentials) => Answer::Scram(credentials),
-                    None => Answer::Scram(ScramCredentials::decoy(
-                        &self.decoy_key,
-                        &username.to_lowercase(),
-                        ScramCredentials::DEFAULT_ITERATIONS,
-                    )),
-                }
+                let credentials = verifier.and_then(|text| text.parse::<ScramCredentials>().ok());
+                Answer::Scram(
+                    match credentials.filter(|credentials| credentials.hash() == hash) {
+                        Some(credentials) => credentials,
+                        // A name has one salt in all its spellings, as that of an account does.
+                        None => ScramCredentials::decoy_with(
+                            hash,
+                            &self.decoy_key,
+                            &self.key(&username),
+                            ScramCredentials::DEFAULT_ITERATIONS,
+                        ),
+                    },
+                )
             }
             _ => Answer::Deny,
         }
@@ -162,14 +177,15 @@ impl Accounts {
     }
 
     fn entry(&self, name: &str) -> Option<Arc<AccountEntry>> {
-        let name = name.to_lowercase();
-        let known = self.current();
-        if let Some(entry) = known.by_name.get(name.as_str()) {
-            return Some(entry.clone());
+        self.current().by_name.get(self.key(name).as_str()).cloned()
+    }
+
+    /// The key of a login name: all spellings of one name have the same.
+    fn key(&self, name: &str) -> String {
+        match &self.first_domain {
+            Some(domain) if !name.contains('@') => names::key(&format!("{name}@{domain}")),
+            _ => names::key(name),
         }
-        let domain = self.first_domain.as_ref().filter(|_| !name.contains('@'))?;
-        let full = format!("{name}@{}", domain.as_str().to_lowercase());
-        known.by_name.get(full.as_str()).cloned()
     }
 
     /// The accounts as the file has them at this moment: looking at its date is all it costs while it stays the same.
@@ -201,13 +217,19 @@ impl Accounts {
                 return Ok(());
             }
         };
-        let name = |entry: &AccountEntry| entry.name.as_str().to_lowercase().into_boxed_str();
+        let name = |entry: &AccountEntry| names::key(entry.name.as_str()).into_boxed_str();
         known.by_name = entries
             .into_iter()
             .chain(self.of_config.iter().cloned())
             .map(|entry| (name(&entry), Arc::new(entry)))
             .collect();
-        known.all_have_scram = known.by_name.values().all(|entry| entry.scram.is_some());
+        let of_entry = |entry: &Arc<AccountEntry>| {
+            let verifier = entry.scram.as_deref()?.parse::<ScramCredentials>().ok()?;
+            Some(verifier.hash())
+        };
+        known.scram = [ScramHash::Sha256, ScramHash::Sha1]
+            .into_iter()
+            .find(|hash| known.by_name.values().all(|entry| of_entry(entry) == Some(*hash)));
         Ok(())
     }
 }
@@ -218,6 +240,11 @@ impl std::fmt::Debug for Accounts {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether two names are those of one account: case does not count, nor the form of the domain.
+pub fn same_name(a: &EmailAddress, b: &EmailAddress) -> bool {
+    names::key(a.as_str()) == names::key(b.as_str())
 }
 
 /// The name of an account in the store: the login name in lower case.

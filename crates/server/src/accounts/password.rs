@@ -4,10 +4,13 @@ use crate::config::AccountEntry;
 use crate::random::entropy;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
-use mailwright_sasl::{ScramCredentials, Secret};
+use mailwright_sasl::{ScramCredentials, Secret, saslprep};
 
 /// Hashes a password for an account entry: Argon2id with 19 MiB and two passes, as a PHC string.
+///
+/// It is prepared as the password of a login is (SASLprep, RFC 4013), as far as SASLprep allows it.
 pub fn hash_password(password: &Secret) -> String {
+    let password = prepared(password);
     let hash: Result<PasswordHash, _> =
         Argon2::default().hash_password_with_salt(password.as_bytes(), &entropy::<16>());
     hash.expect("the default parameters, a salt of 16 octets and passwords below 4 GiB are valid")
@@ -38,7 +41,14 @@ pub fn password_fits(entry: &AccountEntry, password: &Secret) -> bool {
     entry
         .password
         .as_deref()
-        .is_some_and(|hash| matches(password, hash, &mut Memory::new()))
+        .is_some_and(|hash| matches(&prepared(password), hash, &mut Memory::new()))
+}
+
+fn prepared(password: &Secret) -> Secret {
+    match password.as_str().and_then(saslprep) {
+        Some(text) if !text.is_empty() => Secret::from(&*text),
+        _ => password.clone(),
+    }
 }
 
 /// What a hash is computed in; as large as the last one needed.

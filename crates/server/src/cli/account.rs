@@ -4,7 +4,7 @@ use super::{Failure, terminal};
 use clap::{Args, Subcommand};
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_sasl::Secret;
-use mailwright_server::accounts::{AccountsFile, set_password};
+use mailwright_server::accounts::{AccountsFile, same_name, set_password};
 use mailwright_server::config::{AccountEntry, Config};
 use std::path::{Path, PathBuf};
 
@@ -95,11 +95,7 @@ impl Place {
     }
 
     fn is_of_config(&self, name: &EmailAddress) -> Option<Failure> {
-        let name = name.as_str().to_lowercase();
-        let there = self
-            .of_config
-            .iter()
-            .any(|entry| entry.name.as_str().to_lowercase() == name);
+        let there = self.of_config.iter().any(|entry| same_name(&entry.name, name));
         there.then(|| format!("{name} stands in the configuration file itself: change it there").into())
     }
 }
@@ -111,7 +107,7 @@ fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
     let domain = name
         .domain()
         .ok_or("an account needs a domain, as in alice@example.org")?;
-    if !place.domains.is_empty() && !place.domains.contains(domain) {
+    if !place.domains.is_empty() && !place.domains.iter().any(|local| local.same_as(domain)) {
         return Err(
             format!("{domain} is not a local domain: add it to `domains` in the configuration").into(),
         );

@@ -1,11 +1,13 @@
 //! The configuration file: its keys, and the checks that go beyond one value.
 
+use super::is_among;
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Size, Span, Text};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig,
     Outbound, PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, TlsMode,
 };
+use crate::names;
 use mailwright_address::{Domain, EmailAddress};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::collections::{BTreeMap, HashMap};
@@ -206,7 +208,7 @@ fn listeners(
     found: &mut Problems<'_>,
 ) -> Vec<ListenerConfig> {
     let mut taken = HashMap::new();
-    let mut names = HashMap::new();
+    let mut seen = HashMap::new();
     let mut listeners = Vec::new();
     for section in sections {
         let span = section.span();
@@ -245,7 +247,7 @@ fn listeners(
                 help,
             );
         }
-        if names.insert(listener.name.clone(), ()).is_some() {
+        if seen.insert(listener.name.clone(), ()).is_some() {
             let what = format!("two listeners are called \"{}\"", listener.name);
             found.add(Some(span.clone()), what, Some("add `name = \"...\"`"));
         }
@@ -272,12 +274,16 @@ fn accounts(
     domains: &[Domain],
     found: &mut Problems<'_>,
 ) -> Vec<AccountEntry> {
-    let mut names = HashMap::new();
+    let mut seen = HashMap::new();
     let mut accounts = Vec::new();
     for section in sections {
         let span = section.span();
         let entry = AccountEntry::from(section.into_inner());
-        if !entry.name.domain().is_some_and(|domain| domains.contains(domain)) {
+        if !entry
+            .name
+            .domain()
+            .is_some_and(|domain| is_among(domains, domain))
+        {
             let what = format!("{}: its domain is not one of ours", entry.name);
             found.add(
                 Some(span.clone()),
@@ -285,7 +291,7 @@ fn accounts(
                 Some("add the domain to `domains`, or correct the name"),
             );
         }
-        if names.insert(entry.name.as_str().to_lowercase(), ()).is_some() {
+        if seen.insert(names::key(entry.name.as_str()), ()).is_some() {
             found.add(
                 Some(span.clone()),
                 format!("{} is there twice", entry.name),
@@ -311,7 +317,7 @@ fn aliases(
         let name = key.into_inner();
         let domain = name.rsplit_once('@').map(|(_, domain)| domain);
         match domain.map(Domain::parse) {
-            Some(Ok(domain)) if !domains.contains(&domain) => {
+            Some(Ok(domain)) if !is_among(domains, &domain) => {
                 let what = format!("alias {name}: its domain is not one of ours");
                 found.add(
                     Some(span.clone()),
@@ -330,7 +336,7 @@ fn aliases(
                 Some("name at least one address"),
             );
         }
-        if aliases.insert(name.to_lowercase(), targets).is_some() {
+        if aliases.insert(names::key(&name), targets).is_some() {
             found.add(
                 Some(span),
                 format!("alias {name} is there twice"),
@@ -387,7 +393,7 @@ impl OutboundSection {
             }
         });
         let routes = self.routes.into_iter().map(|(domain, endpoint)| {
-            if domains.contains(&domain.0) {
+            if is_among(domains, &domain.0) {
                 let what = format!("{} is local: its mail does not leave", domain.0);
                 found.add(
                     Some(endpoint.span()),

@@ -324,10 +324,16 @@ impl Config {
         }
     }
 
-    /// Whether mail for `domain` ends here.
+    /// Whether mail for `domain` ends here, however it is written: case does not count, and A-labels are as
+    /// good as U-labels.
     pub fn is_local(&self, domain: &Domain) -> bool {
-        self.domains.contains(domain)
+        is_among(&self.domains, domain)
     }
+}
+
+/// Whether a domain is one of these, in whatever form.
+pub(crate) fn is_among(domains: &[Domain], domain: &Domain) -> bool {
+    domains.iter().any(|one| one.same_as(domain))
 }
 
 impl CertificateFiles {

@@ -103,7 +103,8 @@ pub(crate) async fn serve<S: Store>(
     };
     let config = engine_config(&shared, &listener, peer);
     let now = tokio::time::Instant::now().into_std();
-    let engine = Server::new(Arc::new(config), transport, entropy(), now);
+    let mut engine = Server::new(Arc::new(config), transport, entropy(), now);
+    engine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
     let mut conn = Conn::new(engine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
     let session = Box::new(Session {
@@ -157,7 +158,9 @@ impl<S: Store> Session<S> {
                         Ok(conn) => self.conn = conn,
                         Err(error) => return tracing::debug!(peer = %self.peer, "imap: no TLS: {error}"),
                     }
+                    let bindings = self.shared.tls.channel_bindings(listener, self.conn.stream());
                     self.conn.machine().tls_started();
+                    self.conn.machine().bind_channel(bindings);
                 }
                 Ok(Flow::Close) => break,
                 Err(error) => {

@@ -41,6 +41,7 @@ pub(crate) async fn serve<S: Store>(
     );
     if stream.is_tls() {
         machine = machine.over_tls();
+        machine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
     }
     let mut session = Session::new(shared.clone(), peer);
     let mut conn = Conn::new(machine, stream);
@@ -68,7 +69,9 @@ pub(crate) async fn serve<S: Store>(
                     Ok(conn) => conn,
                     Err(error) => return tracing::debug!(%peer, "no TLS: {error}"),
                 };
+                let bindings = shared.tls.channel_bindings(&listener, conn.stream());
                 conn.machine().tls_started();
+                conn.machine().bind_channel(bindings);
             }
             Ok(Turn::Close) => break,
             Err(error) => break tracing::debug!(%peer, "{error}"),

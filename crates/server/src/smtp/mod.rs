@@ -39,16 +39,15 @@ pub(crate) async fn serve<S: Store>(
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
 ) {
-    let machine = Server::new(
+    let mut machine = Server::new(
         machine_config(&shared, peer, &listener),
         entropy(),
         Instant::now(),
     );
-    let machine = if stream.is_tls() {
-        machine.over_tls()
-    } else {
-        machine
-    };
+    if stream.is_tls() {
+        machine = machine.over_tls();
+        machine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
+    }
     let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream);
     let mut conn = Conn::new(machine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
@@ -75,7 +74,9 @@ pub(crate) async fn serve<S: Store>(
                 if dropped > 0 {
                     tracing::warn!(%peer, octets = dropped, "dropped plaintext behind STARTTLS");
                 }
+                let bindings = shared.tls.channel_bindings(&listener, conn.stream());
                 conn.machine().tls_started();
+                conn.machine().bind_channel(bindings);
             }
             Ok(Turn::Close) => break,
             // Every question is answered where its event is handled.

@@ -13,13 +13,15 @@ impl Client {
         let Some(credentials) = self.config.credentials.clone() else {
             return self.ready();
         };
-        let mut offered = self.capabilities.mechanisms();
-        offered.retain(|m| self.config.mechanisms.contains(m));
+        let offered = self.capabilities.mechanisms();
+        let mut wanted = offered.clone();
+        wanted.retain(|m| self.config.mechanisms.contains(m));
         let plaintext = self.tls || self.config.plaintext_auth_without_tls;
-        let Some(mechanism) = sasl::Client::choose(&offered, plaintext) else {
+        let Some(mechanism) = sasl::Client::choose(&wanted, &credentials, plaintext, &self.bindings) else {
             return self.fail(Error::AuthNotOffered);
         };
-        let mut exchange = sasl::Client::new(mechanism, credentials, &self.nonces.draw());
+        let mut exchange =
+            sasl::Client::new(mechanism, credentials, &self.nonces.draw()).bound_to(&self.bindings, &offered);
         let mut line = format!("AUTH {mechanism}");
         let mut held = None;
         match exchange.step(None) {
