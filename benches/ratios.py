@@ -14,6 +14,7 @@ ROWS = [  # what, next to which peer, at least how many times its throughput
     ("index and typed", "mail-parser typed", "1.5"),
     ("everything", "mail-parser everything", "small 1, base64 0.5"),
     ("index of 4 KiB chunks", "mail-parser", "0.5"),
+    ("index stored", "mail-parser", ""),
     ("index with sizes", "mail-parser", ""),
     ("index", "mailparse", "2"),
     ("everything", "mailparse everything", "2"),

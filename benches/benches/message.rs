@@ -4,25 +4,19 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mailwright_benches::CpuTime;
 use mailwright_benches::samples::{self, Class};
-use mailwright_message::index::{Index, Kind, Options, Section};
+use mailwright_message::index::{Index, Kind, Options};
 use mailwright_message::{address_list, date, header};
 use std::hint::black_box;
 
 /// The typed values of From, To, Subject and Date; returns how many addresses there are.
 fn typed(index: &Index, message: &[u8]) -> usize {
-    let range = index.section(&[], Section::Header).unwrap_or_default();
-    let head = &message[range.start as usize..range.end as usize];
-    let mut addresses = 0;
-    for field in header::fields(head) {
-        if field.is("From") || field.is("To") {
-            addresses += black_box(address_list::parse(field.value)).len();
-        } else if field.is("Subject") {
-            black_box(header::decode(field.value));
-        } else if field.is("Date") {
-            black_box(date::parse(field.value));
-        }
-    }
-    addresses
+    let root = index.root();
+    let head = &message[..root.header().end as usize];
+    let value = |name| root.field(head, name).map(|field| field.value);
+    black_box(value("Subject").map(header::decode));
+    black_box(value("Date").and_then(date::parse));
+    let lists = ["From", "To"].into_iter().filter_map(value);
+    lists.map(|list| black_box(address_list::parse(list)).len()).sum()
 }
 
 /// Everything decoded: text of the text parts, octets of the others; returns how much.
@@ -41,6 +35,16 @@ fn everything(index: &Index, message: &[u8]) -> usize {
 fn in_chunks(message: &[u8]) -> Index {
     let mut builder = Index::builder(Options::default());
     message.chunks(4096).for_each(|chunk| builder.push(chunk));
+    builder.finish()
+}
+
+/// With the lines and the decoded size of every part.
+fn with_sizes(message: &[u8]) -> Index {
+    let mut options = Options::default();
+    options.all_lines = true;
+    options.decoded_sizes = true;
+    let mut builder = Index::builder(options);
+    builder.push(message);
     builder.finish()
 }
 
@@ -66,6 +70,22 @@ fn bench(c: &mut Criterion<CpuTime>, class: &Class) {
     group.bench_function("index of 4 KiB chunks", |b| {
         b.iter(|| all(&|m| black_box(in_chunks(m)).parts().count()))
     });
+    let mut builder = Index::builder(Options::default());
+    group.bench_function("index reused", |b| {
+        b.iter(|| {
+            for message in &class.messages {
+                builder.push(message);
+                let index = black_box(builder.finish());
+                builder.recycle(index);
+            }
+        });
+    });
+    group.bench_function("index stored", |b| {
+        b.iter(|| all(&|m| black_box(Index::of(m).to_bytes()).len()))
+    });
+    group.bench_function("index with sizes", |b| {
+        b.iter(|| all(&|m| black_box(with_sizes(m)).parts().count()))
+    });
     #[cfg(feature = "peers")]
     peers::bench(&mut group, class);
     group.finish();
@@ -76,7 +96,7 @@ fn bench(c: &mut Criterion<CpuTime>, class: &Class) {
 mod peers {
     use super::{Class, CpuTime, black_box};
     use criterion::BenchmarkGroup;
-    use mail_parser::{Message, MessageParser};
+    use mail_parser::{Message, MessageBuffers, MessageParser};
     use mailparse::ParsedMail;
 
     pub(super) fn bench(group: &mut BenchmarkGroup<'_, CpuTime>, class: &Class) {
@@ -86,6 +106,18 @@ mod peers {
         let parser = MessageParser::default();
         group.bench_function("mail-parser", |b| {
             b.iter(|| all(&mut |m| black_box(parser.parse(m)).map_or(0, |message| message.parts().count())));
+        });
+        let mut buffers = MessageBuffers::default();
+        group.bench_function("mail-parser reused", |b| {
+            b.iter(|| {
+                all(&mut |m| {
+                    let parsed = parser.parse_with(m, &mut buffers);
+                    let Some(message) = parsed else { return 0 };
+                    let parts = black_box(&message).parts().len();
+                    buffers = message.into_buffers();
+                    parts
+                })
+            });
         });
         group.bench_function("mail-parser typed", |b| {
             b.iter(|| all(&mut |m| parser.parse(m).map_or(0, |message| typed(&message))));

@@ -1,8 +1,11 @@
 //! BODYSTRUCTURE (RFC 9051 §7.5.2)
 
+use std::borrow::Cow;
+
 use crate::charset;
 use crate::envelope::Envelope;
 use crate::index::{Index, Kind, Part, Parts, Record};
+use crate::parameters::ContentType;
 
 /// The body structure of a part, read from the index.
 ///
@@ -57,21 +60,26 @@ impl<'a> Part<'a> {
         BodyStructure::read(*self, self.record().block())
     }
 
-    /// Whether this is a leaf of type text/*.
-    pub fn is_text(&self) -> bool {
-        self.kind() == Kind::Leaf && self.body_structure().media_type().eq_ignore_ascii_case(b"text")
-    }
-
     /// Removes transfer encoding and charset from the octets of [`Part::body`]. In a charset that is not known,
     /// the text is taken as UTF-8 or Windows-1252.
     pub fn decode_text(&self, body: &[u8]) -> String {
         let octets = self.decode(body);
-        let mut parameters = self.body_structure().parameters();
-        let label = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"));
-        label
-            .and_then(|(_, label)| charset::decode(label, &octets))
-            .unwrap_or_else(|| charset::guess(&octets))
-            .into_owned()
+        let of_text = |label: &[u8]| charset::decode(label, &octets).map(Cow::into_owned);
+        let text = match self.content_type() {
+            Some(value) => ContentType::parse(value).and_then(|t| {
+                let label = t
+                    .parameters()
+                    .iter()
+                    .find(|p| p.name().eq_ignore_ascii_case("charset"))?;
+                of_text(label.octets())
+            }),
+            None => {
+                let mut parameters = self.body_structure().parameters();
+                let label = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"));
+                label.and_then(|(_, label)| of_text(label))
+            }
+        };
+        text.unwrap_or_else(|| charset::guess(&octets).into_owned())
     }
 }
 
@@ -152,9 +160,10 @@ impl<'a> BodyStructure<'a> {
         body.end - body.start
     }
 
-    /// The size of the body in lines, in its transfer encoding.
+    /// The size of the body in lines, in its transfer encoding; 0 where IMAP does not tell it, and it was not
+    /// counted.
     pub fn lines(&self) -> u64 {
-        self.part.lines()
+        self.part.lines().unwrap_or(0)
     }
 
     /// The Content-MD5 field.

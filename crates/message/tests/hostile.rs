@@ -3,7 +3,7 @@
 mod common;
 
 use common::{exercise, index_in_chunks};
-use mailwright_message::index::{Index, Kind, Options};
+use mailwright_message::index::{Index, Kind, Options, Section};
 use mailwright_message::parameters::ContentType;
 use mailwright_message::scan::{Field, Limits, Nature, Scanner, Visitor};
 use mailwright_message::{DefectKind, address_list, date, encoded_word, header, message_id};
@@ -191,10 +191,10 @@ fn events_are_linear_in_the_input() {
         fn field(&mut self, field: &Field<'_>) {
             self.0 += 1 + field.value.len() / 16;
         }
-        fn body(&mut self, _: u64, _: Nature, _: Option<&ContentType>) {
+        fn body(&mut self, _: u64, _: Nature) {
             self.0 += 1;
         }
-        fn end(&mut self, _: u64, _: u64) {
+        fn end(&mut self, _: u64, _: Option<u64>) {
             self.0 += 1;
         }
         fn defect(&mut self, _: mailwright_message::Defect) {
@@ -319,23 +319,29 @@ fn long_values() {
     }
 }
 
-/// Offsets go past 4 GiB; here the octets are only counted, not kept.
+/// Offsets go past 4 GiB; here the octets pass by, and are not kept.
 #[test]
 fn offsets_beyond_four_gibibytes() {
     let mut builder = Index::builder(Options::default());
-    let head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n";
+    let head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: a/b\r\n\r\n";
     builder.push(head);
     let chunk = [vec![b'x'; (1 << 20) - 1], vec![b'\n']].concat();
     for _ in 0..4100 {
         builder.push(&chunk);
     }
     builder.push(b"--b\r\nA: b\r\n\r\ntwo\r\n--b--");
-    let index = builder.finish();
+    let index = Index::from_bytes(builder.finish().to_bytes()).unwrap();
     let first = index.part(&[1]).unwrap();
     assert_eq!(first.body().end, head.len() as u64 + 4100 * (1 << 20) - 1);
-    assert_eq!(first.lines(), 4100);
     let second = index.part(&[2]).unwrap();
     let field = second.fields().next().unwrap();
     assert_eq!(field.name.start, head.len() as u64 + 4100 * (1 << 20) + 5);
-    assert_eq!(second.body().end - second.body().start, 3);
+    assert_eq!(
+        (second.body().end - second.body().start, second.lines()),
+        (3, Some(1))
+    );
+    assert_eq!(
+        index.section(&[2], Section::Mime),
+        Some(field.name.start..second.body().start)
+    );
 }

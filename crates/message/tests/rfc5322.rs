@@ -179,7 +179,7 @@ fn a_message_in_obsolete_white_space() {
     ));
     let index = Index::of(&message);
     assert_eq!(index.defects().count(), 0);
-    assert_eq!(index.root().lines(), 2);
+    assert_eq!(index.root().lines(), Some(2));
     assert_eq!(
         render_envelope(&index.envelope()),
         "(\"Fri, 21 Nov 1997 09(comment):   55  :  06 -0600\" \"Saying Hello\" \

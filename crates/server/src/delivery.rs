@@ -151,7 +151,7 @@ impl<S: Store> MessageWriter<S> {
     /// # Errors
     ///
     /// When the store cannot write it.
-    pub async fn finish(self) -> Result<WrittenMessage, StoreError> {
+    pub async fn finish(mut self) -> Result<WrittenMessage, StoreError> {
         let blob = self.blob.finish().await?;
         Ok(WrittenMessage {
             blob,

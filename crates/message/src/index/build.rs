@@ -1,16 +1,17 @@
 //! Builds the index of a message while it streams by
 
-use bytes::Bytes;
-
 use super::Index;
-use super::format::{DEFECT, FIELD, HEAD, MAGIC, PART};
-use super::record::{Slot, Slots};
-use crate::parameters::ContentType;
-use crate::scan::{Field, Limits, Nature, Scanner, Visitor};
-use crate::transfer::Encoding;
+use super::format::{
+    BODY, DECODED, DEPTH, ENCODING, END, FIELD, FIRST_FIELD, HEAD, HEADER, IS_TEXT, KIND, LINES, MAGIC, NEXT,
+    PART, RECORD, Table, UNKNOWN, set_u32, set_u48,
+};
+use super::record::{Slot, put_value};
+use crate::scan::{DefaultType, Field, Limits, Nature, Scanner, Visitor};
+use crate::transfer::{Decoder, Encoding};
 use crate::{Defect, DefectKind};
 
-/// What an index keeps within bounds. All that goes beyond is left out, and a defect says so.
+/// What an index keeps within bounds, and what it counts. All that goes beyond a limit is left out, and a defect
+/// says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -24,6 +25,12 @@ pub struct Options {
     pub max_text_octets: u32,
     /// How many defects are kept, besides the first of each kind. Default 200.
     pub max_defects: u32,
+    /// Whether the lines of every part are counted, or only those that IMAP tells: of text and of messages, with
+    /// all that is inside of messages. Default false; it is at most twice the work, for large attachments.
+    pub all_lines: bool,
+    /// Whether encoded bodies are decoded on the way, to know their sizes and what is odd in their encoding.
+    /// Default false; it is about ten times the work, for large attachments.
+    pub decoded_sizes: bool,
 }
 
 impl Default for Options {
@@ -34,11 +41,28 @@ impl Default for Options {
             max_addresses: 10_000,
             max_text_octets: 4 << 20,
             max_defects: 200,
+            all_lines: false,
+            decoded_sizes: false,
         }
     }
 }
 
 /// Builds an [`Index`] from the pieces of a message.
+///
+/// It can be used again and again. With [`Builder::recycle`], no memory is asked for any more once a few messages
+/// went through it:
+///
+/// ```
+/// use mailwright_message::Index;
+///
+/// let mut builder = Index::builder(Default::default());
+/// for message in [&b"Subject: one\r\n\r\n"[..], b"Subject: two\r\n\r\n"] {
+///     builder.push(message);
+///     let index = builder.finish();
+///     assert_eq!(index.header_fields().count(), 1);
+///     builder.recycle(index);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Builder {
     scanner: Scanner,
@@ -47,21 +71,28 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(options: Options) -> Self {
+        let mut scanner = Scanner::new(options.limits.clone());
+        scanner.count_all_lines(options.all_lines);
         Self {
-            scanner: Scanner::new(options.limits.clone()),
+            scanner,
             tables: Tables {
                 options,
-                parts: Vec::new(),
-                open: Vec::new(),
-                fields: Vec::new(),
-                defects: Vec::new(),
-                received: 0,
-                records: Vec::new(),
-                slots: Slots::default(),
-                nested: false,
-                told: Told::default(),
+                ..Tables::default()
             },
         }
+    }
+
+    /// Makes room for what a message of this length has most likely.
+    pub(super) fn expect(&mut self, octets: usize) {
+        self.tables.draft.parts.reserve(HEAD + PART * 8);
+        self.tables
+            .draft
+            .fields
+            .reserve((octets / 40).clamp(8, 256) * FIELD);
+        self.tables
+            .draft
+            .values
+            .reserve((octets / 4).clamp(512, 16 << 10));
     }
 
     /// Takes the next piece, of any size.
@@ -74,79 +105,127 @@ impl Builder {
         self.scanner.offset()
     }
 
-    /// Ends the message.
-    pub fn finish(mut self) -> Index {
+    /// Ends the message. The next push starts another one.
+    pub fn finish(&mut self) -> Index {
         let octets = self.scanner.offset();
         self.scanner.finish(&mut self.tables);
-        self.tables.finish(octets)
+        Index::from_draft(self.tables.finish(octets))
+    }
+
+    /// Takes the memory of an index that is done with, for the next one.
+    pub fn recycle(&mut self, index: Index) {
+        let mut draft = index.into_draft();
+        draft.clear();
+        if draft.parts.capacity() > self.tables.draft.parts.capacity() {
+            self.tables.draft = draft;
+        }
     }
 }
 
-#[derive(Debug)]
+/// What a builder found: the tables of the index, and the values that its records are made of when they are asked
+/// for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Draft {
+    /// The head and the entries of the parts.
+    pub(super) parts: Vec<u8>,
+    pub(super) fields: Vec<u8>,
+    /// Of one part after the other; its entry says where they start.
+    pub(super) values: Vec<u8>,
+    pub(super) defects: Vec<Defect>,
+    pub(super) bounds: DraftBounds,
+}
+
+/// The limits of records.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DraftBounds {
+    pub(super) max_addresses: u32,
+    pub(super) max_parameters: u32,
+    pub(super) max_text_octets: u32,
+    pub(super) max_defects: u32,
+}
+
+impl Draft {
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.fields.clear();
+        self.values.clear();
+        self.defects.clear();
+    }
+}
+
+#[derive(Debug, Default)]
 struct Tables {
     options: Options,
-    parts: Vec<PartEntry>,
-    /// The open parts, by their place in `parts`.
-    open: Vec<u32>,
-    fields: Vec<u8>,
-    defects: Vec<Defect>,
+    draft: Draft,
     received: u32,
-    records: Vec<u8>,
-    slots: Slots,
+    /// The places of the innermost open part and of the next one; a part that is open has that of the one around
+    /// it where its `NEXT` will be.
+    innermost: u32,
+    places: u32,
+    depth: u16,
     /// The next part is the root of a message inside of another part.
     nested: bool,
+    header: CurrentHeader,
     told: Told,
+    decoding: Option<Decoding>,
+    /// What a decoder gave, to be measured.
+    decoded: Vec<u8>,
+}
+
+/// The header that is being read.
+#[derive(Debug, Default)]
+struct CurrentHeader {
+    at: u64,
+    /// One bit for each slot that has its value.
+    slots: u32,
+    is_of_message: bool,
+    encoding: Encoding,
+}
+
+/// The body that is being decoded.
+#[derive(Debug)]
+struct Decoding {
+    decoder: Decoder,
+    seen: u64,
+    len: u64,
 }
 
 /// What was reported already.
 #[derive(Debug, Default)]
 struct Told {
     /// One bit for each kind of defect.
-    kinds: u64,
+    kinds: u128,
     fields: bool,
     text: bool,
 }
 
-#[derive(Debug)]
-struct PartEntry {
-    header: u64,
-    body: u64,
-    end: u64,
-    lines: u64,
-    next: u32,
-    first_field: u32,
-    record: u32,
-    depth: u16,
-    kind: u8,
-    encoding: Encoding,
-    is_message_root: bool,
-}
-
 impl Tables {
-    fn innermost(&mut self) -> Option<&mut PartEntry> {
-        self.parts.get_mut(*self.open.last()? as usize)
+    /// The entry of a part.
+    fn entry(&mut self, place: u32) -> &mut [u8] {
+        let at = HEAD + place as usize * PART;
+        self.draft.parts.get_mut(at..at + PART).unwrap_or_default()
     }
 
     fn field_count(&self) -> u32 {
-        (self.fields.len() / FIELD) as u32
+        (self.draft.fields.len() / FIELD) as u32
     }
 
     fn add_field(&mut self, field: &Field<'_>) {
-        let header = self.innermost().map_or(0, |part| part.header);
-        let start = u32::try_from(field.at - header);
+        let start = u32::try_from(field.at.saturating_sub(self.header.at));
         let (Ok(start), Ok(len)) = (start, u32::try_from(field.len)) else {
             return self.too_many_fields(field.at);
         };
         if self.field_count() >= self.options.max_fields {
             return self.too_many_fields(field.at);
         }
-        self.fields.extend_from_slice(&start.to_le_bytes());
-        self.fields.extend_from_slice(&len.to_le_bytes());
         // A name has at most 1,000 octets, so that the line end fits beside the place of the value.
-        self.fields
-            .extend_from_slice(&(field.name.len() as u16).to_le_bytes());
         let value_at = field.value_at << 2 | u16::from(field.line_end);
-        self.fields.extend_from_slice(&value_at.to_le_bytes());
+        let mut entry = [0; FIELD];
+        entry[..4].copy_from_slice(&start.to_le_bytes());
+        entry[4..8].copy_from_slice(&len.to_le_bytes());
+        entry[8..10].copy_from_slice(&(field.name.len() as u16).to_le_bytes());
+        entry[10..].copy_from_slice(&value_at.to_le_bytes());
+        self.draft.fields.extend_from_slice(&entry);
     }
 
     fn too_many_fields(&mut self, at: u64) {
@@ -155,140 +234,185 @@ impl Tables {
         }
     }
 
-    fn finish(self, octets: u64) -> Index {
-        let fields = self.field_count();
-        let len = HEAD
-            + self.parts.len() * PART
-            + self.fields.len()
-            + self.defects.len() * DEFECT
-            + self.records.len();
-        let mut out = Vec::with_capacity(len);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&(self.parts.len() as u32).to_le_bytes());
-        out.extend_from_slice(&fields.to_le_bytes());
-        out.extend_from_slice(&(self.defects.len() as u32).to_le_bytes());
-        out.extend_from_slice(&self.received.to_le_bytes());
-        out.extend_from_slice(&octets.to_le_bytes());
-        for part in &self.parts {
-            for number in [part.header, part.body, part.end, part.lines] {
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-            for number in [part.next, part.first_field] {
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-            out.extend_from_slice(&part.record.to_le_bytes());
-            out.extend_from_slice(&part.depth.to_le_bytes());
-            out.push(part.kind);
-            out.push(encoding_code(part.encoding));
+    /// Keeps a value that the record needs.
+    fn keep(&mut self, slot: Slot, field: &Field<'_>) {
+        if slot.is_of_envelope() && !self.header.is_of_message {
+            return;
         }
-        out.extend_from_slice(&self.fields);
-        for defect in &self.defects {
-            out.push(defect.kind as u8);
-            out.extend_from_slice(&defect.offset.to_le_bytes());
+        if self.header.slots & 1 << slot as u8 != 0 {
+            return self.defect(Defect::new(DefectKind::DuplicateField, field.at));
         }
-        out.extend_from_slice(&self.records);
-        Index::from_built(Bytes::from(out))
+        self.header.slots |= 1 << slot as u8;
+        if slot == Slot::Encoding {
+            self.header.encoding = Encoding::parse(field.value);
+        }
+        if self.draft.values.len() + field.value.len() <= self.options.max_text_octets as usize {
+            put_value(slot, field.value, &mut self.draft.values);
+        } else if !std::mem::replace(&mut self.told.text, true) {
+            self.defect(Defect::new(DefectKind::TooMuchText, field.at));
+        }
+    }
+
+    fn finish(&mut self, octets: u64) -> Draft {
+        let (parts, fields) = (self.places, self.field_count());
+        if let Some(head) = self.draft.parts.first_chunk_mut::<HEAD>() {
+            head[..4].copy_from_slice(&MAGIC);
+            set_u32(parts, 4, head);
+            set_u32(fields, 8, head);
+            set_u32(self.received, 16, head);
+            head[20..28].copy_from_slice(&octets.to_le_bytes());
+        }
+        self.draft.bounds = DraftBounds {
+            max_addresses: self.options.max_addresses,
+            max_parameters: self.options.limits.max_parameters,
+            max_text_octets: self.options.max_text_octets,
+            max_defects: self.options.max_defects,
+        };
+        self.received = 0;
+        self.places = 0;
+        self.depth = 0;
+        self.nested = false;
+        self.told = Told::default();
+        self.decoding = None;
+        std::mem::take(&mut self.draft)
     }
 }
 
 impl Visitor for Tables {
     fn part(&mut self, at: u64) {
-        let place = self.parts.len() as u32;
-        let is_message_root = self.parts.is_empty() || std::mem::take(&mut self.nested);
-        self.slots.clear(is_message_root);
-        self.parts.push(PartEntry {
-            header: at,
-            body: at,
-            end: at,
-            lines: 0,
-            next: place + 1,
-            first_field: self.field_count(),
-            record: 0,
-            depth: self.open.len() as u16,
-            kind: KIND_LEAF,
-            encoding: Encoding::Identity,
-            is_message_root,
-        });
-        self.open.push(place);
+        let place = self.places;
+        if place == 0 {
+            self.draft.parts.resize(HEAD, 0);
+        }
+        let around = std::mem::replace(&mut self.innermost, place);
+        self.header = CurrentHeader {
+            at,
+            is_of_message: place == 0 || std::mem::take(&mut self.nested),
+            ..CurrentHeader::default()
+        };
+        let mut entry = [0; PART];
+        for number in [HEADER, BODY, END] {
+            set_u48(at, number, &mut entry);
+        }
+        set_u32(around, NEXT, &mut entry);
+        set_u32(self.field_count(), FIRST_FIELD, &mut entry);
+        set_u32(self.draft.values.len() as u32, RECORD, &mut entry);
+        entry[DEPTH..DEPTH + 2].copy_from_slice(&self.depth.to_le_bytes());
+        self.draft.parts.extend_from_slice(&entry);
+        self.places += 1;
+        self.depth += 1;
     }
 
     fn field(&mut self, field: &Field<'_>) {
         self.add_field(field);
-        if self.open.len() == 1 && field.name.eq_ignore_ascii_case(b"received") {
+        if let Some(slot) = Slot::of(field.name) {
+            self.keep(slot, field);
+        } else if self.depth == 1 && field.name.len() == 8 && field.name.eq_ignore_ascii_case(b"received") {
             self.received += 1;
-        }
-        let repeated = Slot::of(field.name).is_some_and(|slot| !self.slots.fill(slot, field.value));
-        if repeated {
-            self.defect(Defect::new(DefectKind::DuplicateField, field.at));
         }
     }
 
-    fn body(&mut self, at: u64, nature: Nature, content_type: Option<&ContentType<'_>>) {
-        let encoding = self
-            .slots
-            .value(Slot::Encoding)
-            .map_or(Encoding::Identity, Encoding::parse);
+    fn body(&mut self, at: u64, nature: Nature) {
+        let encoding = self.header.encoding;
         let kind = match nature {
-            Nature::Leaf { .. } => KIND_LEAF,
+            Nature::Leaf {
+                default: DefaultType::Text,
+                ..
+            } => KIND_LEAF,
+            Nature::Leaf {
+                default: DefaultType::Message,
+                ..
+            } => KIND_DIGEST_LEAF,
             Nature::Multipart => KIND_MULTIPART,
             Nature::Message => KIND_MESSAGE,
             Nature::Opaque => KIND_OPAQUE,
         };
-        if matches!(kind, KIND_MULTIPART | KIND_MESSAGE) && !matches!(encoding, Encoding::Identity) {
+        let is_composite = matches!(kind, KIND_MULTIPART | KIND_MESSAGE);
+        if is_composite && encoding != Encoding::Identity {
             self.defect(Defect::new(DefectKind::EncodedComposite, at));
         }
         self.nested = kind == KIND_MESSAGE;
-        let record = self.records.len() as u32;
-        let Some(part) = self.innermost() else { return };
-        part.body = at;
-        part.kind = kind;
-        part.encoding = encoding;
-        part.record = record;
-        let with_envelope = part.is_message_root;
-        let mut limits = super::record::Bounds {
-            max_addresses: self.options.max_addresses as usize,
-            max_parameters: self.options.limits.max_parameters as usize,
-            text: (self.options.max_text_octets as usize).saturating_sub(self.records.len()),
-            cut: Vec::new(),
+        let is_encoded = !matches!(encoding, Encoding::Identity | Encoding::Unknown);
+        if self.options.decoded_sizes && is_encoded && !is_composite {
+            self.decoding = Some(Decoding {
+                decoder: Decoder::new(encoding),
+                seen: 0,
+                len: 0,
+            });
+        }
+        let is_text = matches!(nature, Nature::Leaf { is_text: true, .. });
+        let entry = self.entry(self.innermost);
+        set_u48(at, BODY, entry);
+        entry[KIND] = kind;
+        entry[ENCODING] = encoding_code(encoding);
+        entry[IS_TEXT] = u8::from(is_text);
+    }
+
+    fn wants_content(&self) -> bool {
+        self.decoding.is_some()
+    }
+
+    fn content(&mut self, octets: &[u8]) {
+        let Some(decoding) = &mut self.decoding else {
+            return;
         };
-        self.slots.write(
-            content_type,
-            nature,
-            with_envelope,
-            &mut limits,
-            &mut self.records,
-        );
-        for kind in limits.cut {
-            let repeated = kind == DefectKind::TooMuchText && std::mem::replace(&mut self.told.text, true);
-            if !repeated {
-                self.defect(Defect::new(kind, at));
-            }
+        for piece in octets.chunks(DECODED_AT_ONCE) {
+            decoding.decoder.push(piece, &mut self.decoded);
+            decoding.seen += piece.len() as u64;
+            decoding.len += self.decoded.len() as u64;
+            self.decoded.clear();
         }
     }
 
-    fn end(&mut self, at: u64, lines: u64) {
-        let next = self.parts.len() as u32;
-        if let Some(part) = self.innermost() {
-            part.end = at;
-            part.lines = lines;
-            part.next = next;
+    fn end(&mut self, at: u64, lines: Option<u64>) {
+        let (place, next) = (self.innermost, self.places);
+        let decoding = self.decoding.take();
+        let entry = self.entry(place);
+        let around = Table(entry).u32(NEXT);
+        let body = Table(entry).u48(BODY);
+        set_u48(at, END, entry);
+        set_u32(next, NEXT, entry);
+        let unknown = &UNKNOWN.to_le_bytes()[..6];
+        match lines {
+            Some(lines) => set_u48(lines, LINES, entry),
+            None => entry[LINES..LINES + 6].copy_from_slice(unknown),
         }
-        self.open.pop();
+        entry[DECODED..DECODED + 6].copy_from_slice(unknown);
+        if let Some(mut decoding) = decoding {
+            decoding.decoder.finish(&mut self.decoded);
+            decoding.len += self.decoded.len() as u64;
+            self.decoded.clear();
+            // Text that the scanner learnt only late to be a body was not seen.
+            if decoding.seen == at.saturating_sub(body) {
+                set_u48(decoding.len, DECODED, self.entry(place));
+                for defect in decoding.decoder.defects() {
+                    self.defect(Defect::new(defect.kind, body + defect.offset));
+                }
+            }
+        }
+        self.innermost = around;
+        self.depth -= 1;
     }
 
     fn defect(&mut self, defect: Defect) {
-        let first_of_kind = self.told.kinds & 1 << defect.kind as u8 == 0;
-        if first_of_kind || self.defects.len() < self.options.max_defects as usize {
-            self.told.kinds |= 1 << defect.kind as u8;
-            self.defects.push(defect);
+        let bit = 1 << (defect.kind as u8 & 127);
+        let first_of_kind = self.told.kinds & bit == 0;
+        if first_of_kind || self.draft.defects.len() < self.options.max_defects as usize {
+            self.told.kinds |= bit;
+            self.draft.defects.push(defect);
         }
     }
 }
+
+/// How many octets of a body are decoded before what they gave is thrown away.
+const DECODED_AT_ONCE: usize = 16 << 10;
 
 pub(super) const KIND_LEAF: u8 = 0;
 pub(super) const KIND_MULTIPART: u8 = 1;
 pub(super) const KIND_MESSAGE: u8 = 2;
 pub(super) const KIND_OPAQUE: u8 = 3;
+/// A leaf in a digest: without a type, it would be a message.
+pub(super) const KIND_DIGEST_LEAF: u8 = 4;
 
 fn encoding_code(encoding: Encoding) -> u8 {
     match encoding {

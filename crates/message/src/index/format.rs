@@ -4,17 +4,35 @@
 //! magic "MWi" · version · parts u32 · fields u32 · defects u32 · Received count u32 · octets of the message u64
 //! parts × PART octets · fields × FIELD octets · defects × DEFECT octets · records
 //!
-//! part:   header u64 · body u64 · end u64 · lines u64 · next u32 · first field u32 · record u32 · depth u16 ·
-//!         kind u8 · encoding u8
+//! part:   header u48 · body u48 · end u48 · lines u48 · decoded size u48 · next u32 · first field u32 ·
+//!         record u32 · depth u16 · kind u8 · encoding u8 · is text u8 · 0 u8
 //! field:  start in the header u32 · length u32 · name length u16 · colon and line end u16
 //! defect: kind u8 · offset u64
 //! record: length · body structure · envelope, for the root of a message
 //! ```
 //!
-//! All numbers are little-endian; those in records are LEB128. A string is its length plus one, and its octets;
+//! All numbers are little-endian. 48 bits are enough for 256 TiB; the largest stands for what was not counted.
+//! Numbers in records are LEB128. A string is its length plus one, and its octets;
 //! zero is the string that is not there.
 
-pub(crate) const MAGIC: [u8; 4] = [b'M', b'W', b'i', 1];
+pub(crate) const MAGIC: [u8; 4] = [b'M', b'W', b'i', 2];
+/// Of 48 bits, the number that stands for none.
+pub(crate) const UNKNOWN: u64 = (1 << 48) - 1;
+
+// Where the numbers of a part are.
+pub(crate) const HEADER: usize = 0;
+pub(crate) const BODY: usize = 6;
+pub(crate) const END: usize = 12;
+pub(crate) const LINES: usize = 18;
+pub(crate) const DECODED: usize = 24;
+pub(crate) const NEXT: usize = 30;
+pub(crate) const FIRST_FIELD: usize = 34;
+pub(crate) const RECORD: usize = 38;
+pub(crate) const DEPTH: usize = 42;
+pub(crate) const KIND: usize = 44;
+pub(crate) const ENCODING: usize = 45;
+pub(crate) const IS_TEXT: usize = 46;
+
 pub(crate) const HEAD: usize = 28;
 pub(crate) const PART: usize = 48;
 pub(crate) const FIELD: usize = 12;
@@ -37,6 +55,12 @@ impl Table<'_> {
         self.get(at).map_or(0, u32::from_le_bytes)
     }
 
+    pub(crate) fn u48(self, at: usize) -> u64 {
+        let octets: [u8; 6] = self.get(at).unwrap_or_default();
+        let [a, b, c, d, e, f] = octets;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
     pub(crate) fn u64(self, at: usize) -> u64 {
         self.get(at).map_or(0, u64::from_le_bytes)
     }
@@ -44,6 +68,16 @@ impl Table<'_> {
     fn get<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.0.get(at..)?.first_chunk().copied()
     }
+}
+
+/// Writes a number of 48 bits; one that is too large becomes the largest that is not [`UNKNOWN`].
+pub(crate) fn set_u48(number: u64, at: usize, out: &mut [u8]) {
+    let octets = number.min(UNKNOWN - 1).to_le_bytes();
+    out[at..at + 6].copy_from_slice(&octets[..6]);
+}
+
+pub(crate) fn set_u32(number: u32, at: usize, out: &mut [u8]) {
+    out[at..at + 4].copy_from_slice(&number.to_le_bytes());
 }
 
 /// Appends to a record.

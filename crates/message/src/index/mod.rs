@@ -12,20 +12,27 @@
 //! - A delimiter of an outer multipart ends the inner ones. Of equal boundaries the innermost counts.
 
 mod build;
+mod compile;
 mod format;
 mod part;
 mod record;
+mod spans;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use crate::{Defect, DefectKind, Error};
-use format::{DEFECT, FIELD, HEAD, MAGIC, PART, Table};
+use build::{Draft, KIND_MESSAGE, KIND_MULTIPART};
+use compile::Whole;
+use format::{BODY, DEFECT, DEPTH, END, FIELD, FIRST_FIELD, HEAD, HEADER, KIND, MAGIC, NEXT, PART, Table};
 
 pub use build::{Builder, Options};
 pub(crate) use format::Record;
 pub use part::{FieldSpan, FieldSpans, Kind, Part, Parts};
+use record::Slot;
+pub use spans::{Encrypted, Fields, Protocol, Signed};
 
 /// Where everything is in one message.
 ///
@@ -44,12 +51,14 @@ pub use part::{FieldSpan, FieldSpans, Kind, Part, Parts};
 /// let text = index.section(&[1], Section::Content).unwrap();
 /// assert_eq!(&message[text.start as usize..text.end as usize], b"hello");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+///
+/// An index that was just built has its ranges at once. Its envelopes, body structures and defects are worked out
+/// when the first of them is asked for, or when it is stored; one that was stored has them.
+#[derive(Clone)]
 pub struct Index {
-    bytes: Bytes,
-    fields_at: usize,
-    defects_at: usize,
-    records_at: usize,
+    /// Empty for one that was stored.
+    draft: Draft,
+    whole: OnceLock<Whole>,
 }
 
 /// A section of an IMAP part (RFC 9051 §6.4.5).
@@ -76,6 +85,7 @@ impl Index {
     /// The index of a message that is in memory, with default options.
     pub fn of(message: &[u8]) -> Self {
         let mut builder = Self::builder(Options::default());
+        builder.expect(message.len());
         builder.push(message);
         builder.finish()
     }
@@ -102,52 +112,71 @@ impl Index {
             Some((fields_at, defects_at, records_at))
         };
         let (fields_at, defects_at, records_at) = ends().ok_or(Error::NotAnIndex)?;
-        let index = Self {
+        let whole = Whole {
             bytes,
             fields_at,
             defects_at,
             records_at,
         };
+        let index = Self {
+            draft: Draft::default(),
+            whole: OnceLock::from(whole),
+        };
         index.is_sound().then_some(index).ok_or(Error::NotAnIndex)
     }
 
-    fn from_built(bytes: Bytes) -> Self {
-        let table = Table(&bytes);
-        let fields_at = HEAD + table.u32(4) as usize * PART;
-        let defects_at = fields_at + table.u32(8) as usize * FIELD;
-        let records_at = defects_at + table.u32(12) as usize * DEFECT;
+    fn from_draft(draft: Draft) -> Self {
         Self {
-            bytes,
-            fields_at,
-            defects_at,
-            records_at,
+            draft,
+            whole: OnceLock::new(),
         }
     }
 
-    /// Whether readers may rely on ranges and nesting. Cheap: most messages have a handful of parts.
+    fn into_draft(self) -> Draft {
+        self.draft
+    }
+
+    /// Whether readers may rely on ranges and nesting, so that they may walk the tree and recurse: parts inside of
+    /// parts, in order, and each of them once. Cheap: most messages have a handful of parts.
     fn is_sound(&self) -> bool {
         let octets = self.octets();
-        let mut depth_before = 0;
-        self.parts().all(|part| {
-            let depth = part.depth();
-            let nested = match part.place() {
-                0 => depth == 0,
-                _ => depth >= 1 && depth <= depth_before + 1,
+        // The parts around the one at hand: where each one's body and inner parts end, and its kind.
+        let mut around: Vec<(u64, u64, u32, u8)> = Vec::new();
+        let mut fields = 0;
+        for place in 0..self.part_count() {
+            let entry = self.entry(place);
+            let (start, body, end) = (entry.u48(HEADER), entry.u48(BODY), entry.u48(END));
+            let (depth, next) = (usize::from(entry.u16(DEPTH)), entry.u32(NEXT));
+            if depth > around.len() || depth > 501 || (depth == 0) != (place == 0) {
+                return false;
+            }
+            let closed = around.drain(depth..).all(|(.., next, _)| next == place);
+            let within = around.last().is_none_or(|(from, to, next_of_around, kind)| {
+                let only = *kind == KIND_MULTIPART || *kind == KIND_MESSAGE && next == *next_of_around;
+                only && *from <= start && end <= *to
+            });
+            let ordered = start <= body && body <= end && end <= octets;
+            let first_field = entry.u32(FIRST_FIELD);
+            let has_parts = matches!(entry.u8(KIND), KIND_MULTIPART | KIND_MESSAGE);
+            let nested = if has_parts {
+                next > place + 1
+            } else {
+                next == place + 1
             };
-            depth_before = depth;
-            nested
-                && depth <= 501
-                && part.next() > part.place()
-                && part.next() <= self.part_count()
-                && part.header().start <= part.header().end
-                && part.body().start <= part.body().end
-                && part.body().end <= octets
-        })
+            if !(closed && within && ordered && nested && next <= self.part_count() && fields <= first_field)
+            {
+                return false;
+            }
+            fields = first_field;
+            around.push((body, end, next, entry.u8(KIND)));
+        }
+        let count = self.part_count();
+        around.iter().all(|(.., next, _)| *next == count) && fields <= self.field_count()
     }
 
     /// The stored form; a reference, not a copy.
     pub fn to_bytes(&self) -> Bytes {
-        self.bytes.clone()
+        self.whole().bytes.clone()
     }
 
     /// The size of the message in octets.
@@ -216,17 +245,43 @@ impl Index {
         self.table().u32(16)
     }
 
-    /// What is odd about the message, in the order in which it was found.
+    /// What is odd about the message, in the order in which it was found; last what is odd about the
+    /// values of envelopes and body structures.
     pub fn defects(&self) -> impl Iterator<Item = Defect> + '_ {
-        let octets = &self.bytes[self.defects_at..self.records_at];
+        let whole = self.whole();
+        let octets = &whole.bytes[whole.defects_at..whole.records_at];
         octets.chunks_exact(DEFECT).filter_map(|entry| {
             let kind = DefectKind::from_code(entry[0])?;
             Some(Defect::new(kind, Table(entry).u64(1)))
         })
     }
 
+    fn whole(&self) -> &Whole {
+        self.whole.get_or_init(|| self.draft.compile())
+    }
+
+    /// The octets that start with the head and the entries of the parts.
+    fn parts_table(&self) -> &[u8] {
+        match self.draft.parts.is_empty() {
+            true => &self.whole().bytes,
+            false => &self.draft.parts,
+        }
+    }
+
+    fn fields_table(&self) -> &[u8] {
+        match self.draft.parts.is_empty() {
+            true => &self.whole().bytes[self.whole().fields_at..self.whole().defects_at],
+            false => &self.draft.fields,
+        }
+    }
+
     fn table(&self) -> Table<'_> {
-        Table(&self.bytes)
+        Table(self.parts_table())
+    }
+
+    fn entry(&self, place: u32) -> Table<'_> {
+        let at = HEAD + place as usize * PART;
+        Table(self.parts_table().get(at..at + PART).unwrap_or_default())
     }
 
     fn part_count(&self) -> u32 {
@@ -237,11 +292,30 @@ impl Index {
         self.table().u32(8)
     }
 
-    fn record(&self, at: u32) -> Record<'_> {
-        let records = &self.bytes[self.records_at..];
+    /// A value that was kept for the record of a part, where that is not written yet.
+    fn draft_value(&self, place: u32, slot: Slot) -> Option<&[u8]> {
+        match self.whole.get() {
+            Some(_) => None,
+            None => self.draft.values_of(place as usize).value(slot),
+        }
+    }
+
+    /// The record of a part.
+    fn record(&self, place: u32) -> Record<'_> {
+        let at = Table(&self.whole().bytes).u32(HEAD + place as usize * PART + format::RECORD);
+        let whole = self.whole();
+        let records = &whole.bytes[whole.records_at..];
         Record::new(records.get(at as usize..).unwrap_or_default())
     }
 }
+
+impl PartialEq for Index {
+    fn eq(&self, other: &Self) -> bool {
+        self.whole().bytes == other.whole().bytes
+    }
+}
+
+impl Eq for Index {}
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

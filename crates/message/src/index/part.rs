@@ -4,7 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::build::{KIND_MESSAGE, KIND_MULTIPART, encoding_of};
-use super::format::{FIELD, HEAD, PART, Record};
+use super::format::{
+    BODY, DECODED, DEPTH, ENCODING, END, FIELD, FIRST_FIELD, HEADER, IS_TEXT, KIND, LINES, NEXT, Record,
+    UNKNOWN,
+};
+use super::record::Slot;
 use super::{Index, Table};
 use crate::transfer::Encoding;
 
@@ -34,7 +38,7 @@ impl<'a> Part<'a> {
 
     /// What the part is made of.
     pub fn kind(&self) -> Kind {
-        match self.entry().u8(46) {
+        match self.entry().u8(KIND) {
             KIND_MULTIPART => Kind::Multipart,
             KIND_MESSAGE => Kind::Message,
             _ => Kind::Leaf,
@@ -48,22 +52,37 @@ impl<'a> Part<'a> {
 
     /// How deep the part is nested; the root is at 0.
     pub fn depth(&self) -> u16 {
-        self.entry().u16(44)
+        self.entry().u16(DEPTH)
     }
 
     /// The header, with the empty line that ends it.
     pub fn header(&self) -> Range<u64> {
-        self.entry().u64(0)..self.entry().u64(8)
+        self.entry().u48(HEADER)..self.entry().u48(BODY)
     }
 
     /// The body, without the line end that belongs to the delimiter behind it.
     pub fn body(&self) -> Range<u64> {
-        self.entry().u64(8)..self.entry().u64(16)
+        self.entry().u48(BODY)..self.entry().u48(END)
     }
 
-    /// Lines of the body; a last one without line end counts.
-    pub fn lines(&self) -> u64 {
-        self.entry().u64(24)
+    /// Lines of the body, where they were counted; a last one without line end counts.
+    ///
+    /// They always are for text and for messages, and for all that is inside of messages; for other parts only with
+    /// [`Options::all_lines`](super::Options::all_lines).
+    pub fn lines(&self) -> Option<u64> {
+        Some(self.entry().u48(LINES)).filter(|lines| *lines != UNKNOWN)
+    }
+
+    /// The size of the body without its transfer encoding, where it is known: without decoding, that is so for a
+    /// body that has none; for others only with [`Options::decoded_sizes`](super::Options::decoded_sizes). A
+    /// multipart or message is never decoded.
+    pub fn decoded_len(&self) -> Option<u64> {
+        let (body, decoded) = (self.body(), self.entry().u48(DECODED));
+        match (self.kind(), self.encoding()) {
+            (Kind::Leaf, Encoding::Identity | Encoding::Unknown) => Some(body.end - body.start),
+            (Kind::Leaf, _) => Some(decoded).filter(|len| *len != UNKNOWN),
+            _ => Some(body.end - body.start),
+        }
     }
 
     /// The parts right inside of this one.
@@ -84,7 +103,7 @@ impl<'a> Part<'a> {
             _ => count,
         };
         FieldSpans {
-            index: self.index,
+            table: self.index.fields_table(),
             header: self.header(),
             at: self.first_field(),
             end,
@@ -93,7 +112,7 @@ impl<'a> Part<'a> {
 
     /// How the body is encoded.
     pub fn encoding(&self) -> Encoding {
-        encoding_of(self.entry().u8(47))
+        encoding_of(self.entry().u8(ENCODING))
     }
 
     /// Removes the transfer encoding from the octets of [`Part::body`]. Parts inside of it are not touched.
@@ -104,18 +123,22 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Whether this is a leaf of type text/*.
+    pub fn is_text(&self) -> bool {
+        self.kind() == Kind::Leaf && self.entry().u8(IS_TEXT) == 1
+    }
+
     fn entry(&self) -> Table<'a> {
-        let at = HEAD + self.place as usize * PART;
-        Table(self.index.bytes.get(at..at + PART).unwrap_or_default())
+        self.index.entry(self.place)
     }
 
     /// The place behind the last part inside of this one.
     pub(super) fn next(&self) -> u32 {
-        self.entry().u32(32)
+        self.entry().u32(NEXT)
     }
 
     fn first_field(&self) -> u32 {
-        self.entry().u32(36)
+        self.entry().u32(FIRST_FIELD)
     }
 
     /// Whether this is the root of a message: of the one with the index, or of one inside of it.
@@ -127,8 +150,13 @@ impl<'a> Part<'a> {
         before.kind() == Kind::Message && before.depth() + 1 == self.depth()
     }
 
+    /// The value of the Content-Type field, from an index that was just built.
+    pub(crate) fn content_type(&self) -> Option<&'a [u8]> {
+        self.index.draft_value(self.place, Slot::ContentType)
+    }
+
     pub(crate) fn record(&self) -> Record<'a> {
-        self.index.record(self.entry().u32(40))
+        self.index.record(self.place)
     }
 }
 
@@ -194,33 +222,60 @@ pub struct FieldSpan {
     pub field: Range<u64>,
 }
 
-/// The fields of one header.
+/// The fields of one header, from the top or from the bottom.
 #[derive(Debug, Clone)]
 pub struct FieldSpans<'a> {
-    index: &'a Index,
+    table: &'a [u8],
     header: Range<u64>,
     at: u32,
     end: u32,
+}
+
+impl FieldSpans<'_> {
+    fn span(&self, place: u32) -> FieldSpan {
+        let entry = Table(self.table.get(place as usize * FIELD..).unwrap_or_default());
+        let within = |at: u64| at.min(self.header.end);
+        let start = within(self.header.start.saturating_add(entry.u32(0).into()));
+        let end = within(start.saturating_add(entry.u32(4).into()));
+        let value_at = entry.u16(10);
+        let value = end.min(start.saturating_add(u64::from(value_at >> 2)));
+        FieldSpan {
+            name: start..end.min(start.saturating_add(u64::from(entry.u16(8)))),
+            value: value..value.max(end - u64::from(value_at & 3).min(end)),
+            field: start..end,
+        }
+    }
+
+    /// Passes over fields whose names have another length, without looking at more.
+    pub(super) fn skip_names_unlike(&mut self, len: usize, from_bottom: bool) {
+        let differs = |place: u32| usize::from(Table(self.table).u16(place as usize * FIELD + 8)) != len;
+        if from_bottom {
+            let last = (self.at..self.end).rfind(|at| !differs(*at));
+            self.end = last.map_or(self.at, |at| at + 1);
+        } else {
+            self.at = (self.at..self.end).find(|at| !differs(*at)).unwrap_or(self.end);
+        }
+    }
 }
 
 impl Iterator for FieldSpans<'_> {
     type Item = FieldSpan;
 
     fn next(&mut self) -> Option<FieldSpan> {
-        if self.at >= self.end {
-            return None;
-        }
-        let entry = Table(&self.index.bytes[self.index.fields_at + self.at as usize * FIELD..]);
+        let place = (self.at < self.end).then_some(self.at)?;
         self.at += 1;
-        let within = |at: u64| at.min(self.header.end);
-        let start = within(self.header.start.saturating_add(entry.u32(0).into()));
-        let end = within(start.saturating_add(entry.u32(4).into()));
-        let value_at = entry.u16(10);
-        let value = end.min(start.saturating_add(u64::from(value_at >> 2)));
-        Some(FieldSpan {
-            name: start..end.min(start.saturating_add(u64::from(entry.u16(8)))),
-            value: value..value.max(end - u64::from(value_at & 3).min(end)),
-            field: start..end,
-        })
+        Some(self.span(place))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end.saturating_sub(self.at) as usize;
+        (left, Some(left))
+    }
+}
+
+impl DoubleEndedIterator for FieldSpans<'_> {
+    fn next_back(&mut self) -> Option<FieldSpan> {
+        self.end = (self.at < self.end).then(|| self.end - 1)?;
+        Some(self.span(self.end))
     }
 }

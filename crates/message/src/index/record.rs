@@ -1,32 +1,34 @@
 //! Writes the body structure and envelope of a part into its record
 
+use super::build::{KIND_LEAF, KIND_OPAQUE};
 use super::format::{put_block, put_number, put_string};
 use crate::address_list::{self, RawItem};
 use crate::lex::token;
 use crate::parameters::{ContentType, Disposition, Parameter};
-use crate::scan::{DefaultType, Nature};
 use crate::{DefectKind, header};
 
 macro_rules! slots {
     ($($slot:ident $name:literal $of_envelope:literal,)*) => {
         /// A field whose value the record needs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Slot {
+        #[repr(u8)]
+        pub(crate) enum Slot {
             $($slot,)*
         }
 
         impl Slot {
             const COUNT: usize = [$($name.len()),*].len();
 
-            pub(super) fn of(name: &[u8]) -> Option<Self> {
-                // Most names are told apart by their lengths.
-                $(if name.len() == $name.len() && name.eq_ignore_ascii_case($name) {
-                    return Some(Self::$slot);
-                })*
-                None
+            #[cfg(test)]
+            const ALL: [Self; Self::COUNT] = [$(Self::$slot),*];
+
+            fn name(self) -> &'static [u8] {
+                match self {
+                    $(Self::$slot => $name,)*
+                }
             }
 
-            fn is_of_envelope(self) -> bool {
+            pub(super) fn is_of_envelope(self) -> bool {
                 match self {
                     $(Self::$slot => $of_envelope,)*
                 }
@@ -57,14 +59,69 @@ slots! {
     Location b"Content-Location" false,
 }
 
-/// The values of the innermost open header that the record needs, one after the other.
+impl Slot {
+    /// The slot of a field; most names are told apart by their length and first letter.
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        let slot = match (name.len(), name.first()? | 0x20) {
+            (2, b't') => Self::To,
+            (2, b'c') => Self::Cc,
+            (3, b'b') => Self::Bcc,
+            (4, b'd') => Self::Date,
+            (4, b'f') => Self::From,
+            (6, b's') => Self::Sender,
+            (7, b's') => Self::Subject,
+            (8, b'r') => Self::ReplyTo,
+            (10, b'm') => Self::MessageId,
+            (10, b'r') => Self::References,
+            (10, b'c') => Self::Id,
+            (11, b'i') => Self::InReplyTo,
+            (11, b'c') => Self::Md5,
+            (12, b'c') => Self::ContentType,
+            (16, b'c') if name[9] | 0x20 == b'a' => Self::Language,
+            (16, b'c') => Self::Location,
+            (19, b'c') if name[9] | 0x20 == b'e' => Self::Description,
+            (19, b'c') => Self::Disposition,
+            (25, b'c') => Self::Encoding,
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(slot.name()).then_some(slot)
+    }
+}
+
+/// The values of one header that the record needs: each as slot, length (u32), octets.
 #[derive(Debug, Default)]
-pub(super) struct Slots {
-    octets: Vec<u8>,
-    places: [Option<(u32, u32)>; Slot::COUNT],
-    envelope: bool,
-    scratch: Vec<u8>,
-    block: Vec<u8>,
+pub(super) struct Values<'a> {
+    values: [Option<&'a [u8]>; Slot::COUNT],
+}
+
+impl<'a> Values<'a> {
+    /// Reads what [`put_value`] wrote.
+    pub(super) fn read(mut block: &'a [u8]) -> Self {
+        let mut values = [None; Slot::COUNT];
+        while let [slot, a, b, c, d, rest @ ..] = block {
+            let len = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+            let (value, rest) = rest.split_at(len.min(rest.len()));
+            if let Some(place) = values.get_mut(usize::from(*slot)) {
+                *place = Some(value);
+            }
+            block = rest;
+        }
+        Self { values }
+    }
+}
+
+/// Appends a value for [`Values::read`].
+pub(super) fn put_value(slot: Slot, value: &[u8], out: &mut Vec<u8>) {
+    let [a, b, c, d] = (value.len() as u32).to_le_bytes();
+    out.extend_from_slice(&[slot as u8, a, b, c, d]);
+    out.extend_from_slice(value);
+}
+
+/// Memory that one record after the other is written with.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    structure: Vec<u8>,
+    list: Vec<u8>,
 }
 
 /// What a record may hold.
@@ -103,62 +160,36 @@ impl Bounds {
     }
 }
 
-impl Slots {
-    /// Starts a header; `envelope`: it is that of a message.
-    pub(super) fn clear(&mut self, envelope: bool) {
-        self.octets.clear();
-        self.places = [None; Slot::COUNT];
-        self.envelope = envelope;
+impl<'a> Values<'a> {
+    pub(super) fn value(&self, slot: Slot) -> Option<&'a [u8]> {
+        self.values[slot as usize]
     }
 
-    /// Keeps a value; `false` if the header had this field before.
-    pub(super) fn fill(&mut self, slot: Slot, value: &[u8]) -> bool {
-        if slot.is_of_envelope() && !self.envelope {
-            return true;
-        }
-        let place = &mut self.places[slot as usize];
-        if place.is_some() {
-            return false;
-        }
-        let from = self.octets.len();
-        self.octets.extend_from_slice(value);
-        *place = Some((from as u32, self.octets.len() as u32));
-        true
-    }
-
-    pub(super) fn value(&self, slot: Slot) -> Option<&[u8]> {
-        let (from, to) = self.places[slot as usize]?;
-        self.octets.get(from as usize..to as usize)
-    }
-
-    /// Appends the record of the part.
+    /// Appends the record of a part.
     pub(super) fn write(
-        &mut self,
-        content_type: Option<&ContentType<'_>>,
-        nature: Nature,
+        &self,
+        kind: u8,
         with_envelope: bool,
         bounds: &mut Bounds,
+        scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) {
-        let mut block = std::mem::take(&mut self.block);
-        put_block(out, &mut block, |out| {
-            self.write_structure(content_type, nature, bounds, out);
+        put_block(out, &mut scratch.structure, |out| {
+            self.write_structure(kind, bounds, out);
         });
-        self.block = block;
         if with_envelope {
-            self.write_envelope(bounds, out);
+            self.write_envelope(bounds, &mut scratch.list, out);
         }
     }
 
-    fn write_structure(
-        &self,
-        content_type: Option<&ContentType<'_>>,
-        nature: Nature,
-        bounds: &mut Bounds,
-        out: &mut Vec<u8>,
-    ) {
-        match (content_type, nature) {
-            (_, Nature::Opaque) => put_type(b"application", b"octet-stream", out),
+    fn write_structure(&self, kind: u8, bounds: &mut Bounds, out: &mut Vec<u8>) {
+        let (content_type, cut) = match self.value(Slot::ContentType) {
+            Some(value) => ContentType::parse_limited(value, bounds.max_parameters),
+            None => (None, false),
+        };
+        bounds.cut_if(cut, DefectKind::TooManyParameters);
+        match (content_type, kind) {
+            (_, KIND_OPAQUE) => put_type(b"application", b"octet-stream", out),
             (Some(t), _) => {
                 let names = bounds.fits(t.media_type().len() + t.subtype().len());
                 let (media_type, subtype) = match names {
@@ -169,12 +200,7 @@ impl Slots {
                 put_string(Some(subtype), out);
                 put_parameters(t.parameters(), bounds, out);
             }
-            (
-                None,
-                Nature::Leaf {
-                    default: DefaultType::Text,
-                },
-            ) => {
+            (None, KIND_LEAF) => {
                 put_string(Some(b"text"), out);
                 put_string(Some(b"plain"), out);
                 put_number(1, out);
@@ -203,7 +229,7 @@ impl Slots {
         self.put_unfolded(Slot::Location, bounds, out);
     }
 
-    fn write_envelope(&mut self, bounds: &mut Bounds, out: &mut Vec<u8>) {
+    fn write_envelope(&self, bounds: &mut Bounds, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
         for slot in [
             Slot::Date,
             Slot::Subject,
@@ -213,7 +239,6 @@ impl Slots {
         ] {
             self.put_unfolded(slot, bounds, out);
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
         for slot in [
             Slot::From,
             Slot::Sender,
@@ -223,9 +248,8 @@ impl Slots {
             Slot::Bcc,
         ] {
             let value = self.value(slot).unwrap_or_default();
-            put_block(out, &mut scratch, |out| put_addresses(value, bounds, out));
+            put_block(out, scratch, |out| put_addresses(value, bounds, out));
         }
-        self.scratch = scratch;
     }
 
     fn put_unfolded(&self, slot: Slot, bounds: &mut Bounds, out: &mut Vec<u8>) {
@@ -319,4 +343,32 @@ fn put_addresses(value: &[u8], bounds: &mut Bounds, out: &mut Vec<u8>) {
         }
     });
     bounds.cut_if(cut, DefectKind::TooManyAddresses);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_is_found_by_its_name() {
+        for slot in Slot::ALL {
+            assert_eq!(Slot::of(slot.name()), Some(slot));
+            assert_eq!(Slot::of(&slot.name().to_ascii_uppercase()), Some(slot));
+            assert_eq!(Slot::of(&[slot.name(), b"x"].concat()), None);
+            let unlike = [&slot.name()[..1], &vec![b'!'; slot.name().len() - 1]].concat();
+            assert_eq!(Slot::of(&unlike), None);
+        }
+        assert_eq!(Slot::of(b""), None);
+    }
+
+    #[test]
+    fn values_round_trip() {
+        let mut block = Vec::new();
+        put_value(Slot::Location, b"", &mut block);
+        put_value(Slot::Date, b"today", &mut block);
+        let values = Values::read(&block);
+        assert_eq!(values.value(Slot::Date), Some(&b"today"[..]));
+        assert_eq!(values.value(Slot::Location), Some(&b""[..]));
+        assert_eq!(values.value(Slot::To), None);
+    }
 }

@@ -4,14 +4,16 @@
 //! hyphens), without recursion, and the memory is bounded by [`Limits`]. However the message is cut, the
 //! [`Visitor`] sees the same.
 
+mod announced;
 mod body;
 mod header;
-
-use body::{Carry, LineBreak};
-use header::{Line, Pending};
+mod level;
 
 use crate::Defect;
-use crate::parameters::ContentType;
+use announced::Announced;
+use body::{Carry, Held};
+use header::{Line, Pending};
+use level::Levels;
 
 /// What the scanner keeps within bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +55,26 @@ pub trait Visitor {
     }
 
     /// The header of the innermost part is complete; its body starts at `at`.
-    ///
-    /// `content_type` is `None` where the header has none that can be read.
-    fn body(&mut self, at: u64, nature: Nature, content_type: Option<&ContentType<'_>>) {
-        let _ = (at, nature, content_type);
+    fn body(&mut self, at: u64, nature: Nature) {
+        let _ = (at, nature);
     }
 
-    /// The innermost part ends. `lines` counts the lines of its body, a last one without line end included.
-    fn end(&mut self, at: u64, lines: u64) {
+    /// Whether [`Visitor::content`] is wanted for the innermost part. Asked again and again: keep it cheap.
+    fn wants_content(&self) -> bool {
+        false
+    }
+
+    /// The next octets of the body of the innermost part, which has no parts. How they are cut depends on the
+    /// pieces that were pushed.
+    ///
+    /// The text of a multipart in which no part is found is not told: that it is one shows only at its end.
+    fn content(&mut self, octets: &[u8]) {
+        let _ = octets;
+    }
+
+    /// The innermost part ends. `lines` counts the lines of its body, a last one without line end included, where
+    /// they were counted: see [`Scanner::count_all_lines`].
+    fn end(&mut self, at: u64, lines: Option<u64>) {
         let _ = (at, lines);
     }
 
@@ -96,6 +110,8 @@ pub enum Nature {
     Leaf {
         /// The type to assume when the header names none; message/rfc822 is never one here.
         default: DefaultType,
+        /// Whether its type is text/*, said or assumed.
+        is_text: bool,
     },
     /// Parts follow, at least one.
     Multipart,
@@ -138,36 +154,28 @@ pub enum DefaultType {
 #[derive(Debug)]
 pub struct Scanner {
     limits: Limits,
+    all_lines: bool,
     /// The open parts, the root first.
-    levels: Vec<Level>,
+    levels: Levels,
     /// How many of `levels` have a boundary to look for.
     boundaries: usize,
     parts: u32,
     mode: Mode,
     /// Offset of the octet that comes next.
     offset: u64,
-    /// Line ends so far.
+    /// Line ends so far, of those that are counted.
     line_ends: u64,
+    /// Whether the innermost part needs its lines counted.
+    counts: bool,
     /// The last octets before the chunk at hand.
     tail: [u8; 3],
     /// The start of a line whose end has not come. Empty: no such line.
     line: Carry,
+    /// The end of the content so far, which may belong to a delimiter.
+    held: Held,
     field: Pending,
-    /// The value of the first Content-Type field of this header.
-    content_type: Option<Vec<u8>>,
-    delimiters: memchr::memmem::Finder<'static>,
-}
-
-/// An open part.
-#[derive(Debug)]
-struct Level {
-    boundary: Option<Box<[u8]>>,
-    digest: bool,
-    has_parts: bool,
-    is_multipart: bool,
-    body: u64,
-    /// Line ends before the body.
-    line_ends: u64,
+    /// What the first Content-Type field of this header says.
+    announced: Option<Announced>,
 }
 
 /// ```text
@@ -199,28 +207,33 @@ impl Scanner {
         };
         Self {
             limits,
-            levels: Vec::new(),
+            all_lines: false,
+            levels: Levels::default(),
             boundaries: 0,
             parts: 0,
             mode: Mode::Start,
             offset: 0,
             line_ends: 0,
+            counts: false,
             tail: [0; 3],
             line: Carry::default(),
+            held: Held::None,
             field: Pending::default(),
-            content_type: None,
-            delimiters: memchr::memmem::Finder::new(b"\n--"),
+            announced: None,
         }
+    }
+
+    /// Counts the lines of every part. Otherwise only those of text and of messages are counted, with all that is
+    /// inside of messages: what IMAP tells (RFC 9051 §7.5.2). Large attachments pass by twice as fast then.
+    ///
+    /// To be called before the first [`Scanner::push`] of a message.
+    pub fn count_all_lines(&mut self, all: bool) {
+        self.all_lines = all;
     }
 
     /// Octets pushed so far.
     pub fn offset(&self) -> u64 {
         self.offset
-    }
-
-    /// Line ends pushed so far.
-    pub fn line_ends(&self) -> u64 {
-        self.line_ends
     }
 
     /// Scans the next piece, of any size.
@@ -246,38 +259,46 @@ impl Scanner {
         self.tail[3 - kept..].copy_from_slice(&chunk[chunk.len() - kept..]);
     }
 
-    /// Ends the message.
-    pub fn finish<V: Visitor>(mut self, visitor: &mut V) {
+    /// Ends the message. The next push starts another one, with the memory of this one.
+    pub fn finish<V: Visitor>(&mut self, visitor: &mut V) {
         self.start(visitor);
-        let carried = std::mem::take(&mut self.line);
+        let mut carried = std::mem::take(&mut self.line);
         let last = if self.offset == 0 { b'\n' } else { self.tail[2] };
         if carried.len > 0 {
-            let line_end = 0;
             match self.mode {
                 Mode::Body { .. } => {
-                    if let Some(delimiter) = self.match_delimiter(&carried.octets, carried.len) {
-                        self.delimiter(&delimiter, carried.at, carried.before, self.offset, visitor);
-                    }
+                    self.candidate_line(&carried.octets, carried.at, carried.before, visitor);
                 }
                 Mode::Start | Mode::Header => self.header_line(
                     &Line {
                         octets: &carried.octets,
                         at: carried.at,
                         len: carried.len,
-                        line_end,
+                        line_end: 0,
                         in_chunk: None,
                     },
                     &[],
-                    false,
                     visitor,
                 ),
             }
         }
         self.end_open_headers(self.offset, &[], 0, visitor);
+        self.tell_held(visitor);
         let end = self.offset;
         while !self.levels.is_empty() {
             self.end_level(end, last == b'\n', self.line_ends, visitor);
         }
+        carried.clear();
+        self.line = carried;
+        self.boundaries = 0;
+        self.parts = 0;
+        self.mode = Mode::Start;
+        self.offset = 0;
+        self.line_ends = 0;
+        self.counts = false;
+        self.tail = [0; 3];
+        self.field.clear();
+        self.announced = None;
     }
 
     fn start<V: Visitor>(&mut self, visitor: &mut V) {
@@ -289,5 +310,12 @@ impl Scanner {
     /// How many octets at the end of the chunk are in the carried line.
     fn carried_of(&self, chunk: &[u8]) -> usize {
         usize::try_from(self.line.len).map_or(chunk.len(), |len| len.min(chunk.len()))
+    }
+
+    /// Counts line ends, where they are counted.
+    fn count(&mut self, octets: &[u8]) {
+        if self.counts {
+            self.line_ends += body::count_line_ends(octets);
+        }
     }
 }

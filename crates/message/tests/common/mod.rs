@@ -72,7 +72,9 @@ pub(crate) fn exercise(index: &Index, message: &[u8]) {
         let octets = &message[body.start as usize..body.end as usize];
         let ended = octets.is_empty() || octets.ends_with(b"\n");
         let lines = memchr::memchr_iter(b'\n', octets).count() as u64 + u64::from(!ended);
-        assert_eq!(part.lines(), lines);
+        assert_eq!(part.lines().unwrap_or(lines), lines, "{part:?}");
+        let is_told = part.is_text() || part.kind() == mailwright_message::index::Kind::Message;
+        assert!(part.lines().is_some() || !is_told);
     }
     let _ = render_envelope(&index.envelope());
     let _ = render_structure(&index.body_structure());

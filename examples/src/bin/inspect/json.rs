@@ -82,7 +82,7 @@ impl Entry {
             content_type: facts.content_type,
             charset: facts.charset,
             encoding: facts.encoding,
-            lines: part.lines(),
+            lines: part.lines().unwrap_or(0),
             octets: body.end - body.start,
             decoded_sha256: hex(sha256.finish().as_ref()),
             text,

@@ -138,7 +138,7 @@ fn print_tree(source: &Source, out: &mut impl Write) -> Fallible {
         let mut details = vec![facts.encoding];
         details.extend(facts.charset);
         if part.kind() == Kind::Leaf {
-            details.push(count(part.lines(), "line"));
+            details.push(count(part.lines().unwrap_or(0), "line"));
         }
         details.push(count(body.end - body.start, "octet"));
         line.push_str(&format!("  {}", details.join(", ")));

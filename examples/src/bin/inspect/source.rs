@@ -19,7 +19,9 @@ const CHUNK: usize = 64 << 10;
 impl Source {
     /// Opens and indexes a file. What cannot be read twice, as a pipe, is copied to a temporary file on the way.
     pub(crate) fn open(name: &str) -> io::Result<Self> {
-        let mut builder = Index::builder(Options::default());
+        let mut options = Options::default();
+        options.all_lines = true;
+        let mut builder = Index::builder(options);
         let (mut file, mut copy);
         let input: &mut dyn Read = match name {
             "-" => {
