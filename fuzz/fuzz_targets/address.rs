@@ -40,7 +40,12 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(address) = EmailAddress::parse(text) {
         let user = address.without_detail('+');
-        assert_eq!(user.as_str().parse::<EmailAddress>().expect("the user is an address"), user);
+        assert_eq!(
+            user.as_str()
+                .parse::<EmailAddress>()
+                .expect("the user is an address"),
+            user
+        );
         assert!(!address.lookup_key().chars().any(char::is_control));
         let _ = address.to_ascii_domain();
     }

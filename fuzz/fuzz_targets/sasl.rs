@@ -15,7 +15,8 @@ fn stored(hash: ScramHash) -> ScramCredentials {
     static SHA256: OnceLock<ScramCredentials> = OnceLock::new();
     let stored = if hash == ScramHash::Sha1 { &SHA1 } else { &SHA256 };
     let password = Secret::from("pencil");
-    let derive = || ScramCredentials::derive_with(hash, &password, b"salt", 4096.try_into().expect("not zero"));
+    let derive =
+        || ScramCredentials::derive_with(hash, &password, b"salt", 4096.try_into().expect("not zero"));
     stored.get_or_init(derive).clone()
 }
 
@@ -61,12 +62,19 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     if mechanism.scram_hash().is_some() {
-        assert!(client.finish().is_err(), "garbage passed for the server's signature");
+        assert!(
+            client.finish().is_err(),
+            "garbage passed for the server's signature"
+        );
     }
     let _ = tls_server_end_point(data);
     if let Ok(text) = core::str::from_utf8(data) {
         if let Some(prepared) = saslprep(text) {
-            assert_eq!(saslprep(&prepared).as_deref(), Some(&*prepared), "prepared once is prepared");
+            assert_eq!(
+                saslprep(&prepared).as_deref(),
+                Some(&*prepared),
+                "prepared once is prepared"
+            );
         }
         if let Ok(credentials) = text.parse::<ScramCredentials>() {
             assert_eq!(credentials.to_string().parse(), Ok(credentials));

@@ -1,73 +1,91 @@
 use crate::Reply;
+use core::fmt;
 use mailwright_sasl as sasl;
-use thiserror::Error;
 
 /// Why a conversation ended before its time. Sticky: an engine that failed keeps failing with the same error.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The peer closed the connection without QUIT. A server keeps all messages (RFC 1939 §6).
-    #[error("the peer closed the connection")]
     Closed,
     /// The peer did nothing for too long.
-    #[error("timeout {0}")]
     Timeout(Phase),
     /// The client sent more bad commands than [`server::Config::max_errors`](crate::server::Config).
-    #[error("too many bad commands")]
     TooManyErrors,
     /// The client failed to log in more often than [`server::Config::max_failures`](crate::server::Config).
-    #[error("too many failed logins")]
     TooManyFailures,
     /// The embedder gave up a message in the middle; what was sent of it has no end, and the peer can tell.
-    #[error("a message could not be read to its end")]
     MessageAborted,
     /// The embedder asked the server to shut down.
-    #[error("shut down")]
     ShutDown,
     /// The server greeted with `-ERR`.
-    #[error("the server refuses connections: {0}")]
     Refused(Reply),
     /// The server sent something that is not POP3.
-    #[error("the server sent a malformed reply")]
     Malformed,
     /// The server sent a line that is longer than [`client::Config::max_line`](crate::client::Config).
-    #[error("the server sent a line that is too long")]
     LineTooLong,
     /// The server sent something when nothing was asked.
-    #[error("the server sent a reply that nobody asked for")]
     Unsolicited,
     /// The caller wants to send a password without TLS, and
     /// [`client::Config::allow_plaintext`](crate::client::Config) does not let it.
-    #[error("passwords are not sent without TLS")]
     PlaintextRefused,
     /// The caller's user name or password holds a control character, and USER and PASS cannot carry it.
-    #[error("the user name or password holds a control character")]
     Unsendable,
     /// The caller wants STLS under TLS.
-    #[error("the connection is under TLS already")]
     AlreadyTls,
     /// The caller gives a command behind QUIT, or after the conversation ended.
-    #[error("the conversation is over")]
     Finished,
     /// The server cannot be trusted, or the credentials cannot be used with it.
-    #[error("login: {0}")]
     Sasl(sasl::Error),
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Timeout(what) => write!(f, "timeout {what}"),
+            Self::TooManyErrors => f.write_str("too many bad commands"),
+            Self::TooManyFailures => f.write_str("too many failed logins"),
+            Self::MessageAborted => f.write_str("a message could not be read to its end"),
+            Self::ShutDown => f.write_str("shut down"),
+            Self::Refused(what) => write!(f, "the server refuses connections: {what}"),
+            Self::Malformed => f.write_str("the server sent a malformed reply"),
+            Self::LineTooLong => f.write_str("the server sent a line that is too long"),
+            Self::Unsolicited => f.write_str("the server sent a reply that nobody asked for"),
+            Self::PlaintextRefused => f.write_str("passwords are not sent without TLS"),
+            Self::Unsendable => f.write_str("the user name or password holds a control character"),
+            Self::AlreadyTls => f.write_str("the connection is under TLS already"),
+            Self::Finished => f.write_str("the conversation is over"),
+            Self::Sasl(what) => write!(f, "login: {what}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
 /// What an engine was waiting for when its time was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// For the client to log in.
-    #[error("before login")]
     Login,
     /// For the client's next command, or for it to take what was sent.
-    #[error("waiting for the client")]
     Idle,
     /// For the server's reply, or for it to take what was sent.
-    #[error("waiting for the server")]
     Reply,
 }
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Login => "before login",
+            Self::Idle => "waiting for the client",
+            Self::Reply => "waiting for the server",
+        })
+    }
+}
+
+impl core::error::Error for Phase {}
 
 impl From<sasl::Error> for Error {
     fn from(error: sasl::Error) -> Self {

@@ -1,6 +1,6 @@
 //! The snapshot of a maildrop that a session works on (RFC 1939 §4, §5, §7)
 
-use thiserror::Error;
+use core::fmt;
 
 /// The messages of a maildrop as they are at login: a size and a unique id for each, numbered from 1.
 ///
@@ -19,16 +19,25 @@ pub struct Maildrop {
 }
 
 /// A message cannot be added to a [`Maildrop`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaildropError {
     /// A unique id has 1 to 70 printable ASCII characters without space (RFC 1939 §7).
-    #[error("a unique id is not 1 to 70 printable ASCII characters")]
     UniqueId,
     /// The maildrop is too large to be numbered.
-    #[error("the maildrop holds too many messages")]
     Full,
 }
+
+impl fmt::Display for MaildropError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UniqueId => "a unique id is not 1 to 70 printable ASCII characters",
+            Self::Full => "the maildrop holds too many messages",
+        })
+    }
+}
+
+impl core::error::Error for MaildropError {}
 
 impl Maildrop {
     /// Makes an empty maildrop.

@@ -306,44 +306,53 @@ impl fmt::Display for Hello {
 }
 
 /// What is wrong with a command line. Holds nothing the peer sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
     /// No such command.
-    #[error("unknown command")]
     UnknownVerb,
     /// A verb of HTTP: the peer is a web client, or someone uses one to talk to us.
-    #[error("command of another protocol")]
     OtherProtocol,
     /// A control character, NUL and bare CR included.
-    #[error("control character in command")]
     ControlCharacter,
     /// Octets above 127 that are not UTF-8.
-    #[error("octets that are not UTF-8")]
     NotUtf8,
     /// Arguments that are missing, superfluous or malformed.
-    #[error("malformed arguments")]
     Arguments,
     /// The size of a BDAT chunk: not a number, or none that fits 64 bits. Where the next command begins
     /// cannot be known.
-    #[error("malformed chunk size")]
     Chunk,
     /// The reverse-path of MAIL.
-    #[error("malformed sender address: {0}")]
     Sender(ParseError),
     /// The forward-path of RCPT.
-    #[error("malformed recipient address: {0}")]
     Recipient(ParseError),
     /// An address with characters outside of ASCII, without SMTPUTF8 (RFC 6531 §3.5).
-    #[error("non-ASCII address without SMTPUTF8")]
     NonAsciiAddress,
     /// A parameter that is malformed, out of range, or given twice.
-    #[error("malformed or repeated parameter")]
     Parameter,
     /// A parameter that no offered extension has.
-    #[error("unknown parameter")]
     UnknownParameter,
 }
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownVerb => f.write_str("unknown command"),
+            Self::OtherProtocol => f.write_str("command of another protocol"),
+            Self::ControlCharacter => f.write_str("control character in command"),
+            Self::NotUtf8 => f.write_str("octets that are not UTF-8"),
+            Self::Arguments => f.write_str("malformed arguments"),
+            Self::Chunk => f.write_str("malformed chunk size"),
+            Self::Sender(what) => write!(f, "malformed sender address: {what}"),
+            Self::Recipient(what) => write!(f, "malformed recipient address: {what}"),
+            Self::NonAsciiAddress => f.write_str("non-ASCII address without SMTPUTF8"),
+            Self::Parameter => f.write_str("malformed or repeated parameter"),
+            Self::UnknownParameter => f.write_str("unknown parameter"),
+        }
+    }
+}
+
+impl core::error::Error for CommandError {}
 
 impl CommandError {
     /// What the peer is told.

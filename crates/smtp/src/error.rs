@@ -5,41 +5,50 @@ use std::fmt;
 ///
 /// Errors are final: the machine returns the same one from every later poll. The farewell that belongs to it
 /// (RFC 5321 §3.8) was handed out before.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The peer does not keep to the protocol.
-    #[error("the peer broke the protocol at {0}: {1}")]
     Protocol(Stage, Violation),
     /// The peer went over a limit of the configuration.
-    #[error("the peer exceeded the limit of {0}")]
     Limit(Limit),
     /// The peer was silent, or did not read, for too long.
-    #[error("the peer let the time for {0} run out")]
     Timeout(Stage),
     /// The connection ended without the goodbye of the protocol.
-    #[error("the connection was closed at {0}")]
     Closed(Stage),
     /// The server refused something without which the session is of no use.
-    #[error("refused at {0}: {1}")]
     Refused(Stage, Reply),
     /// The server closes the connection (421), now or in the middle of something.
-    #[error("the server ends the service at {0}: {1}")]
     ServiceClosing(Stage, Reply),
     /// The configuration demands TLS, and the server does not offer it.
-    #[error("the server does not offer TLS, which is required")]
     TlsNotOffered,
     /// The configuration demands authentication, and the server offers no mechanism that may be used.
-    #[error("the server offers no usable way to authenticate")]
     AuthNotOffered,
     /// The exchange of AUTH went wrong on the server's side: it failed to prove that it knows the password
     /// (RFC 5802 §3), or its challenge makes no sense. Or the caller's credentials cannot be sent.
-    #[error("authentication failed: {0}")]
     Auth(mailwright_sasl::Error),
     /// The caller could not go on with a body; the connection cannot be used further.
-    #[error("the caller gave the body up")]
     BodyAborted,
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(stage, what) => write!(f, "the peer broke the protocol at {stage}: {what}"),
+            Self::Limit(what) => write!(f, "the peer exceeded the limit of {what}"),
+            Self::Timeout(what) => write!(f, "the peer let the time for {what} run out"),
+            Self::Closed(what) => write!(f, "the connection was closed at {what}"),
+            Self::Refused(stage, what) => write!(f, "refused at {stage}: {what}"),
+            Self::ServiceClosing(stage, what) => write!(f, "the server ends the service at {stage}: {what}"),
+            Self::TlsNotOffered => f.write_str("the server does not offer TLS, which is required"),
+            Self::AuthNotOffered => f.write_str("the server offers no usable way to authenticate"),
+            Self::Auth(what) => write!(f, "authentication failed: {what}"),
+            Self::BodyAborted => f.write_str("the caller gave the body up"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
 
 impl Error {
     /// For a client: whether the same attempt may succeed at another time.

@@ -291,10 +291,17 @@ impl fmt::Display for Rejection {
 }
 
 /// The code is out of its range, or the enhanced code is of another class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("reply code out of range, or of another class than the enhanced code")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BadCode;
+
+impl fmt::Display for BadCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("reply code out of range, or of another class than the enhanced code")
+    }
+}
+
+impl core::error::Error for BadCode {}
 
 /// `class.subject.detail` of RFC 3463.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
