@@ -16,7 +16,12 @@ const SCRAM: &[Mechanism] = &[
 ];
 
 fn stored(hash: ScramHash) -> ScramCredentials {
-    ScramCredentials::derive_with(hash, &Secret::from("pencil"), b"some salt", 1.try_into().unwrap())
+    ScramCredentials::derive_with(
+        hash,
+        &Secret::from("pencil"),
+        b"some salt",
+        1.try_into().expect("not zero"),
+    )
 }
 
 /// What the server says to a first response.
@@ -385,7 +390,7 @@ fn anonymous_leaves_a_trace() {
 /// The skeleton of a certificate: what `tls-server-end-point` looks at.
 fn certificate(algorithm: &[u8]) -> Vec<u8> {
     let sequence = |content: &[u8]| {
-        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let length = u16::try_from(content.len()).expect("it is short").to_be_bytes();
         [&[0x30, 0x82, length[0], length[1]], content].concat()
     };
     sequence(&[sequence(&[5; 200]), sequence(algorithm), vec![3, 2, 0, 1]].concat())

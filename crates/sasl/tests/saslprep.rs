@@ -27,7 +27,11 @@ fn the_examples_of_rfc_4013() {
 }
 
 fn runs(given: &str, stored: &str) -> bool {
-    let stored = ScramCredentials::derive(&Secret::from(stored), b"some salt", 4096.try_into().unwrap());
+    let stored = ScramCredentials::derive(
+        &Secret::from(stored),
+        b"some salt",
+        4096.try_into().expect("not zero"),
+    );
     let mut server = Server::new(Mechanism::ScramSha256, &NONCE);
     let mut client = Client::new(
         Mechanism::ScramSha256,

@@ -6,7 +6,7 @@ use mailwright_sasl::{self as sasl, Failure, Identity, ServerStep};
 /// A SASL exchange in SMTP's dress: base64 lines, `*` to cancel, `=` for an empty initial response.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    server: sasl::Server,
+    server: Box<sasl::Server>,
 }
 
 pub(super) enum Step {
@@ -19,7 +19,9 @@ pub(super) enum Step {
 
 impl Exchange {
     pub(super) fn new(server: sasl::Server) -> Self {
-        Self { server }
+        Self {
+            server: Box::new(server),
+        }
     }
 
     pub(super) fn begin(&mut self, initial: Option<&str>) -> Step {
