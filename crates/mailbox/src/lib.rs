@@ -59,6 +59,7 @@
 //! | [`Batch`], [`Op`], [`Outcome`], [`CommitError`], [`Limits`] | what is committed, and what comes of it |
 //! | [`rules`] | what operations mean, for all stores alike: a store brings the steps |
 //! | [`Model`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
+//! | [`conversation`] | trees of messages, by reference or by subject |
 //! | [`Feed`], [`ChangeHub`] | who is told of changes |
 //! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`], [`ThreadId`] | the nouns |
 //! | [`Rights`], [`Identifier`], [`EntryName`] | whom a mailbox is shared with, what is noted on it |
@@ -71,6 +72,7 @@
 //! | 9051, 3501: UIDs, UIDVALIDITY, flags, mailbox names, INBOX | `id.rs`, `flags.rs`, `name.rs`, `rules/` |
 //! | 4315, 6851: UIDPLUS, MOVE | `rules/messages.rs` |
 //! | 4314: access control lists | `access.rs`, `rules/annotations.rs` |
+//! | 5256: THREAD | `conversation.rs` |
 //! | 5464: metadata | `metadata.rs`, `rules/annotations.rs` |
 //! | 6154, 8457: special uses | `name.rs` |
 //! | 7162: CONDSTORE, QRESYNC | `rules/messages.rs`, `model/history.rs` |
@@ -89,6 +91,7 @@ mod batch;
 mod blob;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod conversation;
 mod feed;
 mod flags;
 mod id;

@@ -1,6 +1,7 @@
 //! Dates (RFC 5322 §3.3, §4.3)
 
-use crate::lex::skip_cfws;
+use crate::lex::{Report, skip_cfws};
+use crate::{Defect, DefectKind};
 
 /// A moment, and the time zone it was written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,11 +56,12 @@ pub struct Civil {
     pub weekday: u8,
 }
 
-/// Reads a date: the current and the obsolete forms of RFC 5322, and that of the C library's `ctime`.
+/// Reads a date: the current and the obsolete forms of RFC 5322, and of others those of the C library's `ctime`
+/// and RFC 3339.
 ///
 /// Comments and white space may stand between all tokens. A year of two digits is 1950 to 2049, one of three
 /// digits counts from 1900 (RFC 5322 §4.3). The day of week is not checked. A leap second is the first second
-/// behind it. Without a zone the time is UTC.
+/// behind it. Without a zone the time is UTC, and without a time it is midnight.
 ///
 /// ```
 /// use mailwright_message::date;
@@ -68,36 +70,90 @@ pub struct Civil {
 /// assert_eq!(date::format(date), "Fri, 21 Nov 1997 09:55:06 +0000");
 /// ```
 pub fn parse(value: &[u8]) -> Option<DateTime> {
+    read(value, &mut ())
+}
+
+/// As [`parse`]; what is odd is appended to `defects`, with offsets in `value`.
+///
+/// A date that is odd in form is [`DefectKind::InvalidDate`], and one whose zone is missing or tells nothing is
+/// [`DefectKind::UnknownZone`].
+pub fn parse_with(value: &[u8], defects: &mut Vec<Defect>) -> Option<DateTime> {
+    let date = read(value, defects);
+    if date.is_none() {
+        defects.defect(DefectKind::InvalidDate, 0);
+    }
+    date
+}
+
+fn read(value: &[u8], report: &mut impl Report) -> Option<DateTime> {
     let mut scan = Scan { input: value, at: 0 };
     let mut word = scan.word();
     if !word.is_empty() && month(word).is_none() {
         scan.eat(b',');
         word = scan.word();
     }
-    let (day, month, year, time);
-    if word.is_empty() {
-        day = scan.number(2)?;
-        scan.eat(b'-');
-        month = self::month(scan.word())?;
-        scan.eat(b'-');
-        year = scan.year()?;
-        time = scan.time()?;
-    } else {
-        // ctime: `Fri Nov 21 09:55:06 1997`, with a zone before or behind the year.
-        month = self::month(word)?;
-        day = scan.number(2)?;
-        scan.eat(b',');
-        time = scan.time()?;
-        let zone = if scan.peek().is_some_and(|b| b.is_ascii_alphabetic()) {
-            zone_name(scan.word())
-        } else {
-            None
-        };
-        year = scan.year()?;
-        let offset = zone.or_else(|| scan.zone()).unwrap_or(0);
+    let date = match word.is_empty() {
+        true if scan.digits_ahead() == 4 => iso(&mut scan, report),
+        true => rfc(&mut scan, report),
+        false => ctime(month(word)?, &mut scan, report),
+    }?;
+    if scan.peek().is_some() {
+        report.defect(DefectKind::InvalidDate, scan.at);
+    }
+    Some(date)
+}
+
+/// `21 Nov 1997 09:55:06 -0600`, the day of week having been read.
+fn rfc(scan: &mut Scan<'_>, report: &mut impl Report) -> Option<DateTime> {
+    let day = scan.number(2)?;
+    let dashed = scan.eat(b'-');
+    let month = month(scan.word())?;
+    scan.eat(b'-');
+    let year = scan.year()?;
+    if dashed {
+        report.defect(DefectKind::InvalidDate, 0);
+    }
+    let time = scan.time_or_midnight(report)?;
+    let offset = scan.zone_or_utc(report);
+    moment(year, month, day, time, offset)
+}
+
+/// `Nov 21 09:55:06 1997`, with a zone before or behind the year; or with the year before the time.
+fn ctime(month: u8, scan: &mut Scan<'_>, report: &mut impl Report) -> Option<DateTime> {
+    report.defect(DefectKind::InvalidDate, 0);
+    let day = scan.number(2)?;
+    scan.eat(b',');
+    if scan.digits_ahead() == 4 {
+        let year = scan.year()?;
+        let time = scan.time_or_midnight(report)?;
+        let offset = scan.zone_or_utc(report);
         return moment(year, month, day, time, offset);
     }
-    let offset = scan.zone().unwrap_or(0);
+    let time = scan.time()?;
+    let zone = match scan.peek() {
+        Some(byte) if byte.is_ascii_alphabetic() => zone_name(scan.word()),
+        _ => None,
+    };
+    let year = scan.year()?;
+    let offset = zone.unwrap_or_else(|| scan.zone_or_utc(report));
+    moment(year, month, day, time, offset)
+}
+
+/// `1997-11-21T09:55:06-06:00` (RFC 3339), or with a space for the `T`.
+fn iso(scan: &mut Scan<'_>, report: &mut impl Report) -> Option<DateTime> {
+    report.defect(DefectKind::InvalidDate, 0);
+    let year = scan.year()?;
+    scan.eat(b'-').then_some(())?;
+    let month = u8::try_from(scan.number(2)?)
+        .ok()
+        .filter(|month| (1..=12).contains(month))?;
+    scan.eat(b'-').then_some(())?;
+    let day = scan.number(2)?;
+    if matches!(scan.peek(), Some(b'T' | b't')) {
+        scan.at += 1;
+    }
+    let time = scan.time_or_midnight(report)?;
+    let offset = scan.zone_or_utc(report);
     moment(year, month, day, time, offset)
 }
 
@@ -200,6 +256,23 @@ impl<'a> Scan<'a> {
         })
     }
 
+    /// How many digits come next.
+    fn digits_ahead(&mut self) -> usize {
+        self.peek();
+        let rest = &self.input[self.at..];
+        rest.iter()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(rest.len())
+    }
+
+    fn time_or_midnight(&mut self, report: &mut impl Report) -> Option<Time> {
+        if self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            return self.time();
+        }
+        report.defect(DefectKind::InvalidDate, self.at);
+        Some((0, 0, 0))
+    }
+
     fn time(&mut self) -> Option<Time> {
         let hour = self.number(2)?;
         if !self.eat(b':') && !self.eat(b'.') {
@@ -217,18 +290,32 @@ impl<'a> Scan<'a> {
         Some((hour, minute, second))
     }
 
+    fn zone_or_utc(&mut self, report: &mut impl Report) -> i16 {
+        let at = self.at;
+        self.zone().unwrap_or_else(|| {
+            report.defect(DefectKind::UnknownZone, at);
+            0
+        })
+    }
+
     fn zone(&mut self) -> Option<i16> {
-        let sign = match self.peek()? {
-            b'+' => 1,
-            b'-' => -1,
-            _ => return zone_name(self.word()),
+        let name = match self.peek()? {
+            b'+' | b'-' => None,
+            _ => Some(zone_name(self.word())),
+        };
+        // `GMT+0200` is what programs of the web write: the number says how far from GMT.
+        let sign = match (name, self.input.get(self.at)) {
+            (None | Some(Some(0)), Some(b'+')) => 1,
+            (None | Some(Some(0)), Some(b'-')) => -1,
+            (name, _) => return name.flatten(),
         };
         self.at += 1;
         let digits = self.digits();
         let (hours, minutes) = match digits.len() {
             1 | 2 => (value(digits), 0),
             // `+02:00` is not of this RFC, but common.
-            _ if digits.len() == 4 => (value(&digits[..2]), value(&digits[2..])),
+            3 => (value(&digits[..1]), value(&digits[1..])),
+            4 => (value(&digits[..2]), value(&digits[2..])),
             _ => return None,
         };
         let minutes = if digits.len() == 2 && self.eat(b':') {
@@ -257,16 +344,17 @@ fn month(word: &[u8]) -> Option<u8> {
     Some(at as u8 + 1)
 }
 
-/// The zones of RFC 822; all others say nothing about the offset (RFC 5322 §4.3).
+/// The zones of RFC 822 that say where they are. RFC 5322 §4.3 has all others, the military letters among them,
+/// say nothing about the offset.
 fn zone_name(name: &[u8]) -> Option<i16> {
     let hours = match name.to_ascii_uppercase().as_slice() {
-        b"" => return None,
+        b"UT" | b"UTC" | b"GMT" | b"Z" => 0,
         b"EDT" => -4,
         b"EST" | b"CDT" => -5,
         b"CST" | b"MDT" => -6,
         b"MST" | b"PDT" => -7,
         b"PST" => -8,
-        _ => 0,
+        _ => return None,
     };
     Some(hours * 60)
 }
@@ -360,6 +448,11 @@ mod tests {
             ("29 Feb 2000 00:00 +0000", 951_782_400, 0),
             ("1 Jan 49 00:00 +0000", 2_493_072_000, 0),
             ("1 Jan 50 00:00 +0000", -631_152_000, 0),
+            ("21 Nov 1997", 880_070_400, 0),
+            ("1997-11-21T09:55:06-05:00", 880_124_106, -300),
+            ("1997-11-21 09:55:06Z", 880_106_106, 0),
+            ("Fri Nov 21 1997 09:55:06 GMT-0500 (EST)", 880_124_106, -300),
+            ("21 Nov 1997 09:55:06 +530", 880_086_306, 330),
         ] {
             let date = parse(input.as_bytes()).expect(input);
             assert_eq!((date.unix, date.offset), (unix, offset), "{input}");
@@ -374,8 +467,9 @@ mod tests {
             "Fri,",
             "21",
             "21 Nov",
-            "21 Nov 1997",
             "21 Nov 1997 09",
+            "1997-13-01",
+            "1997-1",
             "21 Xyz 1997 09:55",
             "0 Nov 1997 09:55",
             "31 Nov 1997 09:55",
@@ -391,6 +485,29 @@ mod tests {
             assert_eq!(parse(input.as_bytes()), None, "{input}");
         }
         assert_eq!(parse(b"14 Oct 2012 16:09:01 ---0700").map(|d| d.offset), Some(0));
+    }
+
+    #[test]
+    fn what_is_odd_is_told() {
+        use DefectKind::*;
+        for (input, want) in [
+            ("Fri, 21 Nov 1997 09:55:06 -0600 (comment)", &[][..]),
+            ("21 Nov 97 09:55 GMT", &[]),
+            ("21 Nov 1997 09:55:06 Q", &[UnknownZone]),
+            ("21 Nov 1997 09:55:06", &[UnknownZone]),
+            ("21 Nov 1997", &[InvalidDate, UnknownZone]),
+            ("Fri Nov 21 09:55:06 1997", &[InvalidDate, UnknownZone]),
+            ("21 Nov 1997 09:55:06 +0000 x", &[InvalidDate]),
+            ("next week", &[InvalidDate]),
+        ] {
+            let mut defects = Vec::new();
+            let _ = parse_with(input.as_bytes(), &mut defects);
+            assert_eq!(
+                defects.iter().map(|d| d.kind).collect::<Vec<_>>(),
+                want,
+                "{input}"
+            );
+        }
     }
 
     #[test]

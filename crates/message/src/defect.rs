@@ -46,7 +46,7 @@ kinds! {
     MissingHeader = 2,
     /// A line inside of a header is no field and continues none; it is passed over.
     InvalidHeaderLine = 3,
-    /// The header ends without an empty line.
+    /// The header ends without an empty line; lines behind its last field that are none are the body.
     UnendedHeader = 4,
     /// A field that should stand once came again; the first one counts.
     DuplicateField = 5,

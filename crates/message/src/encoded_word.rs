@@ -2,47 +2,93 @@
 
 use std::borrow::Cow;
 
-use crate::{charset, transfer};
+use crate::lex::{self, Report};
+use crate::{Defect, DefectKind, charset, transfer};
 
 /// Decodes the encoded words in unfolded text.
 ///
 /// Space between neighbouring words is dropped, and a character may be split between words of one charset. A
-/// word that stands too close to other text, or holds spaces, is decoded too. A word in a charset that is not
-/// known stays as it is. Other 8-bit text is read as UTF-8 where it is UTF-8, else as Windows-1252.
+/// word that stands too close to other text, holds spaces, or lost its end is decoded too. A word in a charset
+/// that is not known stays as it is. Other 8-bit text is read as UTF-8 where it is UTF-8, else as Windows-1252.
 ///
 /// ```
 /// let text = mailwright_message::encoded_word::decode(b"=?ISO-8859-1?Q?Andr=E9?= Pirard");
 /// assert_eq!(text, "André Pirard");
 /// ```
 pub fn decode(text: &[u8]) -> Cow<'_, str> {
+    read_octets(text, 0, &mut ())
+}
+
+/// As [`decode`]; what is odd is appended to `defects`, with offsets in `text`.
+///
+/// ```
+/// use mailwright_message::{DefectKind, encoded_word};
+/// let mut defects = Vec::new();
+/// let text = encoded_word::decode_with(b"[x]=?utf-8?q?glued?= =?x-what?q?raw?=", &mut defects);
+/// assert_eq!(text, "[x]glued =?x-what?q?raw?=");
+/// let told: Vec<_> = defects.iter().map(|d| (d.kind, d.offset)).collect();
+/// assert_eq!(told, [(DefectKind::MisplacedEncodedWord, 3), (DefectKind::UnknownCharset, 21)]);
+/// ```
+pub fn decode_with<'a>(text: &'a [u8], defects: &mut Vec<Defect>) -> Cow<'a, str> {
+    read_octets(text, 0, defects)
+}
+
+/// As [`decode`], for text that may be owned.
+pub(crate) fn decode_cow(text: Cow<'_, [u8]>) -> Cow<'_, str> {
+    read(text, 0, &mut ())
+}
+
+/// Decodes text that starts at `base` of what the defects count from.
+pub(crate) fn read<'a>(text: Cow<'a, [u8]>, base: usize, report: &mut impl Report) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => read_octets(text, base, report),
+        Cow::Owned(text) => Cow::Owned(read_octets(&text, base, report).into_owned()),
+    }
+}
+
+fn read_octets<'a>(text: &'a [u8], base: usize, report: &mut impl Report) -> Cow<'a, str> {
     let mut decoder = Decoder::default();
     let mut raw = 0;
     let mut at = 0;
     while let Some(found) = memchr::memmem::find(&text[at..], b"=?") {
         at += found;
-        let word = match_at(&text[at..]).filter(|word| charset::is_known(word.charset));
-        let Some(word) = word else {
+        let rest = &text[at..];
+        let Some(word) = match_at(rest).or_else(|| match_unended(rest)) else {
             at += 2;
             continue;
         };
-        decoder.raw(&text[raw..at], true);
-        decoder.word(&word);
-        at += word.len;
+        let end = at + word.len;
+        if !charset::is_known(word.charset) {
+            report.defect(DefectKind::UnknownCharset, base + at);
+            at += 2;
+            continue;
+        }
+        if !rest[..word.len].ends_with(b"?=") || word.text.iter().any(|b| lex::is_space(*b)) {
+            report.defect(DefectKind::InvalidEncodedWord, base + at);
+        }
+        let apart = |byte: Option<&u8>, bracket| byte.is_none_or(|b| lex::is_space(*b) || *b == bracket);
+        if !(apart(at.checked_sub(1).map(|before| &text[before]), b'(') && apart(text.get(end), b')')) {
+            report.defect(DefectKind::MisplacedEncodedWord, base + at);
+        }
+        decoder.raw(&text[raw..at], true, base + raw, report);
+        decoder.word(&word, base + at, report);
+        at = end;
         raw = at;
     }
     if raw == 0 {
-        return charset::guess(text);
+        return guess(text, base, report);
     }
-    decoder.raw(&text[raw..], false);
+    decoder.raw(&text[raw..], false, base + raw, report);
     Cow::Owned(decoder.out)
 }
 
-/// As [`decode`], for text that may be owned.
-pub(crate) fn decode_cow(text: Cow<'_, [u8]>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => decode(text),
-        Cow::Owned(text) => Cow::Owned(decode(&text).into_owned()),
+fn guess<'a>(text: &'a [u8], at: usize, report: &mut impl Report) -> Cow<'a, str> {
+    let guessed = charset::guess(text);
+    // What is UTF-8 needs no octets of its own.
+    if matches!(guessed, Cow::Owned(_)) {
+        report.defect(DefectKind::UndecodableText, at);
     }
+    guessed
 }
 
 /// Collects text; octets of neighbouring words of one charset are decoded together.
@@ -51,34 +97,42 @@ struct Decoder<'a> {
     out: String,
     charset: &'a [u8],
     octets: Vec<u8>,
+    /// Where the first of the words whose octets wait is.
+    start: usize,
     after_word: bool,
 }
 
 impl<'a> Decoder<'a> {
-    fn raw(&mut self, text: &[u8], word_follows: bool) {
+    fn raw(&mut self, text: &[u8], word_follows: bool, at: usize, report: &mut impl Report) {
         let between_words = self.after_word && word_follows;
         if text.is_empty() || between_words && text.trim_ascii().is_empty() {
             if !word_follows {
-                self.flush();
+                self.flush(report);
             }
             return;
         }
-        self.flush();
-        self.out.push_str(&charset::guess(text));
+        self.flush(report);
+        self.out.push_str(&guess(text, at, report));
         self.after_word = false;
     }
 
-    fn word(&mut self, word: &Word<'a>) {
+    fn word(&mut self, word: &Word<'a>, at: usize, report: &mut impl Report) {
         if !word.charset.eq_ignore_ascii_case(self.charset) {
-            self.flush();
+            self.flush(report);
             self.charset = word.charset;
+        }
+        if self.octets.is_empty() {
+            self.start = at;
         }
         word.decode_into(&mut self.octets);
         self.after_word = true;
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, report: &mut impl Report) {
         if let Some(text) = charset::decode(self.charset, &self.octets) {
+            if text.contains('\u{fffd}') {
+                report.defect(DefectKind::UndecodableText, self.start);
+            }
             self.out.push_str(&text);
         }
         self.octets.clear();
@@ -202,6 +256,31 @@ pub fn encode(text: &str) -> String {
     out
 }
 
+/// The encoded word that `input` starts with and that lost its end: `=?utf-8?q?cut` or `=?utf-8?q?cut?`, up to a
+/// space or the end.
+fn match_unended(input: &[u8]) -> Option<Word<'_>> {
+    let rest = input.strip_prefix(b"=?")?;
+    let charset_len = memchr::memchr(b'?', rest)?;
+    let [encoding, b'?', text @ ..] = rest.get(charset_len + 1..)? else {
+        return None;
+    };
+    let base64 = matches!(encoding, b'b' | b'B');
+    let charset = &rest[..charset_len];
+    if !(base64 || matches!(encoding, b'q' | b'Q')) || charset.iter().any(u8::is_ascii_whitespace) {
+        return None;
+    }
+    let is_end = |b: &u8| *b == b'?' || lex::is_space(*b);
+    let text_len = text.iter().position(is_end).unwrap_or(text.len());
+    let mark = usize::from(text.get(text_len) == Some(&b'?'));
+    let ends = text.get(text_len + mark).is_none_or(|b| lex::is_space(*b));
+    (ends && text_len > 0).then(|| Word {
+        charset: charset.split(|b| *b == b'*').next().unwrap_or(charset),
+        base64,
+        text: &text[..text_len],
+        len: 2 + charset_len + 3 + text_len + mark,
+    })
+}
+
 /// Needs no escape anywhere, phrases included: RFC 2047 §5 (3).
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'*' | b'+' | b'-' | b'/')
@@ -254,7 +333,9 @@ mod tests {
             ("=?utf-8*en?Q?lang?=", "lang"),
             ("=?x-unknown?Q?a?= b", "=?x-unknown?Q?a?= b"),
             ("=?utf-8?X?a?=", "=?utf-8?X?a?="),
-            ("=?utf-8?Q?never ends", "=?utf-8?Q?never ends"),
+            ("=?utf-8?Q?never=20ends", "never ends"),
+            ("=?utf-8?B?Y2Fmw6k? here", "café here"),
+            ("=?utf-8?Q?", "=?utf-8?Q?"),
             ("=?utf-8?Q?=ZZ=4?=", "=ZZ=4"),
             ("=?=?utf-8?Q?x?=", "=?x"),
             ("", ""),
@@ -264,6 +345,29 @@ mod tests {
         }
         assert_eq!(decode(b"caf\xe9 =?utf-8?q?=C3=A9?="), "café é");
         assert_eq!(decode("café".as_bytes()), "café");
+    }
+
+    #[test]
+    fn what_is_odd_is_told() {
+        use DefectKind::*;
+        for (input, want) in [
+            ("a =?utf-8?q?b?= (=?utf-8?q?c?=)", &[][..]),
+            ("=?utf-8?q?caf=C3?= =?utf-8?q?=A9?=", &[]),
+            ("x =?utf-8?q?a b?=", &[(InvalidEncodedWord, 2)]),
+            ("=?utf-8?q?a", &[(InvalidEncodedWord, 0)]),
+            ("x=?utf-8?q?a?=", &[(MisplacedEncodedWord, 1)]),
+            ("=?utf-8?q?a?=x", &[(MisplacedEncodedWord, 0)]),
+            ("=?x-y?q?a?=", &[(UnknownCharset, 0)]),
+            ("a =?utf-8?q?=C3?= b", &[(UndecodableText, 2)]),
+        ] {
+            let mut defects = Vec::new();
+            let _ = decode_with(input.as_bytes(), &mut defects);
+            let told: Vec<_> = defects.iter().map(|d| (d.kind, d.offset)).collect();
+            assert_eq!(told, want, "{input}");
+        }
+        let mut defects = Vec::new();
+        let _ = decode_with(b"=?utf-8?q?a?= \xe9", &mut defects);
+        assert_eq!((defects[0].kind, defects[0].offset), (UndecodableText, 13));
     }
 
     #[test]

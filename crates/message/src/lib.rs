@@ -47,7 +47,7 @@
 //! | [`scan`] | the push scanner: fields, parts, lines | 5322 §2, 2046 §5.1 |
 //! | [`index`] | the part index: built while streaming, stored, read without parsing | 9051 §6.4.5 |
 //! | [`envelope`], [`body_structure`] | ENVELOPE and BODYSTRUCTURE from the index | 9051 §7.5.2 |
-//! | [`header`] | walk, unfold, decode, write fields | 5322 §2.2 |
+//! | [`header`] | walk, unfold, decode, write fields; [`header::Headers`]: all typed values of one header | 5322 §2.2, §3.6 |
 //! | [`address_list`] | mailboxes and groups, obsolete forms too | 5322 §3.4, 6854 |
 //! | [`date`] | dates, read and written | 5322 §3.3 |
 //! | [`message_id`] | identifiers, read and made | 5322 §3.6.4 |
@@ -55,21 +55,32 @@
 //! | [`encoded_word`] | encoded words, read and written | 2047 |
 //! | [`charset`] | charsets to UTF-8 | Encoding standard |
 //! | [`transfer`] | base64, quoted-printable, read and written | 2045 §6 |
-//! | [`trace`] | Received and Return-Path, written | 5321 §4.4 |
+//! | [`build`] | messages to send: trees, attachments, answers, receipts | 5322 §3, 2045 to 2047, 2231, 6532, 8098 |
+//! | [`trace`] | Received, written and read; Return-Path, written | 5321 §4.4 |
+//! | [`thread`] | base subjects, the identifiers to thread by | 5256 §2.1, §3 |
+//! | [`list`] | List-*, List-Id, one-click unsubscribe, Keywords | 2369, 2919, 8058 |
+//! | [`authentication`] | Authentication-Results, read | 8601 §2.2, 8617 |
+//! | [`tags`] | DKIM and ARC fields as tags | 6376 §3.2, 8617 |
+//! | [`automatic`], [`priority`] | Auto-Submitted, Importance and its like | 3834, 2156, 4021 |
+//! | [`differences`] | fields that are read otherwise than mail-parser reads them, with the reasons | |
 //! | [`dsn`] | delivery status notifications, read and written | 3464, 6522, 6533 |
 //!
 //! # Limits, and what is not here
 //!
 //! Every limit is a field of [`scan::Limits`] or [`index::Options`] with its default; what goes beyond one is
-//! left out, and a [`Defect`] says where. Not here: an editor and a builder for whole messages, typed values of
-//! Received, List-* and authentication fields, UTF-7, ISO-2022-KR, HZ and the DOS code pages but 866, uuencode,
+//! left out, and a [`Defect`] says where. Not here: an editor for messages, UTF-7, ISO-2022-KR, HZ and the DOS code pages but 866, uuencode,
 //! TNEF, format=flowed and HTML to text.
 
 pub mod address_list;
+pub mod authentication;
+pub mod automatic;
 pub mod body_structure;
+pub mod build;
 pub mod charset;
 pub mod date;
 mod defect;
+#[doc = include_str!("differences.md")]
+pub mod differences {}
 pub mod dsn;
 pub mod encoded_word;
 pub mod envelope;
@@ -77,12 +88,17 @@ mod error;
 pub mod header;
 pub mod index;
 mod lex;
+pub mod list;
 pub mod message_id;
 pub mod parameters;
+pub mod priority;
 pub mod scan;
+pub mod tags;
+pub mod thread;
 pub mod trace;
 pub mod transfer;
 
+pub use build::Message;
 pub use defect::{Defect, DefectKind};
 pub use error::Error;
 pub use index::Index;

@@ -1,69 +1,187 @@
 //! Message identifiers (RFC 5322 §3.6.4, §4.5.4)
 
-use crate::{charset, lex};
+use std::borrow::Cow;
+
+use crate::header::Limits;
+use crate::lex::{self, Report};
+use crate::{Defect, DefectKind, charset};
 
 /// The identifiers of a Message-ID, In-Reply-To or References value, without their angle brackets.
 ///
 /// White space and comments inside of one are dropped. Other words (the phrases of RFC 822's In-Reply-To) are
-/// passed over; only where there are no angle brackets at all, words with an `@` count as identifiers.
+/// passed over; only where there are no angle brackets at all, words with an `@` count as identifiers, or the one
+/// word there is.
 ///
 /// ```
 /// let ids = mailwright_message::message_id::parse_list(b"<1234 @ local(blah) .machine .example> <b@c>");
 /// assert_eq!(ids, ["1234@local.machine.example", "b@c"]);
 /// ```
-pub fn parse_list(value: &[u8]) -> Vec<String> {
-    let mut ids = Vec::new();
-    let mut at = 0;
-    let mut bracket = false;
-    let mut quotes = Quotes { none_closes: false };
-    while at < value.len() {
-        at = lex::skip_cfws(value, at);
-        match value.get(at) {
-            Some(b'<') => {
-                bracket = true;
-                let (id, end) = id(value, at + 1, &mut quotes);
-                at = end;
-                if !id.is_empty() {
-                    ids.push(charset::guess(&id).into_owned());
-                }
-            }
-            Some(b'"') => at = quotes.end(value, at),
-            _ => at += 1,
-        }
-    }
-    if bracket {
-        return ids;
-    }
-    value
-        .split(|b| lex::is_space(*b))
-        .filter(|word| word.contains(&b'@'))
-        .map(|word| charset::guess(word).into_owned())
-        .collect()
+pub fn parse_list(value: &[u8]) -> Vec<Cow<'_, str>> {
+    ids(value).take(Limits::default().max_ids).collect()
 }
 
-/// The identifier behind a `<`, and where reading goes on.
-fn id(value: &[u8], mut at: usize, quotes: &mut Quotes) -> (Vec<u8>, usize) {
-    let mut id = Vec::new();
-    loop {
-        at = lex::skip_cfws(value, at);
-        match value.get(at) {
-            Some(b'>') => return (id, at + 1),
-            // The bracket of this one was lost.
-            Some(b'<') | None => return (id, at),
-            Some(b'"') => {
-                let end = quotes.end(value, at);
-                id.extend(value[at..end].iter().filter(|b| !matches!(b, b'\r' | b'\n')));
-                at = end;
+/// As [`parse_list`], within limits of the caller's; what is odd is appended to `defects`, with offsets in `value`.
+pub fn parse_with<'a>(value: &'a [u8], limits: &Limits, defects: &mut Vec<Defect>) -> Vec<Cow<'a, str>> {
+    let mut ids = ids(value);
+    let mut list = Vec::new();
+    while let Some(id) = ids.read(defects) {
+        if list.len() == limits.max_ids {
+            defects.defect(DefectKind::TooManyIds, ids.start);
+            break;
+        }
+        list.push(id);
+    }
+    list
+}
+
+/// Reads the identifiers one by one. See [`parse_list`].
+pub fn ids(value: &[u8]) -> Ids<'_> {
+    Ids {
+        value,
+        at: 0,
+        start: 0,
+        quotes: Quotes { none_closes: false },
+        state: State::Brackets { found: false },
+    }
+}
+
+/// The iterator of [`ids`].
+#[derive(Debug, Clone)]
+pub struct Ids<'a> {
+    value: &'a [u8],
+    at: usize,
+    /// Where the last identifier starts.
+    start: usize,
+    quotes: Quotes,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Brackets {
+        found: bool,
+    },
+    /// There are no brackets; `any`: words without an `@` count too.
+    Words {
+        any: bool,
+    },
+}
+
+impl<'a> Iterator for Ids<'a> {
+    type Item = Cow<'a, str>;
+
+    fn next(&mut self) -> Option<Cow<'a, str>> {
+        self.read(&mut ())
+    }
+}
+
+impl<'a> Ids<'a> {
+    fn read(&mut self, report: &mut impl Report) -> Option<Cow<'a, str>> {
+        while let State::Brackets { found } = self.state {
+            self.at = lex::skip_cfws(self.value, self.at);
+            let Some(byte) = self.value.get(self.at) else {
+                if found {
+                    return None;
+                }
+                let words = || {
+                    self.value
+                        .split(|b| lex::is_space(*b))
+                        .filter(|word| !word.is_empty())
+                };
+                self.state = State::Words {
+                    any: words().nth(1).is_none(),
+                };
+                self.at = 0;
+                break;
+            };
+            match byte {
+                b'<' => {
+                    self.state = State::Brackets { found: true };
+                    self.start = self.at;
+                    let id = self.bracketed(report);
+                    if !id.is_empty() {
+                        return Some(lex::text(id));
+                    }
+                }
+                b'"' => self.at = self.quotes.end(self.value, self.at),
+                _ => self.at += 1,
             }
-            Some(byte) => {
-                id.push(*byte);
-                at += 1;
+        }
+        let State::Words { any } = self.state else {
+            return None;
+        };
+        loop {
+            while self.value.get(self.at).is_some_and(|b| lex::is_space(*b)) {
+                self.at += 1;
+            }
+            self.start = self.at;
+            let rest = &self.value[self.at..];
+            let len = rest.iter().position(|b| lex::is_space(*b)).unwrap_or(rest.len());
+            let word = &rest[..len];
+            self.at += len;
+            if word.is_empty() {
+                return None;
+            }
+            report.defect(DefectKind::InvalidId, self.start);
+            let word = word.strip_suffix(b">").unwrap_or(word);
+            if !word.is_empty() && (any || word.contains(&b'@')) {
+                return Some(charset::guess(word));
+            }
+        }
+    }
+
+    /// The identifier whose bracket is at the position, which moves behind it.
+    fn bracketed(&mut self, report: &mut impl Report) -> Cow<'a, [u8]> {
+        let rest = &self.value[self.at + 1..];
+        let is_end = |b: &u8| lex::is_space(*b) || matches!(b, b'>' | b'<' | b'(' | b'"');
+        let len = rest.iter().position(is_end).unwrap_or(rest.len());
+        let id = match rest.get(len) {
+            Some(b'>') => {
+                self.at += len + 2;
+                Cow::Borrowed(&rest[..len])
+            }
+            _ => Cow::Owned(self.collect(report)),
+        };
+        let two_sides = memchr::memchr(b'@', &id).is_some_and(|at| at > 0 && at + 1 < id.len());
+        if !two_sides {
+            report.defect(DefectKind::InvalidId, self.start);
+        }
+        id
+    }
+
+    /// As [`Self::bracketed`], for one with white space, comments or quotes in it.
+    fn collect(&mut self, report: &mut impl Report) -> Vec<u8> {
+        let mut id = Vec::new();
+        self.at += 1;
+        loop {
+            self.at = lex::skip_cfws(self.value, self.at);
+            match self.value.get(self.at) {
+                Some(b'>') => {
+                    self.at += 1;
+                    return id;
+                }
+                // The bracket of this one was lost.
+                Some(b'<') | None => {
+                    report.defect(DefectKind::Unbalanced, self.start);
+                    return id;
+                }
+                Some(b'"') => {
+                    let end = self.quotes.end(self.value, self.at);
+                    let quoted = self.value[self.at..end].iter();
+                    id.extend(quoted.filter(|b| !matches!(b, b'\r' | b'\n')));
+                    self.at = end;
+                }
+                Some(byte) => {
+                    id.push(*byte);
+                    self.at += 1;
+                }
             }
         }
     }
 }
 
 /// Where quoted strings end. When one does not, no later one does: looking again would make the work quadratic.
+#[derive(Debug, Clone)]
 struct Quotes {
     none_closes: bool,
 }
@@ -142,8 +260,31 @@ mod tests {
             ("<>", &[]),
             ("", &[]),
             ("<\"", &["\""]),
+            ("alone", &["alone"]),
+            ("two words", &[]),
         ] {
             assert_eq!(parse_list(input.as_bytes()), want, "{input}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_is_told() {
+        use DefectKind::*;
+        for (input, want) in [
+            ("<a@b> (c) <d @ e>", &[][..]),
+            ("<a@b <c@d>", &[(Unbalanced, 0)]),
+            ("<a>", &[(InvalidId, 0)]),
+            (" a@b", &[(InvalidId, 1)]),
+            ("<a@b> <c@d> <e@f> <g@h>", &[(TooManyIds, 18)]),
+        ] {
+            let mut defects = Vec::new();
+            let limits = Limits {
+                max_ids: 3,
+                ..Limits::default()
+            };
+            let _ = parse_with(input.as_bytes(), &limits, &mut defects);
+            let told: Vec<_> = defects.iter().map(|d| (d.kind, d.offset)).collect();
+            assert_eq!(told, want, "{input}");
         }
     }
 

@@ -319,7 +319,7 @@ impl<'a> Scan<'a> {
             let plain = section.number.is_none() && !section.extended;
             if !plain || few.len() == FEW || !sections.is_empty() {
                 if sections.is_empty() {
-                    sections.extend(few.drain(..));
+                    sections.append(&mut few);
                 }
                 sections.push(section);
             } else if few
@@ -353,6 +353,10 @@ impl<'a> Scan<'a> {
             }
             let (name, number, extended) = split_name(name);
             let value = self.value(report);
+            if name.is_empty() {
+                report.defect(DefectKind::InvalidParameter, at);
+                continue;
+            }
             return Some(Section {
                 name,
                 number,

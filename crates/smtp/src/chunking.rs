@@ -14,8 +14,11 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Parses what follows `BDAT `. A number of more than 20 digits, or one that does not fit 64 bits, is
-    /// none: where the next command begins cannot be known then.
+    /// The largest size that is taken for one: below 2^63 octets.
+    pub const MAX: u64 = i64::MAX as u64;
+
+    /// Parses what follows `BDAT `. A number of more than 20 digits, or one above [`MAX`](Self::MAX), is none:
+    /// where the next command begins cannot be known then.
     pub(crate) fn parse(args: &str) -> Option<Self> {
         let (size, last) = match args.split_once(' ') {
             Some((size, last)) if last.trim_ascii().eq_ignore_ascii_case("LAST") => (size, true),
@@ -23,7 +26,7 @@ impl Chunk {
             None => (args, false),
         };
         Some(Self {
-            size: decimal(size, 20)?,
+            size: decimal(size, 20).filter(|size| *size <= Self::MAX)?,
             last,
         })
     }

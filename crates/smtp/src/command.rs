@@ -27,11 +27,11 @@ pub enum Command {
     /// NOOP; its argument means nothing.
     Noop,
     /// VRFY with the text to verify.
-    Vrfy(String),
+    Vrfy(Lookup),
     /// EXPN with the name of a list.
-    Expn(String),
-    /// HELP; its argument is not looked at.
-    Help,
+    Expn(Lookup),
+    /// HELP, with what help is wanted for; may be empty.
+    Help(String),
     /// QUIT.
     Quit,
     /// STARTTLS.
@@ -49,6 +49,16 @@ pub enum Command {
     Xclient(Box<Xclient>),
     /// XFORWARD of Postfix.
     Xforward(Box<Xforward>),
+}
+
+/// The argument of VRFY or EXPN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lookup {
+    /// What is asked for: a user, a mailbox or a list, as it was written.
+    pub name: String,
+    /// `SMTPUTF8`: the reply may hold UTF-8 (RFC 6531 §3.7.4.2).
+    pub smtputf8: bool,
 }
 
 /// How a client introduced itself.
@@ -197,11 +207,11 @@ impl Command {
             () if is("LHLO") => Hello::parse(HelloVerb::Lhlo, args).map(Self::Hello),
             () if is("QUIT") => none(Self::Quit),
             () if is("NOOP") => Ok(Self::Noop),
-            () if is("HELP") => Ok(Self::Help),
+            () if is("HELP") => Ok(Self::Help(args.trim_ascii().into())),
             () if is("STARTTLS") => none(Self::StartTls),
             () if is("AUTH") => Self::auth(args),
-            () if is("VRFY") => text(args).map(Self::Vrfy),
-            () if is("EXPN") => text(args).map(Self::Expn),
+            () if is("VRFY") => Lookup::parse(args, extensions).map(Self::Vrfy),
+            () if is("EXPN") => Lookup::parse(args, extensions).map(Self::Expn),
             () if is("ETRN") => Etrn::parse(args).map(Self::Etrn).ok_or(CommandError::Arguments),
             () if is("XCLIENT") => attributes(Xclient::parse(args)).map(Self::Xclient),
             () if is("XFORWARD") => attributes(Xforward::parse(args)).map(Self::Xforward),
@@ -243,9 +253,17 @@ impl fmt::Display for Command {
             Self::Data => f.write_str("DATA"),
             Self::Rset => f.write_str("RSET"),
             Self::Noop => f.write_str("NOOP"),
-            Self::Vrfy(name) => text(f, "VRFY", name),
-            Self::Expn(name) => text(f, "EXPN", name),
-            Self::Help => f.write_str("HELP"),
+            Self::Vrfy(lookup) | Self::Expn(lookup) => {
+                let verb = if matches!(self, Self::Vrfy(_)) {
+                    "VRFY"
+                } else {
+                    "EXPN"
+                };
+                text(f, verb, &lookup.name)?;
+                f.write_str(if lookup.smtputf8 { " SMTPUTF8" } else { "" })
+            }
+            Self::Help(topic) if topic.is_empty() => f.write_str("HELP"),
+            Self::Help(topic) => text(f, "HELP", topic),
             Self::Quit => f.write_str("QUIT"),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Auth { mechanism, initial } => {
@@ -256,6 +274,34 @@ impl fmt::Display for Command {
             Self::Etrn(node) => write!(f, "ETRN {node}"),
             Self::Xclient(attributes) => write!(f, "XCLIENT {attributes}"),
             Self::Xforward(attributes) => write!(f, "XFORWARD {attributes}"),
+        }
+    }
+}
+
+impl Lookup {
+    /// Asks for a user, a mailbox or a list, without SMTPUTF8.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            smtputf8: false,
+        }
+    }
+
+    fn parse(args: &str, extensions: &Extensions) -> Result<Self, CommandError> {
+        let args = args.trim_ascii();
+        let parameter = match args.rsplit_once(' ') {
+            Some((name, word)) if word.eq_ignore_ascii_case("SMTPUTF8") => Some(name.trim_ascii_end()),
+            _ => None,
+        };
+        let parameter = parameter.filter(|_| extensions.smtputf8);
+        let name = parameter.unwrap_or(args);
+        match name {
+            "" => Err(CommandError::Arguments),
+            name if !name.is_ascii() && parameter.is_none() => Err(CommandError::NonAsciiAddress),
+            name => Ok(Self {
+                name: name.into(),
+                smtputf8: parameter.is_some(),
+            }),
         }
     }
 }
@@ -388,11 +434,4 @@ fn strip<'a>(args: &'a str, prefix: &str) -> Result<&'a str, CommandError> {
 
 fn attributes<T>(parsed: Option<T>) -> Result<Box<T>, CommandError> {
     parsed.map(Box::new).ok_or(CommandError::Parameter)
-}
-
-fn text(args: &str) -> Result<String, CommandError> {
-    match args.trim_ascii() {
-        "" => Err(CommandError::Arguments),
-        args => Ok(args.into()),
-    }
 }

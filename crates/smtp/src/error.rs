@@ -1,4 +1,6 @@
-use crate::{EnhancedCode, Reply};
+//! Why a conversation ends early, and what the peer is told of it (RFC 5321 §3.8)
+
+use crate::{CommandError, EnhancedCode, Reply};
 use std::fmt;
 
 /// Why a conversation ended early.
@@ -22,6 +24,8 @@ pub enum Error {
     ServiceClosing(Stage, Reply),
     /// The configuration demands TLS, and the server does not offer it.
     TlsNotOffered,
+    /// The caller does not trust the server's certificate.
+    PeerNotTrusted,
     /// The configuration demands authentication, and the server offers no mechanism that may be used.
     AuthNotOffered,
     /// The exchange of AUTH went wrong on the server's side: it failed to prove that it knows the password
@@ -41,6 +45,7 @@ impl fmt::Display for Error {
             Self::Refused(stage, what) => write!(f, "refused at {stage}: {what}"),
             Self::ServiceClosing(stage, what) => write!(f, "the server ends the service at {stage}: {what}"),
             Self::TlsNotOffered => f.write_str("the server does not offer TLS, which is required"),
+            Self::PeerNotTrusted => f.write_str("the server's certificate will not do"),
             Self::AuthNotOffered => f.write_str("the server offers no usable way to authenticate"),
             Self::Auth(what) => write!(f, "authentication failed: {what}"),
             Self::BodyAborted => f.write_str("the caller gave the body up"),
@@ -58,6 +63,7 @@ impl Error {
             Self::Auth(_) | Self::AuthNotOffered => false,
             // A server without TLS today may be a certificate that is being replaced.
             Self::TlsNotOffered
+            | Self::PeerNotTrusted
             | Self::Protocol(..)
             | Self::Limit(_)
             | Self::Timeout(_)
@@ -92,10 +98,16 @@ impl Error {
                 EnhancedCode::new(4, 7, 0),
                 "Too many unknown recipients, closing connection",
             ),
+            Self::Limit(Limit::Transactions) => (
+                EnhancedCode::new(4, 7, 0),
+                "Too many messages in one session, closing connection",
+            ),
             Self::Limit(_) => (
                 EnhancedCode::new(4, 7, 0),
                 "Too many commands, closing connection",
             ),
+            // Where its chunk ends is not known: what follows cannot be told from commands.
+            Self::Protocol(_, Violation::ChunkSize) => return Some(CommandError::Chunk.reply()),
             Self::Protocol(_, Violation::OtherProtocol) => (
                 EnhancedCode::new(4, 7, 0),
                 "This is a mail server, closing connection",
@@ -118,6 +130,10 @@ pub enum Violation {
     UnexpectedReply,
     /// A reply that nothing was asked for.
     Unsolicited,
+    /// BDAT with a size that is no number, or one that no message can have: 2^63 and above.
+    ChunkSize,
+    /// What stands at the start of the connection is no PROXY header.
+    ProxyHeader,
 }
 
 impl fmt::Display for Violation {
@@ -127,6 +143,8 @@ impl fmt::Display for Violation {
             Self::MalformedReply => "malformed reply",
             Self::UnexpectedReply => "a reply that makes no sense here",
             Self::Unsolicited => "it spoke without being asked",
+            Self::ChunkSize => "malformed chunk size",
+            Self::ProxyHeader => "malformed PROXY header",
         })
     }
 }
@@ -141,6 +159,8 @@ pub enum Limit {
     RefusedRecipients,
     /// Commands without a message in between.
     Commands,
+    /// Transactions in one session.
+    Transactions,
     /// Failed logins in one session.
     AuthFailures,
     /// Octets in a line of a reply, or lines in a reply.
@@ -153,6 +173,7 @@ impl fmt::Display for Limit {
             Self::Errors => "errors",
             Self::RefusedRecipients => "refused recipients",
             Self::Commands => "commands without a message",
+            Self::Transactions => "transactions",
             Self::AuthFailures => "failed logins",
             Self::ReplySize => "reply size",
         })
@@ -171,8 +192,12 @@ pub enum Stage {
     StartTls,
     /// AUTH and its exchange.
     Auth,
+    /// XCLIENT.
+    Xclient,
     /// Between transactions.
     Idle,
+    /// A command that is no transaction, such as VRFY.
+    Query,
     /// RSET.
     Reset,
     /// MAIL.
@@ -196,7 +221,9 @@ impl fmt::Display for Stage {
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Auth => "AUTH",
+            Self::Xclient => "XCLIENT",
             Self::Idle => "the next command",
+            Self::Query => "a query",
             Self::Reset => "RSET",
             Self::Mail => "MAIL",
             Self::Rcpt => "RCPT",

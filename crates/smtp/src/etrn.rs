@@ -18,14 +18,14 @@ pub enum Etrn {
 impl Etrn {
     pub(crate) fn parse(args: &str) -> Option<Self> {
         match args.as_bytes().first()? {
-            b'@' => Domain::parse(&args[1..]).ok().map(Self::Subdomains),
+            b'@' => node(&args[1..]).map(Self::Subdomains),
             b'#' => {
                 let name = &args[1..];
                 let letter = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
                 let valid = (1..=255).contains(&name.len()) && name.bytes().all(letter);
                 valid.then(|| Self::Queue(name.into()))
             }
-            _ => Domain::parse(args).ok().map(Self::Node),
+            _ => node(args).map(Self::Node),
         }
     }
 }
@@ -39,4 +39,10 @@ impl fmt::Display for Etrn {
             Self::Queue(name) => write!(f, "#{}", name.replace(|c: char| !c.is_ascii_graphic(), "")),
         }
     }
+}
+
+/// RFC 1985 §5.1: a fully qualified domain name.
+fn node(text: &str) -> Option<Domain> {
+    let qualified = text.is_ascii() && text.contains('.');
+    Domain::parse(text).ok().filter(|_| qualified)
 }

@@ -18,6 +18,9 @@ pub enum Hold {
 pub struct Interval(u32);
 
 impl Interval {
+    /// 30 days.
+    pub(crate) const DEFAULT_MAX: Self = Self(30 * 86_400);
+
     /// Makes one; `None` if it is out of range.
     pub fn new(seconds: u32) -> Option<Self> {
         (1..=999_999_999).contains(&seconds).then_some(Self(seconds))
@@ -80,9 +83,20 @@ impl DateTime {
     }
 }
 
-impl fmt::Display for DateTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+impl DateTime {
+    /// The form of RFC 5322 §3.3: `Mon, 23 Nov 2026 10:30:00 +0000`.
+    pub fn rfc5322(self) -> String {
+        let (year, month, day) = self.date();
+        // 1970-01-01 was a Thursday.
+        let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(self.0 / 86_400 % 7) as usize];
+        let month = MONTHS[month as usize - 1];
+        let (hour, minute, second) = self.time();
+        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    }
+
+    /// Year, month and day.
+    fn date(self) -> (u64, u64, u64) {
+        let days = self.0 / 86_400;
         let mut year = 1970 + days / 366;
         while days_before(year + 1, 1, 1) <= days {
             year += 1;
@@ -91,14 +105,30 @@ impl fmt::Display for DateTime {
         while month < 12 && days_before(year, month + 1, 1) <= days {
             month += 1;
         }
-        let day = days - days_before(year, month, 1) + 1;
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        (year, month, days - days_before(year, month, 1) + 1)
+    }
+
+    /// Hour, minute and second.
+    fn time(self) -> (u64, u64, u64) {
+        let second = self.0 % 86_400;
+        (second / 3600, second / 60 % 60, second % 60)
+    }
+}
+
+/// The form of RFC 3339.
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((year, month, day), (hour, minute, second)) = (self.date(), self.time());
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
         )
     }
 }
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -143,6 +173,8 @@ mod tests {
             DateTime::parse("1970-01-01t00:00:01.999z"),
             DateTime::from_unix(1)
         );
+        let moment = DateTime::from_unix(1_795_429_800).unwrap();
+        assert_eq!(moment.rfc5322(), "Mon, 23 Nov 2026 10:30:00 +0000");
         // A leap second is the second after it.
         assert_eq!(DateTime::parse("1970-01-01T00:00:60Z"), DateTime::from_unix(60));
         assert_eq!(DateTime::from_unix(LAST_SECOND + 1), None);

@@ -82,10 +82,10 @@
 //! | RFC | where |
 //! |---|---|
 //! | 1870 SIZE | `envelope.rs`, `server/transaction.rs`, `client/transaction.rs` |
-//! | 2033 LMTP | `server/mod.rs`, `client/transaction.rs` |
+//! | 2033 LMTP | `server/mod.rs`, `client/flight.rs` |
 //! | 2034, 3463 ENHANCEDSTATUSCODES | `reply.rs` |
-//! | 2920 PIPELINING | `server/mod.rs`, `client/transaction.rs` |
-//! | 3207 STARTTLS | `server/mod.rs`, `client/mod.rs` |
+//! | 2920 PIPELINING | `server/mod.rs`, `client/flight.rs` |
+//! | 3207 STARTTLS | `server/mod.rs`, `client/session.rs` |
 //! | 3461, 6533 DSN | `dsn.rs` |
 //! | 3848 transmission types | `server/session.rs` |
 //! | 4954 AUTH | `server/auth.rs`, `client/auth.rs` |
@@ -121,13 +121,15 @@ pub mod limits;
 mod line;
 pub mod mt_priority;
 mod number;
+pub mod proxy;
 mod reply;
 pub mod server;
+pub mod submission;
 pub mod xclient;
 pub mod xforward;
 
 pub use client::Client;
-pub use command::{Command, CommandError, Extensions, Hello, HelloVerb};
+pub use command::{Command, CommandError, Extensions, Hello, HelloVerb, Lookup};
 pub use envelope::{BodyType, Mail, MailParams, Rcpt, RcptParams, Submitter};
 pub use error::{Error, Limit, Stage, Violation};
 pub use reply::{BadCode, EnhancedCode, Rejection, Reply};

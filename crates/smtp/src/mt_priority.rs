@@ -32,3 +32,22 @@ impl fmt::Display for Priority {
         self.0.fmt(f)
     }
 }
+
+/// The name of a priority assignment policy, told with MT-PRIORITY (RFC 6710 §7): 1 to 20 letters, digits, dots,
+/// dashes and underscores.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Profile(Box<str>);
+
+impl Profile {
+    /// Makes one; `None` if the text is none.
+    pub fn new(name: &str) -> Option<Self> {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let valid = (1..=20).contains(&name.len()) && name.bytes().all(letter);
+        valid.then(|| Self(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -127,6 +127,16 @@ impl Reply {
 
     /// Queues the reply; the enhanced code only if the session has it (RFC 2034 §4).
     pub(crate) fn write(&self, out: &mut SendBuf, enhanced: bool) {
+        self.write_text(out, enhanced, false);
+    }
+
+    /// Queues the reply with characters outside of ASCII as they are: where the client asked for them (RFC 6531
+    /// §3.7.4.2).
+    pub(crate) fn write_utf8(&self, out: &mut SendBuf, enhanced: bool) {
+        self.write_text(out, enhanced, true);
+    }
+
+    fn write_text(&self, out: &mut SendBuf, enhanced: bool, utf8: bool) {
         let enhanced = self.enhanced.filter(|_| enhanced);
         let mut lines = self.lines().flat_map(wrap).peekable();
         while let Some(line) = lines.next() {
@@ -135,7 +145,7 @@ impl Reply {
             if let Some(code) = enhanced {
                 out.put(format!("{code} ").as_bytes());
             }
-            if line.is_ascii() {
+            if utf8 || line.is_ascii() {
                 out.put(line.as_bytes());
             } else {
                 let line: String = line.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();

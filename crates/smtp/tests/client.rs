@@ -4,9 +4,14 @@
 
 mod support;
 
-use mailwright_smtp::client::{Config, StartTls};
+use mailwright_smtp::client::{BareNewlines, Config, Endpoints, ProxyHeader, StartTls, Transaction};
+use mailwright_smtp::deliverby::{DeliverBy, Mode};
 use mailwright_smtp::dsn::{EnvelopeId, Notify, OriginalRecipient, Ret};
-use mailwright_smtp::{Protocol, Submitter};
+use mailwright_smtp::futurerelease::{DateTime, Hold, Interval};
+use mailwright_smtp::mt_priority::Priority;
+use mailwright_smtp::xclient::{Attribute, Text, Xclient};
+use mailwright_smtp::xforward::Xforward;
+use mailwright_smtp::{BodyType, Protocol, Submitter};
 use mailwright_wire::Machine;
 use mailwright_wire::testing::{End, Fixture, Input, Role, every_fragmentation, run_transcript, trace};
 use proptest::prelude::*;
@@ -69,6 +74,170 @@ transcripts! {
     timeouts: smtp().sending(transaction("<a@a.test>", &["<b@b.test>"]), &[]);
     quit_unanswered: smtp();
     body_aborted: smtp().sending(transaction("<a@a.test>", &["<b@b.test>"]), &[]);
+    mail_refused: smtp()
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[])
+        .sending(transaction("<a@a.test>", &["<c@b.test>"]), &[]);
+    lmtp_lost: with(Protocol::Lmtp, |_| {})
+        .sending(transaction("<a@a.test>", &["<b@b.test>", "<c@b.test>", "<d@b.test>"]), &[]);
+    chunking_rfc3030: smtp().sending(
+        transaction("<Sam@Random.com>", &["<Susan@Random.com>"]),
+        &[
+            b"To: Susan@random.com\r\nFrom: Sam@random.com\n",
+            b"Subject: This is a bodyless test message",
+        ],
+    );
+    chunking_pipelined_rfc3030: chunks(Protocol::Smtp, 10, u64::MAX).sending(
+        with_body(
+            BodyType::BinaryMime,
+            transaction(
+                "<ned@ymir.claremont.edu>",
+                &["<gvaudre@cnri.reston.va.us>", "<jstewart@cnri.reston.va.us>"],
+            ),
+        ),
+        &[b"\0\n.\r\n.\r\n\xff\r0123", b"456789.\n"],
+    );
+    chunking_refused: chunks(Protocol::Smtp, 4, 0)
+        .sending(transaction("<a@a.test>", &["<b@b.test>", "<c@b.test>"]), &[b"01", b"234567", b"89"])
+        .sending(transaction("<a@a.test>", &["<d@b.test>"]), &[b"\n"]);
+    chunking_nobody: chunks(Protocol::Smtp, 4, u64::MAX)
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"01234567", b"89"])
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"\r\n"]);
+    chunking_lmtp: chunks(Protocol::Lmtp, 4, 0).sending(
+        transaction("<a@a.test>", &["<b@b.test>", "<c@b.test>", "<d@b.test>"]),
+        &[b"0123", b"45"],
+    );
+    chunking_aborted: smtp()
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"x"])
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"x"]);
+    bare_newline_refused: with(Protocol::Smtp, |c| c.bare_newlines = BareNewlines::Refuse)
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"a\r", b"\nb\r", b"c"])
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"x"]);
+    bare_newline_refused_data: with(Protocol::Smtp, |c| c.bare_newlines = BareNewlines::Refuse)
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"a\nb", b"c"]);
+    parameters_all: smtp()
+        .over_tls()
+        .sending(everything(120, 3600), &[])
+        .sending(everything(120, 3601), &[])
+        .sending(everything(59, 3600), &[]);
+    parameters_missing: needy();
+    deliverby_shortened: smtp()
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[])
+        .sending(by(120, Mode::Return, transaction("<a@a.test>", &["<b@b.test>"])), &[])
+        .sending(by(120, Mode::Return, transaction("<a@a.test>", &["<b@b.test>"])), &[]);
+    limits_rfc9422: smtp()
+        .sending(
+            transaction(
+                "<a@a.test>",
+                &["<1@b.test>", "<2@c.test>", "<3@d.test>", "<4@B.TEST>", "<5@b.test>"],
+            ),
+            &[],
+        )
+        .sending(transaction("<a@a.test>", &["<3@d.test>"]), &[])
+        .sending(transaction("<a@a.test>", &["<5@b.test>"]), &[]);
+    utf8_mixed: smtp().sending(
+        transaction(
+            "<a@b\u{fc}cher.test>",
+            &["<b@b.test>", "<\u{fc}@b.test>", "<d@b\u{fc}cher.test>"],
+        )
+        .with_ascii(|address| address.as_str().replace("b\u{fc}cher", "xn--bcher-kva").parse().ok()),
+        &[],
+    );
+    converted: smtp()
+        .sending(convertible(BodyType::EightBitMime), &[])
+        .sending(convertible(BodyType::EightBitMime), &[]);
+    converted_to_8bit: smtp().sending(convertible(BodyType::BinaryMime), &[]);
+    certificate: with(Protocol::Smtp, |c| c.starttls = StartTls::Verified);
+    certificate_refused: with(Protocol::Smtp, |c| c.starttls = StartTls::Verified);
+    xclient: with(Protocol::Smtp, spoken_for)
+        .sending(forwarded(), &[])
+        .sending(forwarded(), &[]);
+    xclient_refused: with(Protocol::Smtp, spoken_for);
+    proxy: with(Protocol::Smtp, |c| {
+        c.proxy = Some(ProxyHeader::V1(Some(Endpoints {
+            source: "192.0.2.7:40000".parse().unwrap(),
+            destination: "198.51.100.1:25".parse().unwrap(),
+        })));
+    });
+    queries: smtp();
+}
+
+fn chunks(protocol: Protocol, size: u64, eager: u64) -> ClientFixture {
+    with(protocol, |c| {
+        c.chunking.size = size;
+        c.chunking.eager = eager;
+        c.chunking.ahead = if size == 4 { 2 } else { 4 };
+    })
+}
+
+fn with_body(body: BodyType, mut transaction: Transaction) -> Transaction {
+    transaction.mail.params.body = Some(body);
+    transaction
+}
+
+fn convertible(body: BodyType) -> Transaction {
+    let mut transaction = with_body(body, transaction("<a@a.test>", &["<b@b.test>"]));
+    transaction.convertible = true;
+    transaction
+}
+
+fn by(seconds: i32, mode: Mode, mut transaction: Transaction) -> Transaction {
+    transaction.mail.params.by = DeliverBy::new(seconds, mode, mode == Mode::Return && seconds < 120);
+    transaction
+}
+
+/// A transaction with every parameter of every extension.
+fn everything(seconds: i32, hold: u32) -> Transaction {
+    let mut all = full(1000);
+    let params = &mut all.mail.params;
+    params.by = DeliverBy::new(seconds, Mode::Return, true);
+    params.hold = Interval::new(hold).map(Hold::For);
+    params.priority = Priority::new(-3);
+    params.require_tls = true;
+    all
+}
+
+/// Transactions that each need something, and one that would like it.
+fn needy() -> ClientFixture {
+    let plain = || transaction("<a@a.test>", &["<b@b.test>", "<c@b.test>", "<d@b.test>"]);
+    let one = || transaction("<a@a.test>", &["<b@b.test>"]);
+    let (mut tls, mut hold, mut utf8) = (one(), one(), one());
+    tls.mail.params.require_tls = true;
+    hold.mail.params.hold = DateTime::from_unix(1).map(Hold::Until);
+    utf8.mail.params.smtputf8 = true;
+    let mut soon = by(100, Mode::Notify, plain());
+    soon.mail.params.priority = Priority::new(3);
+    soon.recipients[1].params.notify = Some(Notify::On {
+        success: true,
+        failure: false,
+        delay: false,
+    });
+    soon.recipients[2].params.notify = Some(Notify::Never);
+    smtp()
+        .sending(tls, &[])
+        .sending(by(100, Mode::Return, one()), &[])
+        .sending(hold, &[])
+        .sending(with_body(BodyType::BinaryMime, one()), &[])
+        .sending(utf8, &[])
+        .sending(soon, &[])
+}
+
+fn spoken_for(config: &mut Config) {
+    let mut known = Xclient::default();
+    known.name = Text::new("spike.example").map(Attribute::Known);
+    known.addr = Some(Attribute::Known("2001:db8::7".parse().unwrap()));
+    known.port = Some(Attribute::Known(40000));
+    known.helo = Some(Attribute::Unavailable);
+    config.xclient = Some(Box::new(known));
+}
+
+fn forwarded() -> Transaction {
+    let mut known = Xforward::default();
+    known.name = Text::new("spike.example").map(Attribute::Known);
+    known.ident = Text::new("q=1").map(Attribute::Known);
+    known.helo = Text::new("not asked for").map(Attribute::Known);
+    let mut transaction = transaction("<a@a.test>", &["<b@b.test>"]);
+    transaction.xforward = Some(Box::new(known));
+    transaction
 }
 
 fn smtp() -> ClientFixture {
@@ -82,7 +251,7 @@ fn with(protocol: Protocol, change: impl FnOnce(&mut Config)) -> ClientFixture {
 }
 
 /// A transaction with every parameter there is.
-fn full(size: u64) -> mailwright_smtp::client::Transaction {
+fn full(size: u64) -> Transaction {
     let mut all = eight_bit(transaction("<\u{fc}@a.test>", &["<b@b.test>"]));
     let params = &mut all.mail.params;
     params.size = Some(size);
@@ -100,7 +269,7 @@ fn full(size: u64) -> mailwright_smtp::client::Transaction {
 }
 
 /// The same, but for what a server has to support.
-fn modest() -> mailwright_smtp::client::Transaction {
+fn modest() -> Transaction {
     let mut some = full(1000);
     some.mail.path = mail("<a@a.test>").path;
     some.mail.params.body = None;

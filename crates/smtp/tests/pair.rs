@@ -49,7 +49,7 @@ fn exchange(
             Turn::Event(client::Event::Ready) => next(client, &mut jobs, &mut body),
             Turn::Event(client::Event::BodyWanted) => {}
             Turn::Event(client::Event::Finished(outcome)) => {
-                assert!(outcome.reusable);
+                assert!(outcome.is_reusable());
                 outcomes.push(outcome);
                 next(client, &mut jobs, &mut body);
             }

@@ -211,8 +211,13 @@ fn print(typed: &Typed) -> String {
     if !kind.eq_ignore_ascii_case("utf-8") {
         return format!("{kind}; {}", typed.value);
     }
-    let mut out = format!("{kind}; ");
-    for c in typed.value.chars() {
+    format!("{kind}; {}", escape_address(&typed.value))
+}
+
+/// An address of kind `utf-8` in a report that is ASCII: utf-8-addr-xtext of RFC 6533 §3.
+pub(crate) fn escape_address(address: &str) -> String {
+    let mut out = String::with_capacity(address.len() * 2);
+    for c in address.chars() {
         if c.is_ascii_graphic() && !matches!(c, '\\' | '+' | '=') {
             out.push(c);
         } else {

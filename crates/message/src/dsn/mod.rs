@@ -7,6 +7,7 @@ mod text;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use build::escape_address;
 pub use build::{Notification, Returned};
 
 use crate::date::DateTime;

@@ -9,6 +9,8 @@
 //!   forbidden, often a lie, and ignored for the structure ([`DefectKind::EncodedComposite`](crate::DefectKind)).
 //! - A multipart in which no part is found has one part, text/plain, that is all of its body: nothing is hidden,
 //!   and no BODYSTRUCTURE is ever without parts.
+//! - A line that is no field does not end a header, but where no empty line comes, the body starts with the lines
+//!   behind the last field; the delimiter that a header names ends that header too. No text is lost in a header.
 //! - A delimiter of an outer multipart ends the inner ones. Of equal boundaries the innermost counts.
 
 mod build;

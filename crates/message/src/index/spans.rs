@@ -192,7 +192,13 @@ impl<'m> Fields<'_, 'm> {
                 continue;
             };
             if self.name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name)) {
-                return Some(header::Field { name, value, raw });
+                let offset = span.field.start;
+                return Some(header::Field {
+                    name,
+                    value,
+                    raw,
+                    offset,
+                });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One attempt: a message to its recipients in one domain, by all hosts that may take it (RFC 5321 §5.1)
 
-use super::carry::carry;
+use super::carry::{Carried, carry};
 use super::outcome::{self, Trouble, Verdict};
 use crate::clock::unix_now;
 use crate::delivery::{Destination, MessageWriter};
@@ -115,11 +115,11 @@ impl<S: Store> Job<S> {
             ledger.via = format!("{host} {}", hop.addr);
             let whole = AtomicBool::new(false);
             match self.at_host(hop, &open, blob, &whole).await {
-                Ok(outcome) => {
-                    for (index, delivery) in open.iter().zip(&outcome.deliveries) {
-                        ledger.settle(*index, &outcome::of_delivery(delivery, outcome.dsn, &host));
+                Ok(carried) => {
+                    for (index, delivery) in open.iter().zip(&carried.deliveries) {
+                        ledger.settle(*index, &outcome::of_delivery(delivery, carried.dsn, &host));
                     }
-                    health = outcome::health_of(&outcome.deliveries);
+                    health = outcome::health_of(&carried.deliveries);
                 }
                 Err(Trouble::Stopped) => {
                     ledger.forget_open();
@@ -145,7 +145,7 @@ impl<S: Store> Job<S> {
         open: &[usize],
         blob: &BlobRef,
         whole: &AtomicBool,
-    ) -> Result<mailwright_smtp::client::Outcome, Trouble> {
+    ) -> Result<Carried, Trouble> {
         let transaction = self.transaction(open);
         let mut carrying = std::pin::pin!(carry(&self.shared, hop, &transaction, blob, whole));
         tokio::select! {
@@ -163,7 +163,11 @@ impl<S: Store> Job<S> {
         let record = self.record();
         let mut mail = Mail::new(record.reverse_path.clone());
         mail.params.size = Some(record.size);
-        mail.params.body = (record.body != queue::Body::SevenBit).then_some(BodyType::EightBitMime);
+        mail.params.body = match record.body {
+            queue::Body::SevenBit => None,
+            queue::Body::Binary => Some(BodyType::BinaryMime),
+            _ => Some(BodyType::EightBitMime),
+        };
         mail.params.smtputf8 = record.smtputf8;
         mail.params.envid = record.envelope_id.as_deref().and_then(dsn::EnvelopeId::new);
         mail.params.ret = record.ret.map(|ret| match ret {

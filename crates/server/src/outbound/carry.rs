@@ -10,12 +10,13 @@ use mailwright_address::Host;
 use mailwright_mailbox::{BlobRef, Store};
 use mailwright_mx::{Attempt as Hop, Target, Via};
 use mailwright_sasl::Credentials;
-use mailwright_smtp::client::{self, Client, Config, Event, Outcome, StartTls, Transaction};
+use mailwright_smtp::client::{self, Client, Config, Delivery, Event, Outcome, StartTls, Transaction};
 use mailwright_smtp::{Error, Protocol, Stage};
+use mailwright_wire::{Machine, Step};
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -35,14 +36,24 @@ enum Protection {
     Implicit,
 }
 
-/// Sends a message to one host. `whole` is set from the moment on when the host may have all of it.
+/// What became of a message at one host.
+#[derive(Debug)]
+pub(super) struct Carried {
+    /// In the order of the recipients.
+    pub(super) deliveries: Vec<Delivery>,
+    /// Whether the host took over the DSN parameters.
+    pub(super) dsn: bool,
+}
+
+/// Sends a message to one host, in as many transactions and over as many connections as its limits demand
+/// (RFC 9422). `whole` is set from the moment on when the host may have all of it.
 pub(super) async fn carry<S: Store>(
     shared: &Shared<S>,
     hop: &Hop,
     transaction: &Transaction,
     blob: &BlobRef,
     whole: &AtomicBool,
-) -> Result<Outcome, Trouble> {
+) -> Result<Carried, Trouble> {
     let smart_host = shared.config.outbound.smart_host.as_ref();
     let smart_host = smart_host.filter(|_| hop.via == Via::SmartHost);
     let mut config = Config::new(Protocol::Smtp, Host::Domain(shared.config.hostname.clone()));
@@ -56,18 +67,90 @@ pub(super) async fn carry<S: Store>(
     let mut trip = Trip {
         shared,
         hop,
-        transaction,
         blob,
         whole,
         config,
     };
-    match trip.go(protection).await {
-        // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
-        Err(trouble) if protection == Protection::Opportunistic && is_of_tls(&trouble) => {
-            tracing::debug!(host = %hop.host, address = %hop.addr, ?trouble, "TLS failed; going on in the clear");
-            trip.go(Protection::Clear).await
+    let mut course = Course::new(transaction);
+    let mut result = trip.go(protection, &mut course).await;
+    let mut protection = protection;
+    // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
+    if let Err(trouble) = &result
+        && protection == Protection::Opportunistic
+        && is_of_tls(trouble)
+    {
+        tracing::debug!(host = %hop.host, address = %hop.addr, ?trouble, "TLS failed; going on in the clear");
+        protection = Protection::Clear;
+        result = trip.go(protection, &mut course).await;
+    }
+    match result {
+        // What became of some must not be forgotten for the sake of the others.
+        Err(trouble) if course.deliveries.iter().all(Option::is_none) => return Err(trouble),
+        Err(_) => return Ok(course.into_carried()),
+        Ok(()) => {}
+    }
+    // The host takes no more over one connection.
+    while course.has_more() && trip.go(protection, &mut course).await.is_ok() {}
+    Ok(course.into_carried())
+}
+
+/// A transaction that a host may want in pieces.
+struct Course<'a> {
+    whole: &'a Transaction,
+    /// The recipients of the transaction that is under way.
+    under_way: Vec<usize>,
+    deliveries: Vec<Option<Delivery>>,
+    dsn: bool,
+    /// The last transaction decided over somebody.
+    progress: bool,
+}
+
+impl<'a> Course<'a> {
+    fn new(whole: &'a Transaction) -> Self {
+        Self {
+            whole,
+            under_way: Vec::new(),
+            deliveries: vec![None; whole.recipients.len()],
+            dsn: false,
+            progress: true,
         }
-        result => result,
+    }
+
+    /// The transaction for those who were not tried.
+    fn next(&mut self) -> Transaction {
+        let tried =
+            |delivery: &Option<Delivery>| matches!(delivery, Some(d) if !matches!(d, Delivery::NotTried(_)));
+        self.under_way = (0..self.deliveries.len())
+            .filter(|i| !tried(&self.deliveries[*i]))
+            .collect();
+        let recipients = (self.under_way.iter())
+            .map(|i| self.whole.recipients[*i].clone())
+            .collect();
+        let mut next = Transaction::new(self.whole.mail.clone(), recipients);
+        next.convertible = self.whole.convertible;
+        next.with_ascii(|address| address.to_ascii_domain().ok())
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        self.dsn = outcome.dsn;
+        self.progress = false;
+        for (i, delivery) in self.under_way.drain(..).zip(outcome.deliveries) {
+            self.progress |= !matches!(delivery, Delivery::NotTried(_));
+            self.deliveries[i] = Some(delivery);
+        }
+    }
+
+    /// Whether another transaction would bring the message to somebody.
+    fn has_more(&self) -> bool {
+        let left = |delivery: &Option<Delivery>| matches!(delivery, Some(Delivery::NotTried(_)));
+        self.progress && self.deliveries.iter().any(left)
+    }
+
+    fn into_carried(self) -> Carried {
+        Carried {
+            deliveries: self.deliveries.into_iter().flatten().collect(),
+            dsn: self.dsn,
+        }
     }
 }
 
@@ -110,14 +193,14 @@ async fn credentials(smart_host: &SmartHost) -> Result<Option<Credentials>, Trou
 struct Trip<'a, S> {
     shared: &'a Shared<S>,
     hop: &'a Hop,
-    transaction: &'a Transaction,
     blob: &'a BlobRef,
     whole: &'a AtomicBool,
     config: Config,
 }
 
 impl<S: Store> Trip<'_, S> {
-    async fn go(&mut self, protection: Protection) -> Result<Outcome, Trouble> {
+    /// One connection, and all transactions that it takes.
+    async fn go(&mut self, protection: Protection, course: &mut Course<'_>) -> Result<(), Trouble> {
         let mut conn = self.connect(protection).await?;
         let verified = matches!(protection, Protection::Required | Protection::Implicit);
         // What is sent next of the message, once it is wanted.
@@ -126,8 +209,15 @@ impl<S: Store> Trip<'_, S> {
             let turn = match conn.next().await {
                 Ok(turn) => turn,
                 Err(error) => {
+                    let outcome = last_word(conn.machine());
                     conn.close().await;
-                    return Err(self.trouble(error));
+                    return match outcome {
+                        Some(outcome) => {
+                            course.note(outcome);
+                            Ok(())
+                        }
+                        None => Err(self.trouble(error)),
+                    };
                 }
             };
             match turn {
@@ -141,19 +231,27 @@ impl<S: Store> Trip<'_, S> {
                     conn.machine().bind_channel(bindings);
                     conn.machine().tls_started();
                 }
-                Turn::Event(Event::Ready) => conn.machine().send(self.transaction.clone()),
+                Turn::Event(Event::Ready) => conn.machine().send(course.next()),
                 Turn::Event(Event::BodyWanted) => {
                     offset = Some(0);
                     self.feed(&mut conn, &mut offset).await?;
                 }
                 Turn::Answer if offset.is_some() => self.feed(&mut conn, &mut offset).await?,
                 Turn::Event(Event::Finished(outcome)) => {
-                    if outcome.reusable {
+                    let reusable = outcome.is_reusable();
+                    let alive = reusable || outcome.connection == client::Connection::Spent;
+                    course.note(outcome);
+                    offset = None;
+                    if reusable && course.has_more() {
+                        conn.machine().send(course.next());
+                        continue;
+                    }
+                    if alive {
                         conn.machine().quit();
                     }
                     // The outcome does not wait for the goodbye.
                     tokio::spawn(farewell(conn));
-                    return Ok(outcome);
+                    return Ok(());
                 }
                 Turn::Event(_) | Turn::Answer => {
                     return Err(Trouble::Setup("the client engine asked something unknown".into()));
@@ -247,6 +345,20 @@ impl<S: Store> Trip<'_, S> {
                 .or_else(|_| Ok(ServerName::IpAddress(self.hop.addr.ip().into()))),
         }
     }
+}
+
+/// What an engine makes of a transaction whose transport has failed.
+fn last_word(client: &mut Client) -> Option<Outcome> {
+    client.received(0);
+    // It may have had something else to say first.
+    for _ in 0..4 {
+        match client.poll(Instant::now()) {
+            Ok(Step::Event(Event::Finished(outcome))) => return Some(outcome),
+            Ok(Step::Event(_)) => {}
+            _ => break,
+        }
+    }
+    None
 }
 
 async fn farewell(mut conn: Conn<Client>) {

@@ -48,10 +48,20 @@ pub(super) fn of_delivery(delivery: &Delivery, dsn: bool, host: &str) -> Verdict
             return Verdict::Final(Outcome::Delivered(handover));
         }
         Delivery::Failed(failure) => failure,
+        // It may have arrived: another host would perhaps make it two.
+        Delivery::Unknown(failure) => return Verdict::Final(of_failure(failure, host)),
+        _ => {
+            let text = format!("{host}: the host took no further recipients");
+            return Verdict::TryNext(Outcome::Temporary(Diagnosis::local(status(4, 5, 3), text)));
+        }
     };
     let outcome = of_failure(failure, host);
     // Once the whole message was sent it may have arrived: another host would perhaps make it two.
     let connection = matches!(failure.cause, Cause::Connection(_)) || is_closing(failure);
+    // What one host lacks another may have (RFC 8689 §4.2.1, RFC 6531 §3.2).
+    if matches!(failure.cause, Cause::Unsupported(_)) {
+        return Verdict::TryNext(outcome);
+    }
     match connection && failure.stage != Stage::EndOfData {
         true => Verdict::TryNext(outcome),
         false => Verdict::Final(outcome),
@@ -158,6 +168,10 @@ pub(super) fn health_of(deliveries: &[Delivery]) -> Health {
     }
     let broken = deliveries.iter().find_map(|delivery| match delivery {
         Delivery::Failed(Failure {
+            cause: Cause::Connection(error),
+            ..
+        })
+        | Delivery::Unknown(Failure {
             cause: Cause::Connection(error),
             ..
         }) => Some(error),

@@ -1,6 +1,8 @@
 //! What a server offers: the lines of its reply to EHLO (RFC 5321 §4.1.1.1)
 
 use crate::Reply;
+use crate::ehlo::Keyword;
+use crate::limits::Limits;
 use mailwright_sasl::Mechanism;
 
 /// The extensions of a server.
@@ -8,16 +10,18 @@ use mailwright_sasl::Mechanism;
 pub struct Capabilities {
     /// Keyword in capitals, and parameters.
     offered: Vec<(String, String)>,
+    keywords: Vec<Keyword>,
 }
 
 impl Capabilities {
     pub(super) fn parse(ehlo: &Reply) -> Self {
         // The first line is the server's name. `AUTH=LOGIN` is how some still write `AUTH LOGIN`.
+        let keywords = ehlo.lines().skip(1).map(Keyword::parse).collect();
         let offered = (ehlo.lines().skip(1))
             .map(|line| line.split_once([' ', '=']).unwrap_or((line, "")))
             .map(|(keyword, params)| (keyword.to_ascii_uppercase(), params.trim().to_owned()))
             .collect();
-        Self { offered }
+        Self { offered, keywords }
     }
 
     /// Whether it offers the extension of this EHLO keyword, given in capitals.
@@ -35,6 +39,20 @@ impl Capabilities {
     /// The size of the largest message it takes, in octets; `None` if it does not say (RFC 1870 §4).
     pub fn size_limit(&self) -> Option<u64> {
         self.params("SIZE")?.parse().ok().filter(|size| *size > 0)
+    }
+
+    /// What it offers, line by line.
+    pub fn keywords(&self) -> &[Keyword] {
+        &self.keywords
+    }
+
+    /// What it says of its limits (RFC 9422); nothing if it does not.
+    pub fn limits(&self) -> Limits {
+        let limits = self.keywords.iter().find_map(|keyword| match keyword {
+            Keyword::Limits(limits) => Some(*limits),
+            _ => None,
+        });
+        limits.unwrap_or_default()
     }
 
     /// The mechanisms of AUTH that this crate knows, too.

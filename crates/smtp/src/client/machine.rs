@@ -1,7 +1,7 @@
 //! What a client does next: polling, deadlines, buffers
 
 use super::replies::ReplyFault;
-use super::{Client, Event, State};
+use super::{Client, Connection, Event, State};
 use crate::{Error, Limit, Stage, Violation};
 use mailwright_wire::{Machine, SendBuf, Step};
 use std::io::IoSlice;
@@ -34,7 +34,7 @@ impl Machine for Client {
                     self.deadline = None;
                     return Ok(Step::StartTls);
                 }
-                State::Ready => {
+                State::Ready | State::Certificate => {
                     self.deadline = None;
                     return Ok(Step::Answer);
                 }
@@ -47,36 +47,15 @@ impl Machine for Client {
                 State::Quit if self.deadline.is_some_and(|deadline| now >= deadline) => {
                     self.enter(State::Closing);
                 }
-                State::Transaction(flight) if flight.is_finished() => {
-                    self.needs_reset = flight.needs_reset();
-                    let outcome = flight.outcome(None);
-                    self.enter(State::Ready);
-                    self.events.push_back(Event::Finished(outcome));
-                }
-                State::Transaction(flight) if flight.wants_body() => {
-                    // A server that hangs up in the middle may have said why.
-                    if self.rx.is_eof() && self.advance() {
-                        continue;
-                    }
-                    if !pending {
-                        self.deadline = None;
-                        return Ok(Step::Answer);
-                    }
-                    if let Some(step) = self.wait(now) {
+                State::Transaction(_) => {
+                    if let Some(step) = self.transact(now) {
                         return Ok(step);
                     }
                 }
+                // A reply is read when all commands before it were sent, so that what comes too early is not
+                // taken for the answer to something that was never said.
                 _ => {
-                    if let State::Transaction(flight) = &mut self.state {
-                        flight.fill(&mut self.tx);
-                        if flight.is_finished() {
-                            continue;
-                        }
-                    }
-                    // A reply is read when all commands before it were sent, so that what comes too early is
-                    // not taken for the answer to something that was never said.
-                    if self.tx.is_empty() && self.advance() {
-                        // Each reply has its own time.
+                    if (!pending || self.rx.is_eof()) && self.advance() {
                         self.deadline = None;
                     } else if let Some(step) = self.wait(now) {
                         return Ok(step);
@@ -109,7 +88,7 @@ impl Machine for Client {
     fn sent(&mut self, n: usize) {
         self.tx.sent(n);
         // RFC 5321 §4.5.3.2.5: the time for a message counts from the last piece that was taken.
-        if self.owes_body() {
+        if matches!(&self.state, State::Transaction(flight) if flight.sends_body()) {
             self.deadline = None;
         }
     }
@@ -124,8 +103,12 @@ impl Client {
         match &self.state {
             State::Greeting => Stage::Greeting,
             State::Hello(_) => Stage::Hello,
-            State::StartTls | State::Tls => Stage::StartTls,
+            State::StartTls | State::Tls | State::Certificate => Stage::StartTls,
+            State::Xclient => Stage::Xclient,
+            State::Query => Stage::Query,
             State::Auth { .. } => Stage::Auth,
+            // The end of the message was not heard yet.
+            State::Transaction(flight) if flight.sends_body() && !self.tx.is_empty() => Stage::Body,
             State::Transaction(flight) => flight.stage(),
             State::Quit | State::Closing => Stage::Quit,
             State::Ready | State::Parked | State::Failed(_) => Stage::Idle,
@@ -143,7 +126,13 @@ impl Client {
             Stage::EndOfData => timeouts.end_of_data,
             Stage::Quit => timeouts.quit,
             Stage::Idle if matches!(self.state, State::Failed(_)) => timeouts.quit,
-            Stage::Hello | Stage::StartTls | Stage::Auth | Stage::Idle | Stage::Reset => timeouts.command,
+            Stage::Hello
+            | Stage::StartTls
+            | Stage::Auth
+            | Stage::Xclient
+            | Stage::Idle
+            | Stage::Query
+            | Stage::Reset => timeouts.command,
         }
     }
 
@@ -166,6 +155,64 @@ impl Client {
             }
         }
         true
+    }
+
+    /// Goes on with a transaction, as far as it goes without input or output.
+    fn transact(&mut self, now: Instant) -> Option<Step<Event>> {
+        let State::Transaction(flight) = &mut self.state else {
+            return None;
+        };
+        flight.fill(now, &mut self.tx);
+        if flight.is_fatal() {
+            self.fail(Error::BodyAborted);
+            return None;
+        }
+        if let Some(event) = flight.take_event() {
+            return Some(Step::Event(event));
+        }
+        let asks = flight.is_converting() || flight.wants_body();
+        if flight.is_finished() {
+            self.finish();
+            return None;
+        }
+        // A server that hangs up in the middle may have said why. Otherwise replies are read when nothing more
+        // can be sent: what comes too early is not taken for the answer to something that was never said.
+        let listens = self.rx.is_eof() || (self.tx.is_empty() && !asks);
+        if listens && self.advance() {
+            // Each reply has its own time.
+            self.deadline = None;
+            return None;
+        }
+        if asks && self.tx.is_empty() {
+            self.deadline = None;
+            return Some(Step::Answer);
+        }
+        // A server that does not take the rest may have said why as well.
+        if asks && self.is_overdue(now) && self.advance() {
+            return None;
+        }
+        self.wait(now)
+    }
+
+    /// Tells what became of a transaction.
+    fn finish(&mut self) {
+        let State::Transaction(flight) = &mut self.state else {
+            return;
+        };
+        if let Some(reply) = flight.closing() {
+            return self.fail(Error::ServiceClosing(Stage::EndOfData, reply));
+        }
+        let mut outcome = flight.outcome(None, true);
+        self.needs_reset = flight.needs_reset();
+        self.transactions += u32::from(flight.is_mailed());
+        let most = self.capabilities.limits().mail_max;
+        outcome.connection = match self.needs_reset {
+            _ if most.is_some_and(|most| self.transactions >= most) => Connection::Spent,
+            true => Connection::MustReset,
+            false => Connection::Reusable,
+        };
+        self.enter(State::Ready);
+        self.events.push_back(Event::Finished(outcome));
     }
 
     /// What to do when input or output has to move first.

@@ -1,31 +1,47 @@
 //! The client engine: SMTP, submission and LMTP (RFC 5321, RFC 2920, RFC 2033)
 //!
 //! ```text
-//!  Greeting ─▶ Hello ──────────────────────▶ [ Auth ] ─▶ Ready? ◀──────────────┐
-//!               ▲ │ STARTTLS offered, wanted              │ send              │ Finished?
-//!               │ ▼                                       ▼                   │
-//!              Tls ◀─ StartTls                  MAIL RCPT.. DATA ─▶ BodyWanted? ─▶ end
-//!                                                          quit: Quit ─▶ Closing
+//!  Greeting ─▶ Hello ──────────▶ [ Xclient ] ─▶ [ Auth ] ─▶ Ready? ◀──────────────┐
+//!             ▲ ▲ │ STARTTLS offered, wanted                  │ send              │ Finished?
+//!             │ │ ▼                                           ▼                   │
+//! [ Certificate? ] ◀─ Tls ◀─ StartTls       [ Convert? ] MAIL RCPT.. ─▶ BodyWanted? ─▶ end
+//!                                                      ask: Query ─▶ Answered?
+//!                                                     quit: Quit ─▶ Closing
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `machine.rs` | polling, waiting, timeouts |
+//! | `session.rs`, `auth.rs` | replies up to the first transaction |
+//! | `transaction.rs` | a plan, and what is left of it at a certain server |
+//! | `flight.rs`, `body.rs` | a transaction under way, and its message |
 
 mod auth;
+mod body;
 mod capabilities;
 mod config;
 mod event;
+mod flight;
 mod machine;
 mod outcome;
+mod proxy;
+mod query;
 mod replies;
 mod session;
 mod transaction;
+mod xclient;
 
 pub use capabilities::Capabilities;
-pub use config::{Config, Limits, StartTls, Timeouts};
-pub use event::Event;
-pub use outcome::{Cause, Delivery, Failure, Outcome, Requirement};
+pub use config::{BareNewlines, Chunking, Config, Limits, StartTls, Timeouts, UseBdat};
+pub use event::{Certificate, Event};
+pub use outcome::{Cause, Connection, Delivery, Failure, NotTried, Outcome, Requirement};
+pub use proxy::{Endpoints, ProxyHeader};
+pub use query::{Argument, Query};
 pub use transaction::Transaction;
 
-use crate::{Command, Error, Hello, HelloVerb, Protocol};
+use crate::{Command, Error, Hello, HelloVerb, Protocol, Stage};
 use bytes::Bytes;
+use flight::{Flight, Manner};
 use mailwright_sasl::{self as sasl, NonceSource};
 #[cfg(doc)]
 use mailwright_wire::{Machine, Step};
@@ -35,7 +51,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
-use transaction::Flight;
+use transaction::Terms;
 
 /// The client's end of one connection.
 ///
@@ -54,6 +70,10 @@ pub struct Client {
     nonces: NonceSource,
     /// The server holds an envelope that nothing came of.
     needs_reset: bool,
+    /// XCLIENT was said.
+    introduced: bool,
+    /// Transactions begun.
+    transactions: u32,
     events: VecDeque<Event>,
     /// When the server must have answered; `None` until the next poll that waits for it.
     deadline: Option<Instant>,
@@ -69,6 +89,10 @@ enum State {
     StartTls,
     /// The transport is to be handed to TLS.
     Tls,
+    /// The caller is asked whether this server will do.
+    Certificate,
+    /// XCLIENT was sent.
+    Xclient,
     Auth {
         exchange: sasl::Client,
         /// An initial response that was too long for the AUTH command.
@@ -78,7 +102,9 @@ enum State {
     Ready,
     /// The caller has none for the time being.
     Parked,
-    Transaction(Flight),
+    Transaction(Box<Flight>),
+    /// A command was sent that is no transaction.
+    Query,
     Quit,
     Closing,
     Failed(Error),
@@ -92,9 +118,13 @@ impl Client {
     /// Starts a session on a connection that was just made. `entropy` must be fresh randomness.
     pub fn new(config: impl Into<Arc<Config>>, entropy: [u8; 32]) -> Self {
         let config = config.into();
+        let mut tx = SendBuf::new();
+        if let Some(header) = &config.proxy {
+            tx.put(&header.encode());
+        }
         Self {
             rx: RecvBuf::new(MAX_INPUT),
-            tx: SendBuf::new(),
+            tx,
             replies: Replies::new(&config.limits),
             state: State::Greeting,
             capabilities: Capabilities::default(),
@@ -102,6 +132,8 @@ impl Client {
             bindings: sasl::ChannelBindings::none(),
             nonces: NonceSource::new(entropy),
             needs_reset: false,
+            introduced: false,
+            transactions: 0,
             events: VecDeque::new(),
             deadline: None,
             dropped_plaintext: 0,
@@ -109,34 +141,65 @@ impl Client {
         }
     }
 
-    /// Says that the connection is encrypted from its start (RFC 8314 §3). STARTTLS is not used then.
+    /// Says that the connection is encrypted from its start (RFC 8314 §3), with a server that will do. STARTTLS
+    /// is not used then, nor is the header of the PROXY protocol sent.
     #[must_use]
     pub fn over_tls(mut self) -> Self {
         self.tls = true;
+        self.tx = SendBuf::new();
         self
     }
 
-    /// Answers [`Event::Ready`] and [`Event::Finished`]: sends a message.
+    /// Answers [`Event::Ready`], [`Event::Answered`] and [`Event::Finished`]: sends a message.
     ///
     /// [`Event::Finished`] follows in any case, even if the connection fails.
     ///
     /// # Panics
     ///
-    /// Panics if neither is open.
+    /// Panics if none of them is open.
     pub fn send(&mut self, transaction: Transaction) {
         assert!(self.is_ready(), "no transaction was asked for");
-        let pipelining = self.config.pipelining && self.capabilities.has("PIPELINING");
-        let flight = Flight::new(
-            transaction,
-            &self.capabilities,
-            self.needs_reset,
-            self.config.protocol == Protocol::Lmtp,
-            pipelining.then_some(&self.config.limits),
-        );
-        self.enter(State::Transaction(flight));
+        let config = &self.config;
+        let pipelining = config.pipelining && self.capabilities.has("PIPELINING");
+        let terms = Terms {
+            server: &self.capabilities,
+            tls: self.tls,
+            bdat: config.chunking.bdat,
+            transactions: self.transactions,
+        };
+        let manner = Manner {
+            lmtp: config.protocol == Protocol::Lmtp,
+            window: if pipelining {
+                config.limits.window.max(1)
+            } else {
+                1
+            },
+            chunking: config.chunking.clone(),
+            bare_newlines: config.bare_newlines,
+        };
+        let flight = Flight::new(transaction, &terms, self.needs_reset, manner);
+        self.enter(State::Transaction(Box::new(flight)));
     }
 
-    /// Answers [`Event::Ready`] and [`Event::Finished`]: there is nothing to send for the time being.
+    /// Answers [`Event::Ready`], [`Event::Answered`] and [`Event::Finished`]: asks the server something. [`Event::Answered`] follows.
+    ///
+    /// # Errors
+    ///
+    /// If the server lacks what the question needs. It was not asked, and the answer is still owed.
+    ///
+    /// # Panics
+    ///
+    /// Panics if none of them is open.
+    pub fn ask(&mut self, query: &Query) -> Result<(), Requirement> {
+        assert!(self.is_ready(), "no transaction was asked for");
+        let line = query.line(&self.capabilities)?;
+        self.tx.put(line.as_bytes());
+        self.tx.put(b"\r\n");
+        self.enter(State::Query);
+        Ok(())
+    }
+
+    /// Answers [`Event::Ready`], [`Event::Answered`] and [`Event::Finished`]: there is nothing to send for the time being.
     ///
     /// From here on [`poll`](Machine::poll) waits for the server, and fails when it ends the service, closes
     /// the connection or speaks unasked. [`send`](Client::send) and [`quit`](Client::quit) can be called at
@@ -144,27 +207,46 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Panics if neither is open.
+    /// Panics if none of them is open.
     pub fn park(&mut self) {
         assert!(self.is_ready(), "no transaction was asked for");
         self.enter(State::Parked);
     }
 
-    /// Answers [`Event::Ready`] and [`Event::Finished`]: says goodbye. [`Step::Close`] follows.
+    /// Answers [`Event::Ready`], [`Event::Answered`] and [`Event::Finished`]: says goodbye. [`Step::Close`] follows.
     ///
     /// # Panics
     ///
-    /// Panics if neither is open.
+    /// Panics if none of them is open.
     pub fn quit(&mut self) {
         assert!(self.is_ready(), "no transaction was asked for");
         self.command(&Command::Quit);
         self.enter(State::Quit);
     }
 
-    /// Answers [`Event::BodyWanted`]: queues a piece of the message, however long. Line ends are CRLF; a bare
-    /// CR or LF is sent as CRLF, and dots are stuffed.
+    /// Answers [`Event::Convert`]: the message can be had in that form, and is `size` octets long, if that is
+    /// known. [`Event::BodyWanted`] asks for that form of it.
     ///
-    /// [`Step::Answer`] comes back when the transport has taken it.
+    /// # Panics
+    ///
+    /// Panics if nothing of the kind was asked.
+    pub fn converted(&mut self, size: Option<u64>) {
+        self.conversion(Some(size));
+    }
+
+    /// Answers [`Event::Convert`]: the message cannot be had in that form. Its recipients fail.
+    ///
+    /// # Panics
+    ///
+    /// Panics if nothing of the kind was asked.
+    pub fn not_converted(&mut self) {
+        self.conversion(None);
+    }
+
+    /// Answers [`Event::BodyWanted`]: queues a piece of the message, however long. Lines end with CRLF; what
+    /// happens to a bare CR or LF is a matter of [`Config::bare_newlines`]. Dots are stuffed where they must be.
+    ///
+    /// [`Step::Answer`] comes back when the transport has taken it, and there is room for more.
     ///
     /// # Panics
     ///
@@ -191,23 +273,35 @@ impl Client {
         self.deadline = None;
     }
 
-    /// Answers [`Event::BodyWanted`]: the rest of the message cannot be had. The connection is given up, so
-    /// that the server does not take a part for the whole.
+    /// Answers [`Event::BodyWanted`]: the rest of the message cannot be had. Behind DATA the connection is given
+    /// up, so that the server does not take a part for the whole; behind BDAT it can be used further.
     ///
     /// # Panics
     ///
     /// Panics if no message is wanted.
     pub fn body_abort(&mut self) {
-        assert!(self.owes_body(), "{NO_BODY}");
-        self.fail(Error::BodyAborted);
+        let wanted = match &mut self.state {
+            State::Transaction(flight) => flight.give_up(&Cause::Connection(Error::BodyAborted)),
+            _ => false,
+        };
+        assert!(wanted, "{NO_BODY}");
     }
 
-    /// Says that the handshake which [`Step::StartTls`] asked for is done.
+    /// Says that the handshake which [`Step::StartTls`] asked for is done, and nothing of the server's certificate.
     ///
     /// # Panics
     ///
     /// Panics if no handshake was asked for.
     pub fn tls_started(&mut self) {
+        self.tls_started_with(Certificate::default());
+    }
+
+    /// Says that the handshake which [`Step::StartTls`] asked for is done, and what came to light in it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no handshake was asked for.
+    pub fn tls_started_with(&mut self, certificate: Certificate) {
         assert!(
             matches!(self.state, State::Tls) && self.tx.is_empty(),
             "no handshake was asked for"
@@ -215,7 +309,32 @@ impl Client {
         self.tls = true;
         // RFC 3207 §4.2: what the server said in the clear is forgotten.
         self.capabilities = Capabilities::default();
+        if self.config.starttls == StartTls::Verified {
+            self.enter(State::Certificate);
+            self.events.push_back(Event::Certificate(certificate));
+        } else {
+            self.hello(self.first_verb());
+        }
+    }
+
+    /// Answers [`Event::Certificate`]: this server will do.
+    ///
+    /// # Panics
+    ///
+    /// Panics if nothing of the kind was asked.
+    pub fn trust(&mut self) {
+        assert!(matches!(self.state, State::Certificate), "{NO_CERTIFICATE}");
         self.hello(self.first_verb());
+    }
+
+    /// Answers [`Event::Certificate`]: this server will not do. Nothing but QUIT is sent.
+    ///
+    /// # Panics
+    ///
+    /// Panics if nothing of the kind was asked.
+    pub fn distrust(&mut self) {
+        assert!(matches!(self.state, State::Certificate), "{NO_CERTIFICATE}");
+        self.fail(Error::PeerNotTrusted);
     }
 
     /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
@@ -244,8 +363,12 @@ impl Client {
         matches!(self.state, State::Ready | State::Parked)
     }
 
-    fn owes_body(&self) -> bool {
-        matches!(&self.state, State::Transaction(flight) if flight.wants_body())
+    fn conversion(&mut self, size: Option<Option<u64>>) {
+        let asked = match &mut self.state {
+            State::Transaction(flight) => flight.converted(size),
+            _ => false,
+        };
+        assert!(asked, "no other form of a message was asked for");
     }
 
     fn first_verb(&self) -> HelloVerb {
@@ -277,13 +400,18 @@ impl Client {
     /// Ends the session. A transaction under way gets its outcome first.
     fn fail(&mut self, error: Error) {
         if let State::Transaction(flight) = &mut self.state {
-            let outcome = flight.outcome(Some(&error));
+            let mut outcome = flight.outcome(Some(&error), self.tx.is_empty());
+            outcome.connection = Connection::Dead;
             self.events.push_back(Event::Finished(outcome));
         }
         let polite = matches!(
             error,
-            Error::Refused(..) | Error::TlsNotOffered | Error::AuthNotOffered | Error::Auth(_)
-        );
+            Error::Refused(..)
+                | Error::TlsNotOffered
+                | Error::PeerNotTrusted
+                | Error::AuthNotOffered
+                | Error::Auth(_)
+        ) && self.stage() != Stage::Body;
         if polite {
             self.command(&Command::Quit);
         } else {
@@ -294,3 +422,4 @@ impl Client {
 }
 
 const NO_BODY: &str = "no message is wanted";
+const NO_CERTIFICATE: &str = "nobody asked whether the server will do";

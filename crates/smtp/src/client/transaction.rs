@@ -1,308 +1,303 @@
-//! One mail transaction on the sending side (RFC 5321 §3.3, RFC 2920, RFC 2033)
+//! The plan of a mail transaction, and what is left of it at a certain server (RFC 5321 §3.3, RFC 9422)
 
-use super::outcome::{Cause, Delivery, Failure, Outcome, Requirement};
-use super::{Capabilities, Limits};
-use crate::{BodyType, Command, Error, Mail, Rcpt, Reply, Stage, Violation};
-use bytes::Bytes;
-use mailwright_wire::{DotEncoder, SendBuf};
-use std::collections::VecDeque;
-use std::fmt::Write;
+use super::outcome::{Cause, Delivery, Failure, NotTried, Requirement};
+use super::{Capabilities, UseBdat};
+use crate::deliverby::{DeliverBy, Mode};
+use crate::dsn::Notify;
+use crate::ehlo::Keyword;
+use crate::futurerelease::Hold;
+use crate::xforward::Xforward;
+use crate::{BodyType, Mail, Rcpt, Stage};
+use mailwright_address::{EmailAddress, ForwardPath, ReversePath};
+use std::collections::HashSet;
 
 /// A message to send: its envelope. The message itself is asked for when it is time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transaction {
-    /// Sender and parameters. `BODY=8BITMIME` and `SMTPUTF8` say what the message needs of the server; other
-    /// parameters are sent only to servers that understand them.
+    /// Sender and parameters. These say what the message needs of a server, and it goes to no server that lacks
+    /// it: `BODY=8BITMIME` and `BODY=BINARYMIME` (but see [`convertible`](Self::convertible)), `SMTPUTF8` for
+    /// UTF-8 in the headers (for addresses it is added by itself), `REQUIRETLS`, `BY` with [`Mode::Return`],
+    /// `HOLDFOR` and `HOLDUNTIL`. All other parameters are sent to servers that understand them.
+    ///
+    /// The seconds of `BY` are those left when the transaction is given to the client; they are reduced by the
+    /// time that passes until MAIL is sent (RFC 2852 §4.1.4).
     pub mail: Mail,
     /// Recipients and parameters.
     pub recipients: Vec<Rcpt>,
+    /// Whether the message can be had in another form, for servers that do not take it as it is. Then the
+    /// client asks for it with [`Event::Convert`](super::Event::Convert); otherwise its recipients fail.
+    /// Default no.
+    pub convertible: bool,
+    /// Where the message came from, for servers that want to know (XFORWARD).
+    pub xforward: Option<Box<Xforward>>,
+    ascii_sender: Option<ReversePath>,
+    /// As long as the recipients, or empty.
+    ascii_recipients: Vec<Option<ForwardPath>>,
 }
 
 impl Transaction {
     /// A message from `mail` to `recipients`.
     pub fn new(mail: Mail, recipients: Vec<Rcpt>) -> Self {
-        Self { mail, recipients }
+        Self {
+            mail,
+            recipients,
+            convertible: false,
+            xforward: None,
+            ascii_sender: None,
+            ascii_recipients: Vec::new(),
+        }
     }
 
-    /// What the server lacks to take this message.
-    fn unmet(&self, server: &Capabilities) -> Option<Requirement> {
-        let params = &self.mail.params;
-        let too_big = server
-            .size_limit()
-            .is_some_and(|limit| params.size.is_some_and(|size| size > limit));
-        if params.body == Some(BodyType::EightBitMime) && !server.has("8BITMIME") {
-            Some(Requirement::EightBitMime)
-        } else if params.smtputf8 && !server.has("SMTPUTF8") {
+    /// Gives the addresses that are not ASCII another form for servers without SMTPUTF8: the same address with
+    /// its domain in A-labels (RFC 6531 §3.2). `convert` says `None` where there is none: the local part is not
+    /// ASCII either.
+    ///
+    /// What `convert` gives is used only if it is ASCII. Recipients that are changed afterwards have no such form.
+    #[must_use]
+    pub fn with_ascii(mut self, convert: impl Fn(&EmailAddress) -> Option<EmailAddress>) -> Self {
+        let convert = |address: Option<&EmailAddress>| {
+            let address = address.filter(|a| !a.is_ascii())?;
+            convert(address).filter(EmailAddress::is_ascii)
+        };
+        self.ascii_sender = convert(self.mail.path.address()).map(ReversePath::Address);
+        self.ascii_recipients = (self.recipients.iter())
+            .map(|rcpt| convert(rcpt.path.address()).map(ForwardPath::Address))
+            .collect();
+        self
+    }
+
+    /// Takes the time that passed off the one that is left (RFC 2852 §4.1.4); whether any is, where it matters.
+    pub(super) fn shorten(&mut self, passed: u64) -> bool {
+        let params = &mut self.mail.params;
+        let Some(by) = params.by.filter(|_| passed > 0) else {
+            return true;
+        };
+        let left = i64::from(by.seconds()).saturating_sub_unsigned(passed);
+        let left = left.max(-i64::from(DeliverBy::MAX_SECONDS));
+        let left = i32::try_from(left).expect("it is between the bounds of the parameter");
+        params.by = DeliverBy::new(left, by.mode(), by.trace());
+        params.by.is_some()
+    }
+}
+
+/// What of a server decides over a plan.
+#[derive(Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) server: &'a Capabilities,
+    pub(super) tls: bool,
+    pub(super) bdat: UseBdat,
+    /// Transactions begun on this connection.
+    pub(super) transactions: u32,
+}
+
+/// A plan, cut to what a server takes.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) plan: Transaction,
+    /// Decided already, by recipient.
+    pub(super) deliveries: Vec<Option<Delivery>>,
+    /// The recipients to be tried.
+    pub(super) order: Vec<usize>,
+    /// The form in which the message must be had, if not as it is.
+    pub(super) convert: Option<BodyType>,
+    /// Whether the message is sent by BDAT.
+    pub(super) chunked: bool,
+}
+
+impl Terms<'_> {
+    pub(super) fn prepare(&self, mut plan: Transaction) -> Prepared {
+        let mut deliveries = vec![None; plan.recipients.len()];
+        let unmet = self.unmet(&mut plan);
+        let convert = self.conversion(&plan);
+        let all = match unmet {
+            Some(requirement) => Some(unsupported(requirement)),
+            None => match convert {
+                Some(_) if !plan.convertible => Some(unsupported(match plan.mail.params.body {
+                    Some(BodyType::BinaryMime) => Requirement::BinaryMime,
+                    _ => Requirement::EightBitMime,
+                })),
+                _ if self.is_spent() => Some(Delivery::NotTried(NotTried::Transactions)),
+                _ => None,
+            },
+        };
+        let order = match all {
+            Some(decided) => {
+                deliveries.fill(Some(decided));
+                vec![]
+            }
+            None => self.choose(&mut plan, &mut deliveries),
+        };
+        let utf8 = !plan.mail.path.is_ascii() || order.iter().any(|i| !plan.recipients[*i].path.is_ascii());
+        plan.mail.params.smtputf8 |= utf8;
+        let body = convert.or(plan.mail.params.body);
+        let chunked = self.server.has("CHUNKING")
+            && match self.bdat {
+                UseBdat::Never => false,
+                UseBdat::ForBinary => body == Some(BodyType::BinaryMime),
+                UseBdat::WhenOffered => true,
+            };
+        self.adapt(&mut plan);
+        Prepared {
+            plan,
+            deliveries,
+            order,
+            convert,
+            chunked,
+        }
+    }
+
+    /// Whether the server has said that it takes no further transaction.
+    pub(super) fn is_spent(&self) -> bool {
+        let limits = self.server.limits();
+        limits.mail_max.is_some_and(|max| self.transactions >= max)
+    }
+
+    /// What the server lacks to take this message, whatever form its body has.
+    fn unmet(&self, plan: &mut Transaction) -> Option<Requirement> {
+        let server = self.server;
+        if !plan.mail.path.is_ascii()
+            && !server.has("SMTPUTF8")
+            && let Some(ascii) = plan.ascii_sender.take()
+        {
+            plan.mail.path = ascii;
+        }
+        let params = &plan.mail.params;
+        let is_utf8 = params.smtputf8 || !plan.mail.path.is_ascii();
+        let too_big = |size| server.size_limit().is_some_and(|limit| size > limit);
+        if params.require_tls && !(self.tls && server.has("REQUIRETLS")) {
+            Some(Requirement::RequireTls)
+        } else if is_utf8 && !server.has("SMTPUTF8") {
             Some(Requirement::SmtpUtf8)
-        } else if too_big {
+        } else if params
+            .by
+            .is_some_and(|by| by.mode() == Mode::Return && !self.keeps(by.seconds()))
+        {
+            Some(Requirement::DeliverBy)
+        } else if params.hold.is_some_and(|hold| !self.holds(hold)) {
+            Some(Requirement::FutureRelease)
+        } else if params.size.is_some_and(too_big) {
             Some(Requirement::Size)
         } else {
             None
         }
     }
 
+    /// RFC 2852 §4.1.4.1: whether the server promises to deliver or return a message within this time.
+    fn keeps(&self, seconds: i32) -> bool {
+        let least = self.server.keywords().iter().find_map(|keyword| match keyword {
+            Keyword::DeliverBy(least) => Some(least.unwrap_or(0)),
+            _ => None,
+        });
+        least.is_some_and(|least| i64::from(seconds) >= i64::from(least))
+    }
+
+    /// RFC 4865 §4: whether the server holds messages, and this long.
+    fn holds(&self, hold: Hold) -> bool {
+        self.server.keywords().iter().any(|keyword| match keyword {
+            Keyword::FutureRelease(Some((longest, last))) => match hold {
+                Hold::For(interval) => interval <= *longest,
+                Hold::Until(moment) => moment <= *last,
+            },
+            Keyword::FutureRelease(None) => true,
+            _ => false,
+        })
+    }
+
+    /// The form that the message must be brought into.
+    fn conversion(&self, plan: &Transaction) -> Option<BodyType> {
+        let eight_bit = self.server.has("8BITMIME");
+        // RFC 3030 §3: it must not be sent by DATA.
+        let binary =
+            self.server.has("BINARYMIME") && self.server.has("CHUNKING") && self.bdat != UseBdat::Never;
+        match plan.mail.params.body? {
+            BodyType::SevenBit => None,
+            BodyType::EightBitMime if eight_bit => None,
+            BodyType::BinaryMime if binary => None,
+            BodyType::BinaryMime if eight_bit => Some(BodyType::EightBitMime),
+            BodyType::EightBitMime | BodyType::BinaryMime => Some(BodyType::SevenBit),
+        }
+    }
+
+    /// The recipients that can be tried in one transaction; the others are decided.
+    fn choose(&self, plan: &mut Transaction, deliveries: &mut [Option<Delivery>]) -> Vec<usize> {
+        let limits = self.server.limits();
+        let utf8 = self.server.has("SMTPUTF8");
+        let most =
+            |limit: Option<u32>| limit.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let (rcpt_max, domain_max) = (most(limits.rcpt_max), most(limits.rcpt_domain_max));
+        let mut order = Vec::new();
+        let mut domains = HashSet::new();
+        for (i, rcpt) in plan.recipients.iter_mut().enumerate() {
+            if !utf8 && !rcpt.path.is_ascii() {
+                match plan.ascii_recipients.get_mut(i).and_then(Option::take) {
+                    Some(ascii) => rcpt.path = ascii,
+                    None => {
+                        deliveries[i] = Some(unsupported(Requirement::SmtpUtf8));
+                        continue;
+                    }
+                }
+            }
+            if order.len() >= rcpt_max {
+                deliveries[i] = Some(Delivery::NotTried(NotTried::Recipients));
+                continue;
+            }
+            if domain_max != usize::MAX {
+                let domain = rcpt.path.address().map(|a| a.host().to_string().to_lowercase());
+                if !domains.contains(&domain) && domains.len() >= domain_max {
+                    deliveries[i] = Some(Delivery::NotTried(NotTried::Domains));
+                    continue;
+                }
+                domains.insert(domain);
+            }
+            order.push(i);
+        }
+        order
+    }
+
     /// Leaves out what the server does not understand.
-    fn adapt(&mut self, server: &Capabilities) {
-        let params = &mut self.mail.params;
+    fn adapt(&self, plan: &mut Transaction) {
+        let server = self.server;
+        let params = &mut plan.mail.params;
         params.size = params.size.filter(|_| server.has("SIZE"));
-        params.body = params.body.filter(|_| server.has("8BITMIME"));
+        params.body = params
+            .body
+            .filter(|_| server.has("8BITMIME") || server.has("BINARYMIME"));
         params.auth = params.auth.take().filter(|_| server.has("AUTH"));
+        params.priority = params.priority.filter(|_| server.has("MT-PRIORITY"));
+        let untold = params.by.take_if(|_| !server.has("DELIVERBY")).is_some();
         if !server.has("DSN") {
             params.ret = None;
             params.envid = None;
-            for rcpt in &mut self.recipients {
-                rcpt.params.notify = None;
-                rcpt.params.orcpt = None;
+        }
+        for rcpt in &mut plan.recipients {
+            let params = &mut rcpt.params;
+            if !server.has("DSN") {
+                params.notify = None;
+                params.orcpt = None;
+            } else if untold {
+                // RFC 2852 §4.1.4.2: whoever wants to hear of delays does so at least by a DSN.
+                params.notify = Some(match params.notify {
+                    None => Notify::On {
+                        success: false,
+                        failure: true,
+                        delay: true,
+                    },
+                    Some(Notify::On { success, failure, .. }) => Notify::On {
+                        success,
+                        failure,
+                        delay: true,
+                    },
+                    Some(Notify::Never) => Notify::Never,
+                });
             }
         }
     }
 }
 
-/// A transaction under way.
-#[derive(Debug)]
-pub(super) struct Flight {
-    plan: Transaction,
-    lmtp: bool,
-    /// How many commands may be unanswered.
-    window: usize,
-    next: Next,
-    /// An envelope of before is open at the server, and was not reset yet.
-    stale: bool,
-    /// Commands without their reply, in order.
-    sent: VecDeque<Sent>,
-    mail: Option<Reply>,
-    deliveries: Vec<Option<Delivery>>,
-    /// Recipients that were accepted and are not decided, in order.
-    accepted: VecDeque<usize>,
-    body: Body,
-    dsn: bool,
-}
-
-/// What to send next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Reset,
-    Mail,
-    Rcpt(usize),
-    Data,
-    Nothing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sent {
-    Reset,
-    Mail,
-    Rcpt(usize),
-    Data,
-    /// The end of the message.
-    End,
-    /// A single dot to a server that wanted a message for nobody (RFC 2920 §3.1).
-    EmptyEnd,
-}
-
-#[derive(Debug)]
-enum Body {
-    NotWanted,
-    Wanted(DotEncoder),
-}
-
-impl Flight {
-    /// Prepares a transaction. `reset`: the last one is still open at the server.
-    pub(super) fn new(
-        mut plan: Transaction,
-        server: &Capabilities,
-        reset: bool,
-        lmtp: bool,
-        limits: Option<&Limits>,
-    ) -> Self {
-        plan.mail.params.smtputf8 |=
-            !plan.mail.path.is_ascii() || plan.recipients.iter().any(|r| !r.path.is_ascii());
-        let mut flight = Self {
-            lmtp,
-            window: limits.map_or(1, |limits| limits.window.max(1)),
-            next: if reset { Next::Reset } else { Next::Mail },
-            stale: reset,
-            sent: VecDeque::new(),
-            mail: None,
-            deliveries: vec![None; plan.recipients.len()],
-            accepted: VecDeque::new(),
-            body: Body::NotWanted,
-            dsn: server.has("DSN"),
-            plan,
-        };
-        if let Some(requirement) = flight.plan.unmet(server) {
-            flight.fail_undecided(Stage::Mail, &Cause::Unsupported(requirement));
-            flight.next = Next::Nothing;
-        } else if flight.plan.recipients.is_empty() {
-            flight.next = Next::Nothing;
-        }
-        flight.plan.adapt(server);
-        flight
-    }
-
-    /// Sends what may be sent without waiting.
-    pub(super) fn fill(&mut self, tx: &mut SendBuf) {
-        while self.next != Next::Nothing && self.sent.len() < self.window && tx.len() < super::MAX_OUTPUT {
-            let (sent, next) = match self.next {
-                Next::Reset => (Sent::Reset, Next::Mail),
-                Next::Mail => (Sent::Mail, Next::Rcpt(0)),
-                Next::Rcpt(i) if i + 1 < self.plan.recipients.len() => (Sent::Rcpt(i), Next::Rcpt(i + 1)),
-                Next::Rcpt(i) => (Sent::Rcpt(i), Next::Data),
-                // All is answered, and there is nobody to send to.
-                Next::Data if self.sent.is_empty() && self.accepted.is_empty() => {
-                    self.next = Next::Nothing;
-                    return;
-                }
-                Next::Data => (Sent::Data, Next::Nothing),
-                Next::Nothing => return,
-            };
-            let written = match sent {
-                Sent::Reset => write!(tx, "{}\r\n", Command::Rset),
-                Sent::Mail => write!(tx, "MAIL FROM:{}\r\n", self.plan.mail),
-                Sent::Rcpt(i) => write!(tx, "RCPT TO:{}\r\n", self.plan.recipients[i]),
-                _ => write!(tx, "{}\r\n", Command::Data),
-            };
-            written.expect("a send buffer takes all text");
-            self.sent.push_back(sent);
-            self.next = next;
-        }
-    }
-
-    /// Takes the next reply; whether the message is wanted from here on.
-    pub(super) fn reply(&mut self, reply: Reply, tx: &mut SendBuf) -> Result<bool, Error> {
-        let unexpected = |stage| Err(Error::Protocol(stage, Violation::UnexpectedReply));
-        let refused = reply.is_temporary() || reply.is_permanent();
-        let Some(sent) = self.sent.pop_front() else {
-            return unexpected(Stage::Idle);
-        };
-        match sent {
-            Sent::Reset if reply.is_positive() => self.stale = false,
-            Sent::Mail if reply.is_positive() => self.mail = Some(reply),
-            Sent::Mail if refused => {
-                self.fail_undecided(Stage::Mail, &Cause::Reply(reply));
-                self.next = Next::Nothing;
-            }
-            Sent::Rcpt(_) if self.mail.is_none() && (refused || reply.is_positive()) => {}
-            Sent::Rcpt(i) if reply.is_positive() => self.accepted.push_back(i),
-            Sent::Rcpt(i) if refused => {
-                self.deliveries[i] = Some(failed(Stage::Rcpt, Cause::Reply(reply)));
-            }
-            Sent::Data if reply.code() == 354 && self.accepted.is_empty() => {
-                tx.put(b".\r\n");
-                self.sent.push_back(Sent::EmptyEnd);
-            }
-            Sent::Data if reply.code() == 354 => {
-                self.body = Body::Wanted(DotEncoder::new());
-                return Ok(true);
-            }
-            Sent::Data if refused => self.fail_undecided(Stage::Data, &Cause::Reply(reply)),
-            Sent::End if self.lmtp => match self.accepted.pop_front() {
-                Some(i) if refused => {
-                    self.deliveries[i] = Some(failed(Stage::EndOfData, Cause::Reply(reply)));
-                }
-                Some(i) if reply.is_positive() => self.deliveries[i] = Some(Delivery::Delivered(reply)),
-                _ => return unexpected(Stage::EndOfData),
-            },
-            Sent::End if refused => self.fail_undecided(Stage::EndOfData, &Cause::Reply(reply)),
-            Sent::End if reply.is_positive() => {
-                for i in self.accepted.drain(..) {
-                    self.deliveries[i] = Some(Delivery::Delivered(reply.clone()));
-                }
-            }
-            // Nobody gets this message, whatever the server says of it.
-            Sent::EmptyEnd if refused || reply.is_positive() => {}
-            other => return unexpected(other.stage()),
-        }
-        Ok(false)
-    }
-
-    pub(super) fn wants_body(&self) -> bool {
-        matches!(self.body, Body::Wanted(_))
-    }
-
-    /// Queues a piece of the message; whether one is wanted.
-    pub(super) fn body(&mut self, data: Bytes, tx: &mut SendBuf) -> bool {
-        match &mut self.body {
-            Body::Wanted(encoder) => {
-                encoder.encode(data, tx);
-                true
-            }
-            Body::NotWanted => false,
-        }
-    }
-
-    /// Ends the message; whether one is wanted.
-    pub(super) fn body_end(&mut self, tx: &mut SendBuf) -> bool {
-        let Body::Wanted(encoder) = std::mem::replace(&mut self.body, Body::NotWanted) else {
-            return false;
-        };
-        encoder.finish(tx);
-        let replies = if self.lmtp { self.accepted.len() } else { 1 };
-        self.sent.extend(std::iter::repeat_n(Sent::End, replies));
-        true
-    }
-
-    /// Whether all is sent and answered.
-    pub(super) fn is_finished(&self) -> bool {
-        self.next == Next::Nothing && self.sent.is_empty() && !self.wants_body()
-    }
-
-    /// What the transaction waits for.
-    pub(super) fn stage(&self) -> Stage {
-        match self.sent.front() {
-            Some(sent) => sent.stage(),
-            None if self.wants_body() => Stage::Body,
-            None => Stage::Mail,
-        }
-    }
-
-    /// Whether the server still holds an envelope that nothing came of.
-    pub(super) fn needs_reset(&self) -> bool {
-        let decided_at_the_end = |d: &Option<Delivery>| match d {
-            Some(Delivery::Delivered(_)) => true,
-            Some(Delivery::Failed(failure)) => failure.stage == Stage::EndOfData,
-            None => false,
-        };
-        self.stale || self.mail.is_some() && !self.deliveries.iter().any(decided_at_the_end)
-    }
-
-    /// The result. Recipients that are not decided failed because of `error`.
-    pub(super) fn outcome(&mut self, error: Option<&Error>) -> Outcome {
-        if let Some(error) = error {
-            let cause = match error {
-                Error::ServiceClosing(_, reply) => Cause::Reply(reply.clone()),
-                error => Cause::Connection(error.clone()),
-            };
-            self.fail_undecided(error.stage().unwrap_or(self.stage()), &cause);
-        }
-        Outcome {
-            deliveries: self.deliveries.drain(..).flatten().collect(),
-            reusable: error.is_none(),
-            dsn: self.dsn,
-        }
-    }
-
-    fn fail_undecided(&mut self, stage: Stage, cause: &Cause) {
-        self.accepted.clear();
-        for delivery in self.deliveries.iter_mut().filter(|d| d.is_none()) {
-            *delivery = Some(failed(stage, cause.clone()));
-        }
-    }
-}
-
-impl Sent {
-    fn stage(self) -> Stage {
-        match self {
-            Self::Reset => Stage::Reset,
-            Self::Mail => Stage::Mail,
-            Self::Rcpt(_) => Stage::Rcpt,
-            Self::Data => Stage::Data,
-            Self::End | Self::EmptyEnd => Stage::EndOfData,
-        }
-    }
-}
-
-fn failed(stage: Stage, cause: Cause) -> Delivery {
-    Delivery::Failed(Failure { stage, cause })
+pub(super) fn unsupported(requirement: Requirement) -> Delivery {
+    Delivery::Failed(Failure {
+        stage: Stage::Mail,
+        cause: Cause::Unsupported(requirement),
+    })
 }

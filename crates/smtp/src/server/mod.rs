@@ -1,45 +1,54 @@
 //! The server engine: SMTP, submission and LMTP (RFC 5321, RFC 6409, RFC 2033)
 //!
 //! ```text
-//!           Connect?            Hello?  Auth?  Mail?  Rcpt?  Data?
-//!   start ───────────▶ Command ───────────────────────────────────▶ Asked
-//!                       ▲ ▲ │ ◀──────────── accept, reject ───────────┘ │
-//!          tls_started  │ │ │ AUTH                         DATA accepted│
-//!      Tls ─────────────┘ │ ├────────▶ Auth ──▶ Asked                   ▼
-//!       ▲                 │ │                                Body ─▶ Asked (Message?)
-//!       └── STARTTLS ─────┼─┤                                  │          │
-//!                         └─┼──────────────────────────────────┴──────────┘
-//!                           ▼ QUIT, 421, errors, limits, timeouts
-//!                    Closing, Failed
+//!   start ─▶ Proxy ─▶ Tls (from the start) ─▶ Watch ─▶ Asked (Connect?)
+//!                                                        │ accept
+//!                                                        ▼
+//!          ┌──────────── accept, reject ───────────▶ Command ◀─────────────────────┐
+//!          │         Hello? Mail? Rcpt? Data? ...   │ │  │ │ └─ BDAT ─▶ Chunk, Drain┤
+//!        Asked ◀────────────────────────────────────┘ │  │ └── DATA ─▶ Body ────────┤
+//!          ▲          AUTH ─▶ Auth ─▶ Asked (Auth?) ◀─┘  │            │             │
+//!          │                                             │            └▶ Asked (Message?)
+//!          └── tls_started ── Tls ◀── STARTTLS ──────────┤
+//!                                                        ▼ QUIT, 421, errors, limits, timeouts
+//!                                                 Closing, Failed
 //! ```
+//!
+//! A reply that the caller delays is held in a buffer of its own; until its time has come nothing else happens.
 
+mod answer;
 mod auth;
+mod body;
+mod commands;
 mod config;
 mod event;
+mod machine;
 mod session;
 mod transaction;
 
-pub use config::{AuthWithoutTls, BareNewlines, Config, Limits, Protocol, Timeouts};
+pub use config::{AuthWithoutTls, BareNewlines, Config, Limits, Protocol, Questions, Timeouts};
 pub use event::{Aborted, Event};
 pub use session::Session;
 
+use crate::chunking::Chunk;
+use crate::etrn::Etrn;
 use crate::line::{LineFault, LineFramer};
-use crate::{Command, CommandError, EnhancedCode, Error, Hello, Limit, Rejection, Reply, Stage, Violation};
+use crate::xclient::Xclient;
+use crate::xforward::Xforward;
+use crate::{EnhancedCode, Error, Extensions, Hello, Limit, Lookup, Rejection, Reply, Stage};
 use auth::Exchange;
-use bytes::Bytes;
-use mailwright_sasl::{self as sasl, NonceSource};
-use mailwright_wire::{Machine, RecvBuf, SendBuf, Step};
-use session::BAD_SEQUENCE;
+use body::{Chunks, Receiving};
+use mailwright_sasl::NonceSource;
+use mailwright_wire::{Counted, RecvBuf, SendBuf};
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::Instant;
-use transaction::{Received, Receiving, Transaction};
+use std::time::{Duration, Instant};
+use transaction::Transaction;
 
 /// The server's end of one connection.
 ///
-/// Drive it as a [`Machine`]. Its [`Event`]s say which of them owe an answer; while one is owed,
-/// [`poll`](Machine::poll) returns [`Step::Answer`] and commands that arrived meanwhile wait.
+/// Drive it as a [`Machine`](mailwright_wire::Machine). Its [`Event`]s say which of them owe an answer; while one is owed,
+/// [`poll`](mailwright_wire::Machine::poll) returns [`Step::Answer`](mailwright_wire::Step::Answer) and commands that arrived meanwhile wait.
 #[derive(Debug)]
 pub struct Server {
     rx: RecvBuf,
@@ -48,26 +57,44 @@ pub struct Server {
     state: State,
     session: Session,
     transaction: Option<Transaction>,
+    xforward: Xforward,
     /// Events to hand out before anything else happens.
     events: VecDeque<Event>,
     nonces: NonceSource,
+    /// When the machine was polled last.
+    now: Instant,
+    /// A moment, and the seconds since 1970 at it.
+    wall_clock: Option<(Instant, u64)>,
     /// When the peer must have made progress; `None` until the next poll that waits for it.
     deadline: Option<Instant>,
     login_deadline: Option<Instant>,
+    /// Output whose time has not come.
+    held: Option<Held>,
     /// Output that must not wait for more input: RFC 2920 §3.2 (5) and (6).
     flush: bool,
     shutdown: bool,
+    /// TLS starts before the greeting.
+    tls_first: bool,
     dropped_plaintext: usize,
 }
 
 #[derive(Debug)]
 enum State {
+    /// Nothing happened yet.
+    Start,
+    /// The PROXY header is on its way.
+    Proxy,
+    /// The greeting waits, to see whether the client does.
+    Watch,
     Command,
     /// An answer is owed.
     Asked(Asked),
     /// The next line belongs to an AUTH exchange.
     Auth(Exchange),
     Body(Receiving),
+    Chunk(Box<Chunks>),
+    /// The octets of a chunk that is not taken.
+    Drain(Box<Drain>),
     /// The transport is to be handed to TLS.
     Tls,
     Closing,
@@ -75,15 +102,47 @@ enum State {
 }
 
 #[derive(Debug)]
+struct Drain {
+    left: Counted,
+    reply: Reply,
+}
+
+/// Replies that are held back.
+#[derive(Debug)]
+struct Held {
+    wait: Duration,
+    /// Known from the first poll on.
+    until: Option<Instant>,
+    tx: SendBuf,
+}
+
+impl Held {
+    fn new(wait: Duration) -> Self {
+        Self {
+            wait,
+            until: None,
+            tx: SendBuf::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
 enum Asked {
     Connect,
     Hello(Hello),
+    StartTls,
     Auth(Exchange),
     Mail(Transaction),
     Rcpt,
     Data,
+    FirstChunk(Chunk),
     /// With LMTP, this many answers are still owed.
     Message(u32),
+    Lookup(Lookup),
+    Help,
+    Etrn(Etrn),
+    Xclient(Box<Xclient>),
+    Xforward(Box<Xforward>),
 }
 
 /// Output above this size is handed out before more commands are taken.
@@ -91,7 +150,7 @@ const MAX_OUTPUT: usize = 16 * 1024;
 /// The largest line limit, and the bound of the receive buffer.
 const MAX_INPUT: usize = 64 * 1024;
 /// How much room is offered to a message at a time.
-const BODY_ROOM: usize = 32 * 1024;
+const BODY_ROOM: usize = 16 * 1024;
 
 impl Server {
     /// Starts a session on a connection that was just accepted. `entropy` must be fresh randomness.
@@ -103,95 +162,54 @@ impl Server {
             rx: RecvBuf::new(MAX_INPUT),
             tx: SendBuf::new(),
             lines: LineFramer::new(config.limits.command_line.clamp(512, MAX_INPUT)),
-            state: State::Asked(Asked::Connect),
+            state: State::Start,
             transaction: None,
-            events: VecDeque::from([Event::Connect]),
+            xforward: Xforward::default(),
+            events: VecDeque::new(),
             nonces: NonceSource::new(entropy),
+            now,
+            wall_clock: None,
             deadline: None,
             login_deadline: config.require_auth.then(|| now + config.timeouts.login),
+            held: None,
             flush: false,
             shutdown: false,
+            tls_first: false,
             dropped_plaintext: 0,
             session: Session::new(config),
         }
     }
 
     /// Says that the connection is encrypted from its start (RFC 8314 §3).
+    ///
+    /// Where a PROXY header stands ahead of TLS, the transport cannot be encrypted yet: use
+    /// [`tls_first`](Server::tls_first).
     #[must_use]
     pub fn over_tls(mut self) -> Self {
         self.session.tls = true;
         self
     }
 
-    /// Answers the last question with yes.
-    ///
-    /// # Panics
-    ///
-    /// Panics if no question is open, or if it is [`Event::Auth`].
-    pub fn accept(&mut self) {
-        self.say_yes(None);
+    /// Has TLS start before the greeting (RFC 8314 §3), behind the PROXY header if there is one:
+    /// [`Step::StartTls`](mailwright_wire::Step::StartTls) comes, and [`Event::Connect`] after [`tls_started`](Server::tls_started).
+    #[must_use]
+    pub fn tls_first(mut self) -> Self {
+        self.tls_first = true;
+        self
     }
 
-    /// Answers the last question with yes, and with a text of the caller's own: the queue's name for a
-    /// message, for example. The text is cleaned like that of [`Reply::new`].
-    ///
-    /// # Panics
-    ///
-    /// Panics if no question is open, or if it is [`Event::Auth`].
-    pub fn accept_with(&mut self, text: &str) {
-        self.say_yes(Some(text));
+    /// Tells the time of day, in seconds since 1970, at the `now` that the session was started with.
+    /// FUTURERELEASE needs it, and is not offered without.
+    #[must_use]
+    pub fn with_wall_clock(mut self, unix_seconds: u64) -> Self {
+        self.wall_clock = Some((self.now, unix_seconds));
+        self
     }
 
-    /// Answers the last question with no. A rejection with code 421 also ends the session.
-    ///
-    /// # Panics
-    ///
-    /// Panics if no question is open, or if it is [`Event::Auth`].
-    pub fn reject(&mut self, rejection: Rejection) {
-        let closes = rejection.closes();
-        match self.take_question() {
-            Asked::Connect => {
-                // RFC 2034 §4: no enhanced code in the greeting and in replies to EHLO.
-                rejection.reply().write(&mut self.tx, false);
-                self.session.refused = true;
-            }
-            Asked::Hello(_) => rejection.reply().write(&mut self.tx, false),
-            Asked::Auth(_) => panic!("{AUTH_OWED}"),
-            Asked::Mail(_) => self.reply(rejection.reply()),
-            Asked::Rcpt => {
-                self.reply(rejection.reply());
-                self.session.refused_recipients += u32::from(rejection.reply().is_permanent());
-                if self.session.refused_recipients > self.session.config.limits.refused_recipients {
-                    return self.fail(Error::Limit(Limit::RefusedRecipients));
-                }
-            }
-            Asked::Data => {
-                self.transaction = None;
-                self.reply(rejection.reply());
-            }
-            Asked::Message(left) => {
-                self.reply(rejection.reply());
-                self.message_answered(left);
-            }
-        }
-        if closes {
-            self.state = State::Closing;
-        }
-    }
-
-    /// Answers [`Event::Auth`].
-    ///
-    /// # Panics
-    ///
-    /// Panics if that is not the open question.
-    pub fn answer_auth(&mut self, answer: sasl::Answer) {
-        match self.take_question() {
-            Asked::Auth(mut exchange) => {
-                let step = exchange.answer(answer);
-                self.auth_step(exchange, step);
-            }
-            _ => panic!("the open question is not about AUTH"),
-        }
+    /// Changes what this client is offered from here on: XCLIENT for a proxy that is trusted, for example.
+    /// What it was told in answer to EHLO stays told, so [`Event::Connect`] is the time for it.
+    pub fn set_extensions(&mut self, extensions: Extensions) {
+        self.session.offered = extensions;
     }
 
     /// Refuses a message before its end; the peer hears it after the end. No more [`Event::Body`] follows,
@@ -199,15 +217,17 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Panics if no message is on its way: before DATA was accepted, and from [`Event::Message`] on.
+    /// Panics if no message is on its way: before DATA was accepted, and from [`Event::Message`] on. Between the
+    /// chunks of BDAT it is on its way.
     pub fn refuse_message(&mut self, rejection: Rejection) {
-        match &mut self.state {
-            State::Body(receiving) => receiving.refuse(rejection, Aborted::Refused),
-            _ => panic!("no message is on its way"),
+        if let State::Body(receiving) = &mut self.state {
+            receiving.refuse(rejection, Aborted::Refused);
+        } else {
+            assert!(self.refuse_chunks(rejection), "no message is on its way");
         }
     }
 
-    /// Says that the handshake which [`Step::StartTls`] asked for is done. The client has to introduce itself
+    /// Says that the handshake which [`Step::StartTls`](mailwright_wire::Step::StartTls) asked for is done. The client has to introduce itself
     /// again (RFC 3207 §4.2).
     ///
     /// # Panics
@@ -219,13 +239,16 @@ impl Server {
             "no handshake was asked for"
         );
         self.session.tls_started();
-        self.state = State::Command;
         self.deadline = None;
+        self.state = match std::mem::take(&mut self.tls_first) {
+            true => State::Start,
+            false => State::Command,
+        };
     }
 
     /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
     /// after [`tls_started`](Server::tls_started), or at once where TLS came first; without it none is offered.
-    pub fn bind_channel(&mut self, bindings: sasl::ChannelBindings) {
+    pub fn bind_channel(&mut self, bindings: mailwright_sasl::ChannelBindings) {
         self.session.bindings = bindings;
     }
 
@@ -249,6 +272,12 @@ impl Server {
         &self.session
     }
 
+    /// What a filter said of the message of this transaction, or of the next one: all that
+    /// [`Event::Xforward`] told since the last transaction ended.
+    pub fn xforward(&self) -> &Xforward {
+        &self.xforward
+    }
+
     /// How the message comes in, for the `with` clause of a `Received` line: `ESMTPSA` and the like
     /// (RFC 3848, RFC 6531 §4.3).
     pub fn transmission_type(&self) -> &'static str {
@@ -263,72 +292,17 @@ impl Server {
         self.dropped_plaintext
     }
 
-    fn take_question(&mut self) -> Asked {
-        match std::mem::replace(&mut self.state, State::Command) {
-            State::Asked(asked) => asked,
-            _ => panic!("no question is open"),
-        }
-    }
-
-    fn say_yes(&mut self, text: Option<&str>) {
-        let done = |code, subject, detail, fixed: &'static str| {
-            let reply = Reply::fixed(code, EnhancedCode::new(2, subject, detail), fixed);
-            match text {
-                Some(text) => reply.with_text(text),
-                None => reply,
-            }
-        };
-        match self.take_question() {
-            Asked::Connect => self.session.greeting(text).write(&mut self.tx, false),
-            Asked::Hello(hello) => {
-                self.session.hello = Some(hello);
-                self.abort_transaction();
-                self.session.welcome(text).write(&mut self.tx, false);
-                self.flush = true;
-            }
-            Asked::Auth(_) => panic!("{AUTH_OWED}"),
-            Asked::Mail(transaction) => {
-                self.transaction = Some(transaction);
-                self.reply(&done(250, 1, 0, "Sender OK"));
-            }
-            Asked::Rcpt => {
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.recipients += 1;
-                }
-                self.reply(&done(250, 1, 5, "Recipient OK"));
-            }
-            Asked::Data => {
-                let config = &self.session.config;
-                self.state = State::Body(Receiving::new(config.bare_newlines, &config.limits));
-                let reply = Reply::plain(354, "Start mail input; end with <CRLF>.<CRLF>");
-                self.reply(&text.map_or(reply.clone(), |text| reply.with_text(text)));
-                self.flush = true;
-            }
-            Asked::Message(left) => {
-                self.session.commands = 0;
-                self.reply(&done(250, 0, 0, "Message accepted"));
-                self.message_answered(left);
-            }
-        }
-    }
-
-    fn message_answered(&mut self, left: u32) {
-        match left {
-            0 | 1 => self.transaction = None,
-            _ => self.state = State::Asked(Asked::Message(left - 1)),
-        }
-    }
-
-    /// How many replies follow a message: one, or with LMTP one for each recipient.
-    fn replies_to_message(&self) -> u32 {
-        match (&self.transaction, self.session.config.protocol) {
-            (Some(transaction), Protocol::Lmtp) => transaction.recipients,
-            _ => 1,
+    /// Where replies go.
+    fn out(&mut self) -> &mut SendBuf {
+        match &mut self.held {
+            Some(held) => &mut held.tx,
+            None => &mut self.tx,
         }
     }
 
     fn reply(&mut self, reply: &Reply) {
-        reply.write(&mut self.tx, self.session.sends_enhanced_codes());
+        let enhanced = self.session.sends_enhanced_codes();
+        reply.write(self.out(), enhanced);
     }
 
     /// Tells the client that it made a mistake.
@@ -355,218 +329,15 @@ impl Server {
     }
 
     fn abort_transaction(&mut self) {
-        if self.transaction.take().is_some() {
+        if self.transaction.is_some() {
             self.events.push_back(Event::Aborted(Aborted::Reset));
         }
+        self.end_transaction();
     }
 
-    /// Takes the next piece of input, if it is complete; whether it did.
-    fn advance(&mut self) -> bool {
-        match &mut self.state {
-            State::Command => {
-                let Some(line) = self.lines.next(&mut self.rx) else {
-                    return false;
-                };
-                match line {
-                    Ok(line) => self.line(&line),
-                    Err(fault) => self.complain(&line_fault(fault)),
-                }
-            }
-            State::Auth(_) => {
-                let Some(line) = self.lines.next(&mut self.rx) else {
-                    return false;
-                };
-                self.auth_line(line);
-            }
-            State::Body(receiving) => {
-                let Some(received) = receiving.next(&mut self.rx) else {
-                    return false;
-                };
-                self.body(received);
-            }
-            State::Asked(_) | State::Tls | State::Closing | State::Failed(_) => return false,
-        }
-        true
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        let command = match Command::parse(line, &self.session.extensions()) {
-            Ok(command) => command,
-            Err(CommandError::OtherProtocol) => {
-                return self.fail(Error::Protocol(self.stage(), Violation::OtherProtocol));
-            }
-            Err(error) => return self.complain(&error.reply()),
-        };
-        if !matches!(command, Command::Rcpt(_)) {
-            self.session.commands += 1;
-            if self.session.commands > self.session.config.limits.commands {
-                return self.fail(Error::Limit(Limit::Commands));
-            }
-        }
-        match self.command(command) {
-            Ok(()) => {}
-            // RFC 5321 §4.5.3.1.10: to ask for more than there is room for is no mistake, and who does goes on
-            // with the recipients that were taken.
-            Err(reply) if matches!(reply.code(), 452 | 552) => self.reply(&reply),
-            Err(reply) => self.complain(&reply),
-        }
-    }
-
-    fn command(&mut self, command: Command) -> Result<(), Reply> {
-        self.session.permit(&command)?;
-        let limits = &self.session.config.limits;
-        let open = self.transaction.as_ref();
-        match command {
-            Command::Hello(hello) => self.ask(Asked::Hello(hello.clone()), Event::Hello(hello)),
-            Command::Mail(mail) => {
-                let transaction = Transaction::begin(open, &mail, limits)?;
-                self.ask(Asked::Mail(transaction), Event::Mail(mail));
-            }
-            Command::Rcpt(rcpt) => {
-                Transaction::recipient(open, &rcpt, limits)?;
-                self.ask(Asked::Rcpt, Event::Rcpt(rcpt));
-            }
-            Command::Data => {
-                Transaction::data(open)?;
-                self.ask(Asked::Data, Event::Data);
-            }
-            Command::Rset => {
-                self.abort_transaction();
-                self.reply(&Reply::fixed(250, EnhancedCode::new(2, 0, 0), "Reset"));
-            }
-            Command::Noop => {
-                self.reply(&Reply::fixed(250, EnhancedCode::new(2, 0, 0), "OK"));
-                self.flush = true;
-            }
-            Command::Vrfy(_) => {
-                // RFC 5321 §3.5.3: what a server that does not tell says.
-                let text = "Cannot verify, but will take mail for it if it exists";
-                self.reply(&Reply::fixed(252, EnhancedCode::new(2, 1, 5), text));
-                self.flush = true;
-            }
-            Command::Help => {
-                let text = "See RFC 5321";
-                self.reply(&Reply::fixed(214, EnhancedCode::new(2, 0, 0), text));
-                self.flush = true;
-            }
-            Command::Quit => {
-                self.reply(&Reply::fixed(221, EnhancedCode::new(2, 0, 0), "Goodbye"));
-                self.close();
-            }
-            Command::StartTls => {
-                self.abort_transaction();
-                self.reply(&Reply::fixed(
-                    220,
-                    EnhancedCode::new(2, 0, 0),
-                    "Ready to start TLS",
-                ));
-                // RFC 3207 §4.2, CVE-2011-0411: what came in the clear must not be taken for encrypted.
-                self.dropped_plaintext += self.rx.clear();
-                self.lines.reset();
-                self.state = State::Tls;
-            }
-            Command::Auth { mechanism, initial } => self.auth_command(&mechanism, initial.as_deref())?,
-            Command::Expn(_)
-            | Command::Bdat(_)
-            | Command::Etrn(_)
-            | Command::Xclient(_)
-            | Command::Xforward(_) => unreachable!("`permit` refuses it"),
-        }
-        Ok(())
-    }
-
-    fn auth_command(&mut self, name: &str, initial: Option<&str>) -> Result<(), Reply> {
-        if self.transaction.is_some() {
-            return Err(Reply::fixed(503, BAD_SEQUENCE, "Not within a mail transaction"));
-        }
-        let mechanism = self.session.mechanism(name)?;
-        let server = sasl::Server::new(mechanism, &self.nonces.draw())
-            .bound_to(&self.session.bindings, &self.session.config.mechanisms);
-        let mut exchange = Exchange::new(server);
-        let step = exchange.begin(initial);
-        self.auth_step(exchange, step);
-        Ok(())
-    }
-
-    fn auth_line(&mut self, line: Result<Bytes, LineFault>) {
-        let State::Auth(mut exchange) = std::mem::replace(&mut self.state, State::Command) else {
-            unreachable!("a line of an exchange without one");
-        };
-        let step = match line {
-            Ok(line) => exchange.line(&line),
-            Err(fault) => {
-                self.end_exchange();
-                return self.complain(&match fault {
-                    LineFault::TooLong => auth::line_too_long(),
-                    LineFault::BareLf => line_fault(fault),
-                });
-            }
-        };
-        self.auth_step(exchange, step);
-    }
-
-    fn auth_step(&mut self, exchange: Exchange, step: auth::Step) {
-        match step {
-            auth::Step::Challenge(challenge) => {
-                Reply::write_challenge(&challenge, &mut self.tx);
-                let max = self.session.config.limits.auth_line.clamp(512, MAX_INPUT);
-                self.lines.set_max(max);
-                self.state = State::Auth(exchange);
-            }
-            auth::Step::Ask(question) => self.ask(Asked::Auth(exchange), Event::Auth(question)),
-            auth::Step::Done(identity) => {
-                self.end_exchange();
-                self.session.identity = Some(identity.clone());
-                self.login_deadline = None;
-                self.reply(&Reply::fixed(
-                    235,
-                    EnhancedCode::new(2, 7, 0),
-                    "Authentication successful",
-                ));
-                self.events.push_back(Event::Authenticated(identity));
-            }
-            auth::Step::Failed(reply) => {
-                self.end_exchange();
-                self.complain(&reply);
-                if reply.code() == 535 {
-                    self.session.auth_failures += 1;
-                    let limit = self.session.config.limits.auth_failures;
-                    if self.session.auth_failures >= limit && !matches!(self.state, State::Failed(_)) {
-                        self.fail(Error::Limit(Limit::AuthFailures));
-                    }
-                }
-            }
-        }
-        self.flush = true;
-    }
-
-    fn end_exchange(&mut self) {
-        let max = self.session.config.limits.command_line.clamp(512, MAX_INPUT);
-        self.lines.set_max(max);
-        self.state = State::Command;
-    }
-
-    fn body(&mut self, received: Received) {
-        match received {
-            Received::Body(data) => self.events.push_back(Event::Body(data)),
-            Received::Dropped => {}
-            Received::Complete { size } => {
-                self.lines.reset();
-                self.ask(Asked::Message(self.replies_to_message()), Event::Message { size });
-            }
-            Received::Refused(rejection, why) => {
-                self.lines.reset();
-                self.state = State::Command;
-                for _ in 0..self.replies_to_message() {
-                    self.reply(rejection.reply());
-                }
-                self.transaction = None;
-                self.events.push_back(Event::Aborted(why));
-                if rejection.closes() {
-                    self.close();
-                }
-            }
-        }
+    fn end_transaction(&mut self) {
+        self.transaction = None;
+        self.xforward = Xforward::default();
     }
 
     fn close(&mut self) {
@@ -576,135 +347,16 @@ impl Server {
 
     fn stage(&self) -> Stage {
         match &self.state {
+            State::Start | State::Proxy | State::Watch => Stage::Greeting,
             State::Auth(_) => Stage::Auth,
-            State::Body(_) => Stage::Body,
+            State::Body(_) | State::Chunk(_) | State::Drain(_) => Stage::Body,
             State::Tls => Stage::StartTls,
             State::Command if self.session.hello.is_none() => Stage::Hello,
             State::Command if self.transaction.is_some() => Stage::Rcpt,
             _ => Stage::Idle,
         }
     }
-
-    /// Whether the peer has let its time run out; starts the clock if it does not run.
-    fn is_overdue(&mut self, now: Instant) -> bool {
-        let timeouts = &self.session.config.timeouts;
-        let wait = match &self.state {
-            State::Body(_) => timeouts.body,
-            State::Closing | State::Failed(_) => timeouts.farewell,
-            _ => timeouts.command,
-        };
-        let deadline = *self.deadline.get_or_insert(now + wait);
-        now >= deadline || self.login_deadline.is_some_and(|login| now >= login)
-    }
-
-    /// What to do when input or output has to move first.
-    fn wait(&mut self, now: Instant) -> Option<Step<Event>> {
-        if self.is_overdue(now) {
-            self.fail(Error::Timeout(self.stage()));
-            None
-        } else if !self.tx.is_empty() {
-            Some(Step::Write)
-        } else {
-            Some(Step::Read)
-        }
-    }
 }
-
-impl Machine for Server {
-    type Event = Event;
-    type Error = Error;
-
-    fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Step::Event(event));
-            }
-            let pending = !self.tx.is_empty();
-            match &self.state {
-                State::Asked(_) => {
-                    self.deadline = None;
-                    return Ok(if pending { Step::Write } else { Step::Answer });
-                }
-                State::Failed(error) => {
-                    let error = error.clone();
-                    self.login_deadline = None;
-                    return match pending && !self.is_overdue(now) {
-                        true => Ok(Step::Write),
-                        false => Err(error),
-                    };
-                }
-                State::Closing => {
-                    self.login_deadline = None;
-                    return Ok(match pending && !self.is_overdue(now) {
-                        true => Step::Write,
-                        false => Step::Close,
-                    });
-                }
-                State::Tls if pending => {
-                    if let Some(step) = self.wait(now) {
-                        return Ok(step);
-                    }
-                }
-                State::Tls => {
-                    // The handshake is the caller's to time.
-                    self.deadline = None;
-                    return Ok(Step::StartTls);
-                }
-                State::Command if self.shutdown => {
-                    let reply = Rejection::UNAVAILABLE;
-                    self.reply(reply.reply());
-                    self.close();
-                }
-                State::Command | State::Auth(_) | State::Body(_) => {
-                    self.flush &= pending;
-                    let room = self.tx.len() < MAX_OUTPUT && !self.flush;
-                    if room && self.advance() {
-                        self.deadline = None;
-                    } else if room && self.rx.is_eof() {
-                        self.fail(Error::Closed(self.stage()));
-                    } else if let Some(step) = self.wait(now) {
-                        return Ok(step);
-                    }
-                }
-            }
-        }
-    }
-
-    fn recv_buf(&mut self) -> &mut [u8] {
-        match self.state {
-            // What comes from here on belongs to the handshake.
-            State::Tls => &mut [],
-            State::Body(_) => self.rx.room_for(BODY_ROOM),
-            _ => self.rx.room(),
-        }
-    }
-
-    fn received(&mut self, n: usize) {
-        self.rx.received(n);
-    }
-
-    fn send_buf(&self) -> &[u8] {
-        self.tx.data()
-    }
-
-    fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
-        self.tx.vectored(chunks)
-    }
-
-    fn sent(&mut self, n: usize) {
-        self.tx.sent(n);
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            State::Asked(_) => None,
-            State::Tls if self.tx.is_empty() => None,
-            _ => self.deadline.into_iter().chain(self.login_deadline).min(),
-        }
-    }
-}
-
-const AUTH_OWED: &str = "the open question is about AUTH: call `answer_auth`";
 
 fn line_fault(fault: LineFault) -> Reply {
     let text = match fault {

@@ -1,7 +1,13 @@
-//! What a session knows about its client, and what that client may do (RFC 5321 §3, RFC 3207, RFC 4954)
+//! What a session knows about its client, and what that client may do (RFC 5321 §3, RFC 3207, RFC 4954,
+//! RFC 8689, RFC 9422)
 
 use super::{AuthWithoutTls, Config, Protocol};
-use crate::{Command, EnhancedCode, Extensions, Hello, HelloVerb, Reply};
+use crate::ehlo::Keyword;
+use crate::futurerelease::DateTime;
+use crate::limits;
+use crate::xclient::Xclient;
+use crate::xforward::Xforward;
+use crate::{Command, EnhancedCode, Extensions, Hello, HelloVerb, Reply, proxy};
 use mailwright_sasl::{ChannelBindings, Identity, Mechanism};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,6 +16,11 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Session {
     pub(super) config: Arc<Config>,
+    /// What this client is offered; the configuration's until the caller says otherwise.
+    pub(super) offered: Extensions,
+    pub(super) proxy: Option<proxy::Header>,
+    pub(super) xclient: Xclient,
+    pub(super) spoke_early: bool,
     pub(super) hello: Option<Hello>,
     pub(super) tls: bool,
     pub(super) bindings: ChannelBindings,
@@ -20,12 +31,17 @@ pub struct Session {
     pub(super) refused_recipients: u32,
     pub(super) auth_failures: u32,
     pub(super) commands: u32,
+    pub(super) transactions: u32,
 }
 
 impl Session {
     pub(super) fn new(config: Arc<Config>) -> Self {
         Self {
+            offered: config.extensions,
             config,
+            proxy: None,
+            xclient: Xclient::default(),
+            spoke_early: false,
             hello: None,
             tls: false,
             bindings: ChannelBindings::none(),
@@ -35,10 +51,11 @@ impl Session {
             refused_recipients: 0,
             auth_failures: 0,
             commands: 0,
+            transactions: 0,
         }
     }
 
-    /// How the client introduced itself; `None` before that, and again after STARTTLS.
+    /// How the client introduced itself; `None` before that, and again after STARTTLS and XCLIENT.
     pub fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()
     }
@@ -51,6 +68,21 @@ impl Session {
     /// Who the client is; `None` before AUTH.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
+    }
+
+    /// What stood in the PROXY header; `None` where [`Config::proxy`] is not set.
+    pub fn proxy(&self) -> Option<&proxy::Header> {
+        self.proxy.as_ref()
+    }
+
+    /// What a proxy said of the client by XCLIENT, with what later commands said in place of earlier ones.
+    pub fn xclient(&self) -> &Xclient {
+        &self.xclient
+    }
+
+    /// Whether the client spoke before the greeting, while [`Config::greeting_delay`] passed.
+    pub fn spoke_early(&self) -> bool {
+        self.spoke_early
     }
 
     /// The name of the transmission type for the `with` clause of a `Received` line: RFC 3848 and, where the
@@ -79,27 +111,58 @@ impl Session {
         }
     }
 
-    /// Which extensions the client may use: none after HELO.
+    /// Which extensions the client may use as things are: none after HELO.
     pub(super) fn extensions(&self) -> Extensions {
-        match &self.hello {
-            Some(hello) if hello.verb == HelloVerb::Helo => Extensions::NONE,
-            _ => self.config.extensions,
+        let helo = self.hello.as_ref().is_some_and(|h| h.verb == HelloVerb::Helo);
+        if helo {
+            return Extensions::NONE;
+        }
+        let offered = self.offered;
+        Extensions {
+            starttls: offered.starttls && !self.tls,
+            binary_mime: offered.binary_mime && offered.chunking,
+            // RFC 8689 §2: only where the session employs TLS.
+            require_tls: offered.require_tls && self.tls,
+            // RFC 4865 §3.
+            future_release: offered.future_release && self.config.protocol == Protocol::Submission,
+            ..offered
         }
     }
 
     pub(super) fn sends_enhanced_codes(&self) -> bool {
-        self.config.extensions.enhanced_status_codes
+        self.offered.enhanced_status_codes
+    }
+
+    /// XCLIENT_README: as if the client had just connected.
+    pub(super) fn begin_anew(&mut self, attributes: Xclient) {
+        self.xclient.update(attributes);
+        self.hello = None;
+        let login = self.xclient.login.as_ref().and_then(|login| login.known());
+        self.identity = login.map(|login| Identity::new(login.as_str(), None));
     }
 
     /// Whether a command may be used at this point of the session; else what the client is told.
     pub(super) fn permit(&self, command: &Command) -> Result<(), Reply> {
         let needs_hello = matches!(
             command,
-            Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::StartTls | Command::Auth { .. }
+            Command::Mail(_)
+                | Command::Rcpt(_)
+                | Command::Data
+                | Command::Bdat(_)
+                | Command::StartTls
+                | Command::Auth { .. }
+                | Command::Etrn(_)
         );
         let before_tls = matches!(
             command,
-            Command::Hello(_) | Command::Noop | Command::Rset | Command::Quit | Command::StartTls
+            Command::Hello(_)
+                | Command::Noop
+                | Command::Rset
+                | Command::Quit
+                | Command::StartTls
+                // A proxy and its server may need no TLS in between.
+                | Command::Xclient(_)
+                | Command::Xforward(_)
         );
         match command {
             Command::Quit => Ok(()),
@@ -108,7 +171,13 @@ impl Session {
                 // RFC 2033 §4.1: an LMTP server must not take HELO or EHLO; the other way round likewise.
                 Err(Reply::fixed(500, BAD_COMMAND, "Wrong protocol for this greeting"))
             }
-            Command::StartTls if !self.config.extensions.starttls => Err(not_implemented()),
+            Command::StartTls if !self.offered.starttls => Err(not_implemented()),
+            Command::Bdat(_) if !self.offered.chunking => Err(not_implemented()),
+            Command::Etrn(_) if !self.offered.etrn => Err(not_implemented()),
+            Command::Expn(_) if !self.config.questions.expn => Err(not_implemented()),
+            // XCLIENT_README: what those hear who are not trusted.
+            Command::Xclient(_) if !self.offered.xclient => Err(not_authorised()),
+            Command::Xforward(_) if !self.offered.xforward => Err(not_authorised()),
             Command::Auth { .. } if !self.has_auth() => Err(not_implemented()),
             _ if needs_hello && self.hello.is_none() => {
                 Err(Reply::fixed(503, BAD_SEQUENCE, "Introduce yourself first"))
@@ -127,11 +196,6 @@ impl Session {
             Command::Auth { .. } if self.identity.is_some() => {
                 Err(Reply::fixed(503, BAD_SEQUENCE, "Already authenticated"))
             }
-            Command::Expn(_)
-            | Command::Bdat(_)
-            | Command::Etrn(_)
-            | Command::Xclient(_)
-            | Command::Xforward(_) => Err(not_implemented()),
             _ => Ok(()),
         }
     }
@@ -141,7 +205,7 @@ impl Session {
     }
 
     fn has_auth(&self) -> bool {
-        self.config.extensions.auth && !self.config.mechanisms.is_empty()
+        self.offered.auth && !self.config.mechanisms.is_empty()
     }
 
     /// The mechanism for an AUTH command, if it may be used as things are.
@@ -193,34 +257,66 @@ impl Session {
         Reply::of(220, None, &format!("{} {protocol} {text}", self.config.hostname))
     }
 
-    /// The reply to an accepted EHLO, HELO or LHLO: RFC 5321 §4.1.1.1.
-    pub(super) fn welcome(&self, text: Option<&str>) -> Reply {
+    /// The reply to an accepted EHLO, HELO or LHLO: RFC 5321 §4.1.1.1. `horizon` is the last moment a message
+    /// may be held until.
+    pub(super) fn welcome(&self, text: Option<&str>, horizon: Option<DateTime>) -> Reply {
         let mut out = self.config.hostname.to_string();
         if let Some(text) = text {
             let _ = write!(out, " {}", text.replace('\n', " "));
         }
-        let extensions = self.extensions();
-        let mechanisms: Vec<_> = (self.config.mechanisms.iter())
-            .filter(|m| extensions.auth && self.identity.is_none() && self.knows(**m) && self.may_use(**m))
-            .map(|m| m.name())
-            .collect();
-        let size = format!("SIZE {}", self.config.limits.message_size);
-        let auth = format!("AUTH {}", mechanisms.join(" "));
-        let keywords = [
-            (extensions.pipelining, "PIPELINING"),
-            (extensions.size, size.as_str()),
-            (extensions.eight_bit_mime, "8BITMIME"),
-            (extensions.smtputf8, "SMTPUTF8"),
-            (extensions.dsn, "DSN"),
-            (extensions.enhanced_status_codes, "ENHANCEDSTATUSCODES"),
-            (extensions.starttls && !self.tls, "STARTTLS"),
-            (!mechanisms.is_empty(), auth.as_str()),
-        ];
-        for (_, keyword) in keywords.iter().filter(|k| k.0) {
-            out.push('\n');
-            out.push_str(keyword);
+        for keyword in self.keywords(horizon) {
+            let _ = write!(out, "\n{keyword}");
         }
         Reply::of(250, None, &out)
+    }
+
+    fn keywords(&self, horizon: Option<DateTime>) -> Vec<Keyword> {
+        let (extensions, config) = (self.extensions(), &*self.config);
+        if extensions == Extensions::NONE {
+            return Vec::new();
+        }
+        let mechanisms: Vec<_> = (config.mechanisms.iter())
+            .filter(|m| extensions.auth && self.identity.is_none() && self.knows(**m) && self.may_use(**m))
+            .map(|m| m.name().to_owned())
+            .collect();
+        let limits = limits::Limits {
+            mail_max: Some(config.limits.transactions),
+            rcpt_max: Some(config.limits.recipients),
+            rcpt_domain_max: None,
+        };
+        let profile = config.mt_priority_profile.as_ref();
+        let profile = profile.map(|profile| profile.as_str().to_owned());
+        let future_release = horizon.map(|horizon| (config.future_release_max, horizon));
+        let all = [
+            (extensions.pipelining, Keyword::Pipelining),
+            (extensions.size, Keyword::Size(Some(config.limits.message_size))),
+            (extensions.eight_bit_mime, Keyword::EightBitMime),
+            (extensions.smtputf8, Keyword::SmtpUtf8),
+            (extensions.chunking, Keyword::Chunking),
+            (extensions.binary_mime, Keyword::BinaryMime),
+            (extensions.dsn, Keyword::Dsn),
+            (extensions.enhanced_status_codes, Keyword::EnhancedStatusCodes),
+            (extensions.starttls, Keyword::StartTls),
+            (!mechanisms.is_empty(), Keyword::Auth(mechanisms)),
+            (extensions.deliver_by, Keyword::DeliverBy(config.deliver_by_min)),
+            (
+                extensions.future_release && future_release.is_some(),
+                Keyword::FutureRelease(future_release),
+            ),
+            (extensions.mt_priority, Keyword::MtPriority(profile)),
+            (extensions.require_tls, Keyword::RequireTls),
+            (config.questions.vrfy, Keyword::Vrfy),
+            (config.questions.expn, Keyword::Expn),
+            (config.questions.help, Keyword::Help),
+            (extensions.etrn, Keyword::Etrn),
+            (extensions.xclient, Keyword::Xclient(Xclient::ATTRIBUTES.into())),
+            (
+                extensions.xforward,
+                Keyword::Xforward(Xforward::ATTRIBUTES.into()),
+            ),
+            (extensions.limits, Keyword::Limits(limits)),
+        ];
+        all.into_iter().filter(|k| k.0).map(|k| k.1).collect()
     }
 }
 
@@ -229,4 +325,8 @@ const BAD_COMMAND: EnhancedCode = EnhancedCode::new(5, 5, 1);
 
 fn not_implemented() -> Reply {
     Reply::fixed(502, BAD_COMMAND, "Command not implemented")
+}
+
+fn not_authorised() -> Reply {
+    Reply::fixed(550, EnhancedCode::new(5, 7, 0), "Insufficient authorization")
 }

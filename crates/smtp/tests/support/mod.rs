@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use mailwright_sasl::{Answer, Credentials, Question, ScramCredentials, Secret};
-use mailwright_smtp::client::{self, Cause, Client, Delivery, Outcome, Transaction};
+use mailwright_smtp::client::{
+    self, Argument, Cause, Certificate, Client, Connection, Delivery, Outcome, Query, Transaction,
+};
+use mailwright_smtp::etrn::Etrn;
 use mailwright_smtp::server::{self, Aborted, Protocol, Server};
-use mailwright_smtp::{BodyType, EnhancedCode, HelloVerb, Mail, Rcpt, Rejection};
+use mailwright_smtp::{BodyType, EnhancedCode, HelloVerb, Mail, Rcpt, Rejection, Reply};
 use mailwright_wire::Machine;
 use mailwright_wire::testing::{Fixture, Seen};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub const USER: &str = "alice";
 pub const PASSWORD: &str = "wonderland";
@@ -43,6 +46,8 @@ pub fn check(question: &Question) -> Answer {
 pub struct ServerFixture {
     config: server::Config,
     over_tls: bool,
+    tls_first: bool,
+    wall_clock: Option<u64>,
     auth: Option<Question>,
 }
 
@@ -51,12 +56,24 @@ impl ServerFixture {
         Self {
             config,
             over_tls: false,
+            tls_first: false,
+            wall_clock: None,
             auth: None,
         }
     }
 
     pub fn over_tls(mut self) -> Self {
         self.over_tls = true;
+        self
+    }
+
+    pub fn tls_first(mut self) -> Self {
+        self.tls_first = true;
+        self
+    }
+
+    pub fn wall_clock(mut self, unix_seconds: u64) -> Self {
+        self.wall_clock = Some(unix_seconds);
         self
     }
 }
@@ -70,14 +87,30 @@ impl Fixture for ServerFixture {
     }
 
     fn start(&mut self, now: Instant) -> Server {
-        let server = Server::new(self.config.clone(), [7; 32], now);
-        if self.over_tls { server.over_tls() } else { server }
+        let mut server = Server::new(self.config.clone(), [7; 32], now);
+        if self.over_tls {
+            server = server.over_tls();
+        }
+        if self.tls_first {
+            server = server.tls_first();
+        }
+        match self.wall_clock {
+            Some(seconds) => server.with_wall_clock(seconds),
+            None => server,
+        }
     }
 
     fn event(&mut self, machine: &mut Server, event: server::Event) -> Seen {
         use server::Event;
         Seen::Line(match event {
-            Event::Connect => "connect".into(),
+            Event::Connect => connected(machine.session()),
+            Event::StartTls => "starttls".into(),
+            Event::Vrfy(lookup) => format!("vrfy {}", lookup.name),
+            Event::Expn(lookup) => format!("expn {}", lookup.name),
+            Event::Help(topic) => format!("help {topic}"),
+            Event::Etrn(node) => format!("etrn {node}"),
+            Event::Xclient(attributes) => format!("xclient {attributes}"),
+            Event::Xforward(attributes) => format!("xforward {attributes}"),
             Event::Hello(hello) => {
                 assert_eq!(
                     hello.verb == HelloVerb::Lhlo,
@@ -95,7 +128,10 @@ impl Fixture for ServerFixture {
                 text
             }
             Event::Authenticated(identity) => format!("authenticated {}", identity.acting()),
-            Event::Mail(mail) => format!("mail {mail}"),
+            Event::Mail(mail) => match machine.xforward().to_string() {
+                said if said.is_empty() => format!("mail {mail}"),
+                said => format!("mail {mail}, forwarded {said}"),
+            },
             Event::Rcpt(rcpt) => format!("rcpt {rcpt}"),
             Event::Data => "data".into(),
             Event::Body(body) => return Seen::Body(body),
@@ -117,6 +153,12 @@ impl Fixture for ServerFixture {
             "yes" if rest.is_empty() => machine.accept(),
             "yes" => machine.accept_with(rest),
             "no" => machine.reject(rejection(rest)),
+            "reply" => machine.accept_reply(&reply(rest)),
+            "slowly" => {
+                let (seconds, answer) = rest.split_once(' ').unwrap();
+                machine.delay_reply(Duration::from_secs(seconds.parse().unwrap()));
+                self.answer(machine, answer);
+            }
             "unavailable" => machine.answer_auth(Answer::Unavailable),
             "refuse" => machine.refuse_message(rejection(rest)),
             "shutdown" => machine.shutdown(),
@@ -136,11 +178,36 @@ impl Fixture for ServerFixture {
     }
 }
 
+/// What is known of a client that connected.
+fn connected(session: &server::Session) -> String {
+    let mut text = String::from("connect");
+    if let Some(header) = session.proxy() {
+        match header.addresses {
+            Some(addresses) => text += &format!(" from {} to {}", addresses.source, addresses.destination),
+            None => text += " from the proxy",
+        }
+    }
+    let xclient = session.xclient().to_string();
+    if !xclient.is_empty() {
+        text += &format!(" as {xclient}");
+    }
+    if session.spoke_early() {
+        text += " early";
+    }
+    text
+}
+
 fn rejection(text: &str) -> Rejection {
+    reply(text).try_into().unwrap()
+}
+
+/// `\n` in the text stands for a new line.
+fn reply(text: &str) -> Reply {
     let mut words = text.splitn(3, ' ');
     let code = words.next().unwrap().parse().unwrap();
     let enhanced = EnhancedCode::parse(words.next().unwrap()).unwrap();
-    Rejection::new(code, enhanced, words.next().unwrap_or("")).unwrap()
+    let text = words.next().unwrap_or("").replace("\\n", "\n");
+    Reply::new(code, Some(enhanced), &text).unwrap()
 }
 
 /// A client that sends the given transactions with their bodies, one after the other, then quits.
@@ -149,6 +216,8 @@ pub struct ClientFixture {
     over_tls: bool,
     jobs: VecDeque<(Transaction, Vec<Vec<u8>>)>,
     body: Option<VecDeque<Vec<u8>>>,
+    converting: bool,
+    judging: bool,
 }
 
 impl ClientFixture {
@@ -158,6 +227,8 @@ impl ClientFixture {
             over_tls: false,
             jobs: VecDeque::new(),
             body: None,
+            converting: false,
+            judging: false,
         }
     }
 
@@ -190,6 +261,15 @@ impl Fixture for ClientFixture {
         use client::Event;
         Seen::Line(match event {
             Event::Ready => "ready".into(),
+            Event::Convert(form) => {
+                self.converting = true;
+                format!("convert to {form}")
+            }
+            Event::Certificate(certificate) => {
+                self.judging = true;
+                format!("certificate of {}", certificate.names.join(", "))
+            }
+            Event::Answered(reply) => format!("answered {}", reply.to_string().replace('\n', " / ")),
             Event::BodyWanted => {
                 let job = self.jobs.pop_front().expect("a body without a transaction");
                 self.body = Some(job.1.into());
@@ -207,14 +287,44 @@ impl Fixture for ClientFixture {
 
     fn answer(&mut self, machine: &mut Client, text: &str) {
         match text {
-            "abort" => machine.body_abort(),
-            "hold" => {}
+            "abort" => {
+                self.body = None;
+                self.jobs.push_front((transaction("<>", &[]), vec![]));
+                machine.body_abort();
+            }
+            "7bit" => {
+                self.converting = false;
+                machine.converted(Some(4));
+            }
+            "no" => {
+                self.converting = false;
+                machine.not_converted();
+            }
+            "trust" => {
+                self.judging = false;
+                machine.trust();
+            }
+            "distrust" => {
+                self.judging = false;
+                machine.distrust();
+            }
+            "park" => machine.park(),
+            "send" => self.default_answer(machine),
             "quit" => machine.quit(),
-            _ => panic!("unknown answer {text:?}"),
+            _ => match text.strip_prefix("ask ") {
+                Some(query) => machine.ask(&query_of(query)).unwrap(),
+                None => panic!("unknown answer {text:?}"),
+            },
         }
     }
 
     fn default_answer(&mut self, machine: &mut Client) {
+        if std::mem::take(&mut self.converting) {
+            return machine.not_converted();
+        }
+        if std::mem::take(&mut self.judging) {
+            return machine.trust();
+        }
         match (&mut self.body, self.jobs.front()) {
             (Some(body), _) => match body.pop_front() {
                 Some(piece) => machine.body(piece.into()),
@@ -226,7 +336,24 @@ impl Fixture for ClientFixture {
     }
 
     fn tls_started(&mut self, machine: &mut Client) {
-        machine.tls_started();
+        let mut certificate = Certificate::default();
+        certificate.names.push("mx.example".into());
+        machine.tls_started_with(certificate);
+    }
+}
+
+fn query_of(text: &str) -> Query {
+    let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
+    match verb {
+        "noop" => Query::Noop,
+        "help" => Query::Help(None),
+        "vrfy" => Query::Verify(Argument::new(argument).unwrap()),
+        "expn" => Query::Expand(Argument::new(argument).unwrap()),
+        "etrn" => match argument.strip_prefix('@') {
+            Some(node) => Query::Etrn(Etrn::Subdomains(node.parse().unwrap())),
+            None => Query::Etrn(Etrn::Node(argument.parse().unwrap())),
+        },
+        _ => panic!("unknown query {text:?}"),
     }
 }
 
@@ -236,7 +363,8 @@ pub fn describe(outcome: &Outcome) -> String {
     for delivery in &outcome.deliveries {
         match delivery {
             Delivery::Delivered(reply) => text += &format!(", delivered {}", reply.code()),
-            Delivery::Failed(failure) => {
+            Delivery::NotTried(why) => text += &format!(", not tried: {why:?}").to_lowercase(),
+            Delivery::Unknown(failure) | Delivery::Failed(failure) => {
                 let permanent = if failure.is_permanent() {
                     "permanent"
                 } else {
@@ -249,12 +377,20 @@ pub fn describe(outcome: &Outcome) -> String {
                     other => format!("{other:?}"),
                 };
                 let (stage, status) = (failure.stage, failure.status());
-                text += &format!(", failed at {stage}: {cause} ({permanent}, {status})");
+                let what = match delivery {
+                    Delivery::Unknown(_) => "unknown",
+                    _ => "failed",
+                };
+                text += &format!(", {what} at {stage}: {cause} ({permanent}, {status})");
             }
+            other => panic!("unknown delivery {other:?}"),
         }
     }
-    if !outcome.reusable {
-        text += "; dead";
+    match outcome.connection {
+        Connection::Reusable => {}
+        Connection::MustReset => text += "; reset",
+        Connection::Spent => text += "; spent",
+        _ => text += "; dead",
     }
     text
 }

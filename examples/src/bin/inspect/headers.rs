@@ -46,7 +46,10 @@ impl Headers {
             let members = value(name).map(address_list::parse).unwrap_or_default();
             members.into_iter().map(Member::from).collect()
         };
-        let ids = |name| value(name).map(message_id::parse_list).unwrap_or_default();
+        let ids = |name| -> Vec<String> {
+            let ids = value(name).map(message_id::ids);
+            ids.into_iter().flatten().map(Cow::into_owned).collect()
+        };
         Self {
             from: list("From"),
             to: list("To"),

@@ -1,9 +1,11 @@
 //! A message as one line of JSON.
 
+use mailwright_message::DefectKind;
 use mailwright_message::index::Part;
 use ring::digest::{Context, SHA256};
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -14,11 +16,16 @@ use crate::source::Source;
 
 /// Writes the line. Parts are read, written and forgotten one by one.
 pub(crate) fn line(source: &Source, out: &mut impl Write) -> Fallible {
+    let index_defects = source.index.defects().map(|defect| (defect.kind, defect.offset));
+    let defects = RefCell::new(index_defects.collect());
     let message = Message {
-        parts: Parts(source),
+        parts: Parts {
+            source,
+            defects: &defects,
+        },
         headers: Headers::read(&source.header(source.index.root())?),
         preview: parts::preview(source)?,
-        defects: Defects(source),
+        defects: Defects(&defects),
     };
     serde_json::to_writer(&mut *out, &message)?;
     writeln!(out)?;
@@ -33,15 +40,21 @@ struct Message<'a> {
     defects: Defects<'a>,
 }
 
-struct Parts<'a>(&'a Source);
+type Found = RefCell<Vec<(DefectKind, u64)>>;
+
+struct Parts<'a> {
+    source: &'a Source,
+    /// Takes what is odd about the encoding of a body, which shows when it is read.
+    defects: &'a Found,
+}
 
 impl Serialize for Parts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        for entry in parts::numbered(&self.0.index) {
+        for entry in parts::numbered(&self.source.index) {
             let Some(number) = entry.number else { continue };
-            let part = Entry::read(self.0, parts::path(&number), entry.part).map_err(S::Error::custom)?;
-            list.serialize_element(&part)?;
+            let part = self.entry(parts::path(&number), entry.part);
+            list.serialize_element(&part.map_err(S::Error::custom)?)?;
         }
         list.end()
     }
@@ -62,20 +75,22 @@ struct Entry {
     filename: Option<String>,
 }
 
-impl Entry {
-    fn read(source: &Source, path: String, part: Part<'_>) -> io::Result<Self> {
+impl Parts<'_> {
+    fn entry(&self, path: String, part: Part<'_>) -> io::Result<Entry> {
+        let source = self.source;
         let facts = Facts::read(part, &source.header(part)?);
         let (header, body) = (part.header(), part.body());
         let mut sha256 = Context::new(&SHA256);
-        parts::each_decoded(source, part, |chunk| {
+        let found = parts::each_decoded(source, part, |chunk| {
             sha256.update(chunk);
             Ok(())
         })?;
+        self.defects.borrow_mut().extend(found);
         let text = match part.is_text() {
             true => Some(part.decode_text(&source.read(body.clone())?)),
             false => None,
         };
-        Ok(Self {
+        Ok(Entry {
             path,
             header: [header.start, header.end],
             body: [body.start, body.end],
@@ -98,13 +113,16 @@ fn hex(octets: &[u8]) -> String {
     })
 }
 
-struct Defects<'a>(&'a Source);
+/// Comes behind the parts, so that all are known.
+struct Defects<'a>(&'a Found);
 
 impl Serialize for Defects<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.index.defects().map(|defect| Defect {
-            kind: format!("{:?}", defect.kind),
-            offset: defect.offset,
+        let mut found = self.0.borrow_mut();
+        found.sort_by_key(|(_, offset)| *offset);
+        serializer.collect_seq(found.iter().map(|(kind, offset)| Defect {
+            kind: format!("{kind:?}"),
+            offset: *offset,
         }))
     }
 }

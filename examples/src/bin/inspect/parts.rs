@@ -2,7 +2,8 @@
 
 use mailwright_message::index::{Index, Kind, Part, Section};
 use mailwright_message::parameters::{ContentType, Disposition};
-use mailwright_message::{charset, header};
+use mailwright_message::transfer::Encoding;
+use mailwright_message::{DefectKind, charset, header};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::str::FromStr;
@@ -83,18 +84,33 @@ impl Facts {
     }
 }
 
-/// Hands out the octets of a body in pieces, its transfer encoding removed.
+/// Hands out the octets of a body in pieces, its transfer encoding removed; gives what was odd about them, with
+/// offsets in the message.
 pub(crate) fn each_decoded(
     source: &Source,
     part: Part<'_>,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    use mailwright_message::transfer::Encoding;
-    let is_encoded = matches!(part.encoding(), Encoding::Base64 | Encoding::QuotedPrintable);
-    if part.kind() == Kind::Leaf && is_encoded {
-        return sink(&part.decode(&source.read(part.body())?));
-    }
-    source.each_chunk_of(part.body(), sink)
+) -> io::Result<Vec<(DefectKind, u64)>> {
+    let body = part.body();
+    let encoding = match part.kind() {
+        Kind::Leaf => part.encoding(),
+        // No encoding may stand around parts (RFC 2045 §6.4); the index has a defect for it.
+        Kind::Multipart | Kind::Message => Encoding::Identity,
+    };
+    let mut decoder = encoding.decoder();
+    let mut decoded = Vec::new();
+    source.each_chunk_of(body.clone(), |chunk| {
+        decoded.clear();
+        decoder.push(chunk, &mut decoded);
+        sink(&decoded)
+    })?;
+    decoded.clear();
+    decoder.finish(&mut decoded);
+    sink(&decoded)?;
+    let found = decoder.defects().iter();
+    Ok(found
+        .map(|defect| (defect.kind, body.start + defect.offset))
+        .collect())
 }
 
 /// The first words of the text, for a list of messages (RFC 8970): at most 200 characters, without line ends.
@@ -177,7 +193,9 @@ pub(crate) fn write(source: &Source, selector: &Selector, raw: bool, out: &mut i
         });
     };
     match part {
-        Some(part) if !raw => each_decoded(source, part, |chunk| out.write_all(chunk))?,
+        Some(part) if !raw => {
+            each_decoded(source, part, |chunk| out.write_all(chunk))?;
+        }
         _ => source.each_chunk_of(range, |chunk| out.write_all(chunk))?,
     }
     Ok(())

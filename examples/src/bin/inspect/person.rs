@@ -1,7 +1,7 @@
 //! A message for a person to look at.
 
-use mailwright_message::header;
 use mailwright_message::index::Kind;
+use mailwright_message::{DefectKind, header};
 use std::io::Write;
 
 use crate::Fallible;
@@ -17,14 +17,21 @@ const TYPED: [&str; 7] = ["From", "To", "Cc", "Subject", "Date", "Message-ID", "
 
 pub(crate) fn print(source: &Source, name: &str, out: &mut impl Write) -> Fallible {
     let index = &source.index;
-    let (parts, defects) = (index.parts().count(), index.defects().count());
+    let mut defects: Vec<_> = index
+        .defects()
+        .map(|defect| (defect.kind, defect.offset))
+        .collect();
+    for part in index.parts() {
+        defects.extend(parts::each_decoded(source, part, |_| Ok(()))?);
+    }
+    defects.sort_by_key(|(_, offset)| *offset);
     writeln!(
         out,
         "{}: {}, {}, {}",
         visible(name),
         count(index.octets(), "octet"),
-        count(parts as u64, "part"),
-        count(defects as u64, "defect")
+        count(index.parts().count() as u64, "part"),
+        count(defects.len() as u64, "defect")
     )?;
     print_header(&source.header(index.root())?, out)?;
     print_tree(source, out)?;
@@ -33,7 +40,7 @@ pub(crate) fn print(source: &Source, name: &str, out: &mut impl Write) -> Fallib
         writeln!(out, "\nPreview")?;
         wrap(&visible(&preview), out)?;
     }
-    print_defects(source, out)
+    print_defects(&defects, out)
 }
 
 fn print_header(header: &[u8], out: &mut impl Write) -> Fallible {
@@ -147,19 +154,13 @@ fn print_tree(source: &Source, out: &mut impl Write) -> Fallible {
     Ok(())
 }
 
-fn print_defects(source: &Source, out: &mut impl Write) -> Fallible {
-    let defects: Vec<_> = source.index.defects().collect();
+fn print_defects(defects: &[(DefectKind, u64)], out: &mut impl Write) -> Fallible {
     if defects.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nDefects")?;
-    for defect in defects {
-        writeln!(
-            out,
-            "  at octet {:<10} {}",
-            defect.offset,
-            words(&format!("{:?}", defect.kind))
-        )?;
+    for (kind, offset) in defects {
+        writeln!(out, "  at octet {offset:<10} {}", words(&format!("{kind:?}")))?;
     }
     Ok(())
 }

@@ -1,9 +1,13 @@
-//! Trace fields (RFC 5321 §4.4)
+//! Trace fields, written and read (RFC 5321 §4.4)
+
+mod hop;
 
 use core::net::IpAddr;
 use std::fmt::Write as _;
 
 use crate::date::{self, DateTime};
+
+pub use hop::Hop;
 
 /// A Received field to put before a message.
 ///

@@ -4,6 +4,11 @@ use std::borrow::Cow;
 
 use crate::{encoded_word, message_id};
 
+mod check;
+mod view;
+
+pub use view::{HeaderFields, Headers, Resent};
+
 /// How much of one field's value is read. What is beyond is left out, and a [`Defect`](crate::Defect) says so.
 ///
 /// Comments may nest to any depth: they are passed over by counting, which costs neither stack nor memory.
@@ -43,9 +48,27 @@ pub struct Field<'a> {
     pub value: &'a [u8],
     /// All of the field with its line ends.
     pub raw: &'a [u8],
+    /// Where `raw` starts in what was walked; for one of [`Headers::of`], in the message.
+    pub offset: u64,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
+    /// The value on one line: see [`unfold`].
+    pub fn unfolded(&self) -> Cow<'a, [u8]> {
+        unfold(self.value)
+    }
+
+    /// The value as unstructured text for people: unfolded, encoded words and charsets decoded.
+    pub fn text(&self) -> Cow<'a, str> {
+        encoded_word::decode_cow(self.unfolded())
+    }
+
+    /// Where `value` starts, counted as `offset` is.
+    pub fn value_offset(&self) -> u64 {
+        // Both are slices of the same field.
+        self.offset + (self.value.as_ptr() as usize - self.raw.as_ptr() as usize) as u64
+    }
+
     /// Whether the field has this name; case does not matter.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
@@ -62,13 +85,18 @@ impl Field<'_> {
 /// assert_eq!(names, [&b"To"[..], b"Subject"]);
 /// ```
 pub fn fields(header: &[u8]) -> Fields<'_> {
-    Fields { rest: header }
+    Fields {
+        rest: header,
+        offset: 0,
+    }
 }
 
 /// The iterator of [`fields`].
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
     rest: &'a [u8],
+    /// Where `rest` starts.
+    offset: u64,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -86,6 +114,8 @@ impl<'a> Iterator for Fields<'a> {
                 len += line_len(&self.rest[len..]);
             }
             let (raw, rest) = self.rest.split_at(len);
+            let offset = self.offset;
+            self.offset += len as u64;
             let is_continuation = matches!(raw[0], b' ' | b'\t');
             self.rest = rest;
             if let (false, Some(name)) = (is_continuation, Name::of(&raw[..line])) {
@@ -93,6 +123,7 @@ impl<'a> Iterator for Fields<'a> {
                     name: &raw[..name.len],
                     value: without_line_end(&raw[name.colon + 1..]),
                     raw,
+                    offset,
                 });
             }
         }
@@ -156,7 +187,9 @@ pub fn decode(value: &[u8]) -> String {
 
 /// The identifiers of the first field of this name.
 pub fn message_ids(header: &[u8], name: &str) -> Vec<String> {
-    find(header, name).map_or_else(Vec::new, |field| message_id::parse_list(field.value))
+    let field = find(header, name);
+    let ids = field.into_iter().flat_map(|field| message_id::ids(field.value));
+    ids.map(Cow::into_owned).collect()
 }
 
 /// Writes a field of unstructured text: folded at 78 octets, encoded where it is not plain ASCII.
