@@ -46,14 +46,22 @@ impl Server {
     }
 }
 
-/// Whether a program can be run here.
-fn installed(program: &str) -> bool {
+/// Whether a program can be run here that is nice to have.
+fn at_hand(program: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
         .output();
     let found = found.is_ok_and(|o| o.status.success());
     if !found {
         println!("SKIPPED: {program} is not installed");
+    }
+    found
+}
+
+/// Whether a program can be run here that every full run of the tests needs.
+fn installed(program: &str) -> bool {
+    let found = at_hand(program);
+    if !found {
         assert!(
             std::env::var_os("REQUIRE_CLIENTS").is_none(),
             "{program} is not installed, and it is required"
@@ -352,5 +360,78 @@ async fn mbsync() {
     let before: Vec<_> = files("INBOX");
     sync();
     assert_eq!(files("INBOX"), before, "a second run changed something");
+    server.stop().await;
+}
+
+/// GNU SASL binds SCRAM to the channel with `tls-exporter`. Over IMAP: in SMTP it overlooks STARTTLS on the last
+/// line of an answer.
+#[tokio::test]
+async fn gsasl() {
+    if !at_hand("gsasl") {
+        return;
+    }
+    let server = Server::start().await;
+    let gsasl = |mechanism: &str, password: &str| {
+        let mut command = Command::new("gsasl");
+        let ca = server.certificate();
+        command
+            .arg("--imap")
+            .arg(format!("--connect=localhost:{}", server.port("imap")))
+            .arg(format!("--x509-ca-file={}", ca.display()))
+            // It overlooks STARTTLS on the last line of an answer.
+            .args([
+                "--starttls",
+                "-a",
+                "bob@localhost",
+                "-m",
+                mechanism,
+                "-p",
+                password,
+            ]);
+        // It refuses to do without a binding that both ends have, unless it is told to.
+        if !mechanism.ends_with("-PLUS") {
+            command.arg("--no-cb");
+        }
+        command.stdin(std::process::Stdio::null());
+        command
+    };
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"] {
+        let said = succeeds(&mut gsasl(mechanism, "builder"));
+        assert!(said.contains(&format!("AUTHENTICATE {mechanism}")), "{said}");
+        fails(&mut gsasl(mechanism, "wrong"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn msmtp() {
+    if !at_hand("msmtp") {
+        return;
+    }
+    let server = Server::start().await;
+    let msmtp = |mechanism: &str, password: &str| {
+        let mut command = Command::new("msmtp");
+        let message = server.file("message.eml", "Subject: msmtp\n\nhello\n");
+        command
+            .args([
+                "--file=/dev/null",
+                "--host=localhost",
+                "--tls=on",
+                "--tls-starttls=on",
+            ])
+            .arg(format!("--port={}", server.port("submission")))
+            .arg(format!("--tls-trust-file={}", server.certificate().display()))
+            .args(["--from=bob@localhost", "--user=bob@localhost"])
+            .arg(format!("--passwordeval=echo {password}"))
+            .arg(format!("--auth={mechanism}"))
+            .arg("bob@localhost")
+            .stdin(std::fs::File::open(message).expect("it was just written"));
+        command
+    };
+    for mechanism in ["scram-sha-256", "plain", "login"] {
+        succeeds(&mut msmtp(mechanism, "builder"));
+        let said = fails(&mut msmtp(mechanism, "wrong"));
+        assert!(said.contains("535"), "{said}");
+    }
     server.stop().await;
 }
