@@ -117,7 +117,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn word(&mut self, word: &Word<'a>, at: usize, report: &mut impl Report) {
-        if !word.charset.eq_ignore_ascii_case(self.charset) {
+        if !word.charset.eq_ignore_ascii_case(self.charset) || has_modes(word.charset) {
             self.flush(report);
             self.charset = word.charset;
         }
@@ -137,6 +137,17 @@ impl<'a> Decoder<'a> {
         }
         self.octets.clear();
     }
+}
+
+/// Whether a charset switches modes by escapes: each word starts in ASCII and ends in it (RFC 2047 §3), and an
+/// escape back right before another one is an error in a text of one piece.
+fn has_modes(charset: &[u8]) -> bool {
+    let starts = |prefix: &[u8]| {
+        charset
+            .get(..prefix.len())
+            .is_some_and(|c| c.eq_ignore_ascii_case(prefix))
+    };
+    starts(b"iso-2022-") || starts(b"csiso2022") || starts(b"hz-") || starts(b"utf-7")
 }
 
 /// An encoded word in its parts.
@@ -328,6 +339,10 @@ mod tests {
         for (input, want) in [
             ("=?utf-8?Q?caf=C3?= =?utf-8?Q?=A9?=", "café"),
             ("=?utf-8?B?Y2Fmww==?=\t=?UTF-8?b?qQ==?=", "café"),
+            (
+                "=?ISO-2022-JP?B?GyRCJUYlOSVIGyhC?=  =?iso-2022-jp?B?GyRCJUYlOSVIGyhC?=",
+                "テストテスト",
+            ),
             ("a=?utf-8?Q?b?=c", "abc"),
             ("=?utf-8?Q?with space?=", "with space"),
             ("=?utf-8*en?Q?lang?=", "lang"),
