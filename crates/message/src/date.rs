@@ -266,6 +266,10 @@ impl<'a> Scan<'a> {
     }
 
     fn time_or_midnight(&mut self, report: &mut impl Report) -> Option<Time> {
+        // `November 21, 1997 at 9:55:06 AM`: what people see, and some programs copy.
+        if self.eat_word(b"at") {
+            report.defect(DefectKind::InvalidDate, self.at);
+        }
         if self.peek().is_some_and(|b| b.is_ascii_digit()) {
             return self.time();
         }
@@ -287,7 +291,28 @@ impl<'a> Scan<'a> {
                 self.digits();
             }
         }
+        let hour = match hour {
+            1..=11 if self.eat_word(b"pm") => hour + 12,
+            12 if self.eat_word(b"am") => 0,
+            1..=12 => {
+                let _ = self.eat_word(b"am") || self.eat_word(b"pm");
+                hour
+            }
+            _ => hour,
+        };
         Some((hour, minute, second))
+    }
+
+    /// Passes over a word that comes next, in any case.
+    fn eat_word(&mut self, word: &[u8]) -> bool {
+        self.peek();
+        let rest = &self.input[self.at..];
+        let found = rest
+            .get(..word.len())
+            .is_some_and(|w| w.eq_ignore_ascii_case(word))
+            && !rest.get(word.len()).is_some_and(u8::is_ascii_alphabetic);
+        self.at += if found { word.len() } else { 0 };
+        found
     }
 
     fn zone_or_utc(&mut self, report: &mut impl Report) -> i16 {
@@ -449,6 +474,11 @@ mod tests {
             ("1 Jan 49 00:00 +0000", 2_493_072_000, 0),
             ("1 Jan 50 00:00 +0000", -631_152_000, 0),
             ("21 Nov 1997", 880_070_400, 0),
+            ("November 21, 1997 at 9:55:06 AM EST", 880_124_106, -300),
+            ("November 21, 1997 at 12:00:01 am", 880_070_401, 0),
+            ("21 Nov 1997 3:00 PM GMT", 880_124_400, 0),
+            ("21 Nov 1997 12:00 PM +0000", 880_113_600, 0),
+            ("21 Nov 1997 3:00 P", 880_081_200, 0),
             ("1997-11-21T09:55:06-05:00", 880_124_106, -300),
             ("1997-11-21 09:55:06Z", 880_106_106, 0),
             ("Fri Nov 21 1997 09:55:06 GMT-0500 (EST)", 880_124_106, -300),
