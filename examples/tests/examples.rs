@@ -15,7 +15,7 @@ fn back_to_back() {
     for line in [
         "S: 220 ",
         "C: EHLO laptop.example",
-        "C: ..One dot at the start of a line.",
+        "C: .One dot at the start of a line.",
         "[Delivered(",
         "S: 221 ",
     ] {
