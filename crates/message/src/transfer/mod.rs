@@ -193,6 +193,10 @@ impl Found {
         self.note_at(kind, self.at + offset as u64);
     }
 
+    pub(crate) fn into_list(self) -> Vec<Defect> {
+        self.list
+    }
+
     pub(crate) fn note_at(&mut self, kind: DefectKind, offset: u64) {
         if !self.list.iter().any(|defect| defect.kind == kind) {
             self.list.push(Defect::new(kind, offset));
