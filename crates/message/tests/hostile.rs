@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::generators::GENERATORS;
 use common::{exercise, index_in_chunks};
 use mailwright_message::index::{Index, Kind, Options, Section};
 use mailwright_message::parameters::ContentType;
@@ -11,133 +12,6 @@ use mailwright_message::{DefectKind, address_list, date, encoded_word, header, m
 fn has(index: &Index, kind: DefectKind) -> bool {
     index.defects().any(|defect| defect.kind == kind)
 }
-
-type Generator = fn(usize) -> Vec<u8>;
-
-/// Every generator makes a message of about `n` of something.
-const GENERATORS: &[(&str, Generator)] = &[
-    ("nested multiparts", |n| {
-        (0..n)
-            .flat_map(|i| {
-                format!("Content-Type: multipart/mixed; boundary=b{i}\r\n\r\n--b{i}\r\n").into_bytes()
-            })
-            .collect()
-    }),
-    ("nested multiparts, then lines with hyphens", |n| {
-        let mut message: Vec<u8> = (0..200)
-            .flat_map(|i| {
-                format!("Content-Type: multipart/mixed; boundary=b{i}\r\n\r\n--b{i}\r\n").into_bytes()
-            })
-            .collect();
-        message.extend(b"\r\n--not a delimiter\r\n".repeat(n));
-        message
-    }),
-    ("one boundary nested in itself", |n| {
-        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".repeat(n)
-    }),
-    ("nested messages", |n| {
-        b"Content-Type: message/rfc822\r\n\r\n".repeat(n)
-    }),
-    ("nested digests", |n| {
-        b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n".repeat(n)
-    }),
-    ("parts", |n| {
-        let mut message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_vec();
-        message.extend(b"--b\r\n\r\nx\r\n".repeat(n));
-        message
-    }),
-    ("closed multiparts", |n| {
-        let mut message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_vec();
-        message.extend(b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n".repeat(n));
-        message
-    }),
-    ("fields", |n| b"A: b\r\n".repeat(n)),
-    ("the same field", |n| b"Subject: b\r\n".repeat(n)),
-    ("lines that are no field", |n| {
-        [b"A: b\r\n".to_vec(), b"garbage\r\n".repeat(n)].concat()
-    }),
-    ("one field folded", |n| {
-        [b"Subject: x\r\n".to_vec(), b" y\r\n".repeat(n)].concat()
-    }),
-    ("one long header line", |n| {
-        [b"Subject: ".to_vec(), b"x".repeat(n * 8)].concat()
-    }),
-    ("one long line that is no field", |n| b"x".repeat(n * 8)),
-    ("one long delimiter", |n| {
-        [
-            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b".to_vec(),
-            b" ".repeat(n * 8),
-        ]
-        .concat()
-    }),
-    ("addresses", |n| {
-        [b"To: ".to_vec(), b"a@b, ".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("empty addresses", |n| {
-        [b"To: ".to_vec(), b", ".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("groups", |n| {
-        [b"To: ".to_vec(), b"g:a@b;".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("groups in groups", |n| {
-        [b"To: ".to_vec(), b"g:".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("words of one name", |n| {
-        [b"To: ".to_vec(), b"a(c) ".repeat(n), b"@b\r\n\r\n".to_vec()].concat()
-    }),
-    ("at signs", |n| {
-        [b"To: ".to_vec(), b"@(c)".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("open comments", |n| {
-        [b"To: ".to_vec(), b"(".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("open quotes and brackets", |n| {
-        [b"To: ".to_vec(), b"\\\"[(<".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("a route that never ends", |n| {
-        [b"To: <".to_vec(), b"@a,".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("parameters", |n| {
-        let parameters: Vec<u8> = (0..n).flat_map(|i| format!("; p{i}=v").into_bytes()).collect();
-        [
-            b"Content-Type: text/plain".to_vec(),
-            parameters,
-            b"\r\n\r\n".to_vec(),
-        ]
-        .concat()
-    }),
-    ("sections of a parameter", |n| {
-        let parameters: Vec<u8> = (0..n)
-            .rev()
-            .flat_map(|i| format!("; p*{i}*=%41").into_bytes())
-            .collect();
-        [
-            b"Content-Type: text/plain".to_vec(),
-            parameters,
-            b"\r\n\r\n".to_vec(),
-        ]
-        .concat()
-    }),
-    ("parameters without values", |n| {
-        [
-            b"Content-Type: text/plain; x=".to_vec(),
-            b"a b ".repeat(n),
-            b"\r\n\r\n".to_vec(),
-        ]
-        .concat()
-    }),
-    ("starts of encoded words", |n| {
-        [b"From: ".to_vec(), b"=?utf-8?q?".repeat(n), b"\r\n\r\n".to_vec()].concat()
-    }),
-    ("languages", |n| {
-        [
-            b"Content-Language: ".to_vec(),
-            b"de,".repeat(n),
-            b"\r\n\r\n".to_vec(),
-        ]
-        .concat()
-    }),
-];
 
 #[test]
 fn every_cut_of_every_generator_gives_the_same_index() {

@@ -485,3 +485,114 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fields_by_name_from_both_ends() {
+    let message =
+        b"Received: by c\r\nX: 1\r\nreceived:by b\r\n\tfolded\r\nRECEIVED : by a\r\nReceiver: x\r\n\r\n";
+    for index in [
+        Index::of(message),
+        Index::from_bytes(Index::of(message).to_bytes()).unwrap(),
+    ] {
+        let root = index.root();
+        let values = |fields: Vec<mailwright_message::header::Field<'_>>| {
+            fields
+                .iter()
+                .map(|field| String::from_utf8_lossy(field.value).into_owned())
+                .collect::<Vec<_>>()
+        };
+        let named = |name| root.fields_named(message, name);
+        assert_eq!(
+            values(named("Received").collect()),
+            [" by c", "by b\r\n\tfolded", " by a"]
+        );
+        assert_eq!(
+            values(named("received").rev().collect()),
+            [" by a", "by b\r\n\tfolded", " by c"]
+        );
+        assert_eq!(named("receive").count(), 0);
+        assert_eq!(root.field(message, "x").unwrap().raw, b"X: 1\r\n");
+        assert_eq!(root.fields_in(message).count(), 5);
+        // A header that is too short has what it has.
+        assert_eq!(root.fields_in(&message[..30]).count(), 2);
+        let signed = index.signed_fields(
+            message,
+            ["Received", "x", "received", "x", "Received", "received"],
+        );
+        let signed: Vec<_> = signed
+            .iter()
+            .map(|field| field.map(|field| field.value))
+            .collect();
+        let want: [Option<&[u8]>; 6] = [
+            Some(b" by a"),
+            Some(b" 1"),
+            Some(b"by b\r\n\tfolded"),
+            None,
+            Some(b" by c"),
+            None,
+        ];
+        assert_eq!(signed, want);
+    }
+}
+
+/// RFC 3156 §5 and §4: what is signed reaches up to the line end before the delimiter.
+#[test]
+fn spans_of_signed_and_encrypted_parts() {
+    use mailwright_message::index::Protocol;
+    let message = crlf(concat!(
+        "Content-Type: multipart/signed; micalg=pgp-sha256;\n protocol=\"application/pgp-signature\"; boundary=bar\n\n",
+        "--bar\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n",
+        "=A1Hola!\n\n--bar\nContent-Type: application/pgp-signature\n\nsignature\n--bar--\n"
+    ));
+    let index = Index::of(&message);
+    let signed = index.root().signed().unwrap();
+    assert_eq!(signed.protocol, Protocol::OpenPgp);
+    let octets = &message[signed.octets.start as usize..signed.octets.end as usize];
+    assert!(octets.starts_with(b"Content-Type: text/plain") && octets.ends_with(b"=A1Hola!\r\n"));
+    assert_eq!(signed.signature.place(), 2);
+    assert!(index.root().encrypted().is_none() && signed.content.signed().is_none());
+    let message = crlf(concat!(
+        "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=foo\n\n--foo\n",
+        "Content-Type: application/pgp-encrypted\n\nVersion: 1\n\n--foo\nContent-Type: application/octet-stream\n\n",
+        "-----BEGIN PGP MESSAGE-----\n\n--foo--\n"
+    ));
+    let index = Index::of(&message);
+    let encrypted = index.root().encrypted().unwrap();
+    assert_eq!(
+        (
+            encrypted.protocol,
+            encrypted.control.place(),
+            encrypted.data.place()
+        ),
+        (Protocol::OpenPgp, 1, 2)
+    );
+    let smime = "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\n\n--b\n\nx\n--b\n\ny\n";
+    let message = crlf(smime);
+    assert_eq!(
+        Index::of(&message).root().signed().unwrap().protocol,
+        Protocol::Smime
+    );
+    // Three parts are no pair.
+    let message = crlf(&format!("{smime}--b\n\nz\n--b--\n"));
+    assert!(Index::of(&message).root().signed().is_none());
+}
+
+/// Whatever is damaged in the tree, a reader that walks it sees each part once.
+#[test]
+fn no_damage_of_the_tree_is_read() {
+    let stored = Index::of(&sample("parts")).to_bytes();
+    let count = Index::from_bytes(stored.clone()).unwrap().parts().count();
+    fn walk(part: mailwright_message::index::Part<'_>) -> usize {
+        1 + part.children().map(walk).sum::<usize>()
+    }
+    // The head has 28 octets, an entry 48; depth, kind and the place behind are among them.
+    for at in 28..28 + 48 * count {
+        for bit in 0..8 {
+            let mut damaged = stored.to_vec();
+            damaged[at] ^= 1 << bit;
+            if let Ok(index) = Index::from_bytes(damaged.into()) {
+                assert_eq!(walk(index.root()), count, "{at} {bit}");
+            }
+        }
+    }
+}

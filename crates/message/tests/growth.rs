@@ -1,0 +1,94 @@
+//! Every public reader is linear: four times the message takes at most five times as long, for every generator.
+
+mod common;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use common::generators::GENERATORS;
+use mailwright_message::index::{Index, Kind, Options};
+use mailwright_message::parameters::{ContentType, Disposition};
+use mailwright_message::{address_list, date, encoded_word, header, message_id};
+
+type Reader = fn(&[u8]);
+
+const READERS: &[(&str, Reader)] = &[
+    ("index", |message| {
+        let mut options = Options::default();
+        options.decoded_sizes = true;
+        let mut builder = Index::builder(options);
+        message.chunks(4096).for_each(|chunk| builder.push(chunk));
+        let index = builder.finish();
+        black_box(Index::from_bytes(index.to_bytes()).map(|index| index.defects().count())).ok();
+    }),
+    ("sections and structures", |message| {
+        let index = Index::of(message);
+        for part in index.parts() {
+            let structure = part.body_structure();
+            black_box((
+                structure.parameters().count(),
+                part.fields().count(),
+                part.lines(),
+            ));
+            black_box(
+                part.envelope()
+                    .map(|e| (e.from().count(), e.to().count(), e.subject().map(<[u8]>::len))),
+            );
+        }
+        black_box(index.part(&[1, 1, 1, 1, 1, 1]).is_some());
+        let head = &message[..index.root().header().end as usize];
+        black_box(index.signed_fields(head, head.split(|b| *b == b':')).len());
+        black_box(index.root().fields_named(head, "received").rev().count());
+    }),
+    ("typed headers", |message| {
+        for field in header::fields(message) {
+            let value = field.value;
+            black_box((header::decode(value), encoded_word::decode(value).len()));
+            black_box((
+                address_list::parse(value).len(),
+                date::parse(value),
+                message_id::parse_list(value).len(),
+            ));
+            black_box(ContentType::parse(value).map(|t| t.parameters().len()));
+            black_box(Disposition::parse(value).map(|d| d.is_attachment()));
+        }
+    }),
+    ("bodies", |message| {
+        let index = Index::of(message);
+        for part in index.parts().filter(|part| part.kind() == Kind::Leaf) {
+            let body = &message[part.body().start as usize..part.body().end as usize];
+            black_box((part.decode(body).len(), part.decode_text(body).len()));
+        }
+    }),
+];
+
+/// Works until the ratio is good, and gives up after this many tries: other programs make times longer, never shorter.
+const TRIES: usize = 12;
+
+fn time(read: Reader, message: &[u8]) -> Duration {
+    let start = Instant::now();
+    read(message);
+    start.elapsed()
+}
+
+#[test]
+fn four_times_as_much_takes_at_most_five_times_as_long() {
+    const N: usize = 2500;
+    let mut slow = Vec::new();
+    for (generator, generate) in GENERATORS {
+        let (small, large) = (generate(N), generate(4 * N));
+        for (reader, read) in READERS {
+            let (mut least, mut most) = (Duration::MAX, Duration::MAX);
+            let is_linear = (0..TRIES).any(|_| {
+                least = least.min(time(*read, &small));
+                most = most.min(time(*read, &large));
+                most <= least * 5
+            });
+            if !is_linear {
+                slow.push(format!("{reader} of {generator}: {least:?}, {most:?}"));
+            }
+        }
+    }
+    assert!(slow.is_empty(), "{slow:#?}");
+    assert!(GENERATORS.len() >= 22);
+}
