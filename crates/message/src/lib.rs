@@ -62,6 +62,7 @@
 //! | [`partial`] | message/partial joined, message/external-body | 2046 §5.2, 2017 |
 //! | [`report`] | multipart/report: which, and read receipts and abuse reports, read | 6522, 8098, 5965, 6591 |
 //! | [`build`] | messages to send: trees, attachments, answers, receipts | 5322 §3, 2045 to 2047, 2231, 6532, 8098 |
+//! | [`edit`] | fields and parts added, changed, moved and removed; all else untouched | 5322 §2.2, 2046 §5.1 |
 //! | [`trace`] | Received, written and read; Return-Path, written | 5321 §4.4 |
 //! | [`thread`] | base subjects, the identifiers to thread by | 5256 §2.1, §3 |
 //! | [`list`] | List-*, List-Id, one-click unsubscribe, Keywords | 2369, 2919, 8058 |
@@ -75,7 +76,7 @@
 //!
 //! Every limit is a field of [`scan::Limits`] or [`index::Options`] with its default; what goes beyond one is
 //! left out, and a [`Defect`] says where. Decoders make at most a small factor of what they are given, but for
-//! TNEF, which has [`tnef::Limits`]. Not here: an editor for messages, EBCDIC, the CNS planes of ISO-2022-CN, and
+//! TNEF, which has [`tnef::Limits`]. Not here: EBCDIC, the CNS planes of ISO-2022-CN, and
 //! charsets that an HTML page names only inside of itself. Where mime4j's expected bodies differ, and why, is in
 //! `tests/decoded_bodies.rs`: a line that is no field ends no header but the first, text behind a delimiter makes
 //! it none, and white space at the end of a boundary does not count.
@@ -92,6 +93,7 @@ mod defect;
 #[doc = include_str!("differences.md")]
 pub mod differences {}
 pub mod dsn;
+pub mod edit;
 pub mod encoded_word;
 pub mod envelope;
 mod error;
