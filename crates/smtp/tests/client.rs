@@ -4,11 +4,12 @@
 
 mod support;
 
-use mailwright_smtp::client::{BareNewlines, Config, Endpoints, ProxyHeader, StartTls, Transaction};
+use mailwright_smtp::client::{BareNewlines, Config, ProxyHeader, StartTls, Transaction};
 use mailwright_smtp::deliverby::{DeliverBy, Mode};
 use mailwright_smtp::dsn::{EnvelopeId, Notify, OriginalRecipient, Ret};
 use mailwright_smtp::futurerelease::{DateTime, Hold, Interval};
 use mailwright_smtp::mt_priority::Priority;
+use mailwright_smtp::proxy::Addresses;
 use mailwright_smtp::xclient::{Attribute, Text, Xclient};
 use mailwright_smtp::xforward::Xforward;
 use mailwright_smtp::{BodyType, Protocol, Submitter};
@@ -153,7 +154,7 @@ transcripts! {
         .sending(forwarded(), &[]);
     xclient_refused: with(Protocol::Smtp, spoken_for);
     proxy: with(Protocol::Smtp, |c| {
-        c.proxy = Some(ProxyHeader::V1(Some(Endpoints {
+        c.proxy = Some(ProxyHeader::V1(Some(Addresses {
             source: "192.0.2.7:40000".parse().unwrap(),
             destination: "198.51.100.1:25".parse().unwrap(),
         })));

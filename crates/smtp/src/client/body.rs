@@ -98,6 +98,11 @@ impl Body {
             }
     }
 
+    /// Whether the next chunk is the last.
+    pub(super) fn is_last_due(&self) -> bool {
+        self.ended && matches!(&self.framing, Framing::Chunks { len, size, .. } if len <= size)
+    }
+
     /// Queues a chunk with its command, if one is due; whether it is the last.
     pub(super) fn next_chunk(&mut self, tx: &mut SendBuf) -> Option<bool> {
         let Framing::Chunks { pending, len, size } = &mut self.framing else {

@@ -196,7 +196,9 @@ impl Flight {
     fn fill_chunk(&mut self, tx: &mut SendBuf) {
         let Some(body) = &mut self.body else {
             let size = self.plan.mail.params.size.unwrap_or(u64::MAX);
-            let eager = self.manner.window > 1 && size <= self.manner.chunking.eager;
+            // RFC 2033 §4.3: with LMTP nothing answers a last chunk for nobody.
+            let pipelined = self.manner.window > 1 && !self.manner.lmtp;
+            let eager = pipelined && size <= self.manner.chunking.eager;
             // What nobody takes need not be sent.
             if eager || self.sent.is_empty() {
                 let binary = self.plan.mail.params.body == Some(BodyType::BinaryMime);
@@ -209,6 +211,8 @@ impl Flight {
         while self.chunks < self.manner.chunking.ahead.max(1)
             && self.sent.len() < self.manner.window
             && tx.len() < super::MAX_OUTPUT
+            // Nor is it said how many replies a last chunk has behind one that was refused.
+            && !(self.manner.lmtp && self.chunks > 0 && body.is_last_due())
         {
             match body.next_chunk(tx) {
                 Some(false) => self.sent.push_back(Sent::Chunk),
@@ -289,7 +293,7 @@ impl Flight {
             false => failed(Stage::EndOfData, Cause::Reply(reply.clone())),
         };
         if self.manner.lmtp {
-            // RFC 2033 §4.2: one reply for each recipient, and one even if there are none.
+            // RFC 2033 §4.2: one reply for each recipient.
             if let Some(i) = self.accepted.pop_front() {
                 self.deliveries[i] = Some(decided);
             }

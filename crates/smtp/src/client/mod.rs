@@ -35,7 +35,7 @@ pub use capabilities::Capabilities;
 pub use config::{BareNewlines, Chunking, Config, Limits, StartTls, Timeouts, UseBdat};
 pub use event::{Certificate, Event};
 pub use outcome::{Cause, Connection, Delivery, Failure, NotTried, Outcome, Requirement};
-pub use proxy::{Endpoints, ProxyHeader};
+pub use proxy::ProxyHeader;
 pub use query::{Argument, Query};
 pub use transaction::Transaction;
 

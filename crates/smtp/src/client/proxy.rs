@@ -1,6 +1,7 @@
 //! PROXY: who is behind this connection, said ahead of everything (PROXY protocol, versions 1 and 2)
 
-use core::net::{IpAddr, SocketAddr};
+use crate::proxy::Addresses;
+use core::net::IpAddr;
 
 /// A header of the PROXY protocol, for a server that expects one from this client.
 ///
@@ -9,19 +10,9 @@ use core::net::{IpAddr, SocketAddr};
 #[allow(clippy::exhaustive_enums)] // the protocol has two versions
 pub enum ProxyHeader {
     /// Version 1: a line of text. `None` if nothing is known of the connection.
-    V1(Option<Endpoints>),
+    V1(Option<Addresses>),
     /// Version 2: binary. `None` for a connection of the proxy itself, such as a health check.
-    V2(Option<Endpoints>),
-}
-
-/// Both ends of the connection that is spoken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_structs)] // a connection has two ends
-pub struct Endpoints {
-    /// Who connected.
-    pub source: SocketAddr,
-    /// Where to.
-    pub destination: SocketAddr,
+    V2(Option<Addresses>),
 }
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -32,7 +23,7 @@ impl ProxyHeader {
         match self {
             Self::V1(None) => b"PROXY UNKNOWN\r\n".to_vec(),
             Self::V1(Some(ends)) => {
-                let (source, destination) = ends.aligned();
+                let (source, destination) = aligned(ends);
                 let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
                 let (from, to) = (ends.source.port(), ends.destination.port());
                 format!("PROXY {family} {source} {destination} {from} {to}\r\n").into_bytes()
@@ -40,7 +31,7 @@ impl ProxyHeader {
             Self::V2(None) => [&SIGNATURE[..], &[0x20, 0, 0, 0]].concat(),
             Self::V2(Some(ends)) => {
                 let mut out = SIGNATURE.to_vec();
-                match ends.aligned() {
+                match aligned(ends) {
                     (IpAddr::V4(source), IpAddr::V4(destination)) => {
                         out.extend([0x21, 0x11, 0, 12]);
                         out.extend(source.octets());
@@ -60,15 +51,13 @@ impl ProxyHeader {
     }
 }
 
-impl Endpoints {
-    /// Both addresses in one family.
-    fn aligned(&self) -> (IpAddr, IpAddr) {
-        let (source, destination) = (self.source.ip(), self.destination.ip());
-        if source.is_ipv4() == destination.is_ipv4() {
-            (source, destination)
-        } else {
-            (mapped(source).into(), mapped(destination).into())
-        }
+/// Both addresses in one family.
+fn aligned(ends: &Addresses) -> (IpAddr, IpAddr) {
+    let (source, destination) = (ends.source.ip(), ends.destination.ip());
+    if source.is_ipv4() == destination.is_ipv4() {
+        (source, destination)
+    } else {
+        (mapped(source).into(), mapped(destination).into())
     }
 }
 
@@ -82,9 +71,10 @@ fn mapped(address: IpAddr) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::{Header, Progress, Versions};
 
-    fn ends(source: &str, destination: &str) -> Option<Endpoints> {
-        Some(Endpoints {
+    fn ends(source: &str, destination: &str) -> Option<Addresses> {
+        Some(Addresses {
             source: source.parse().unwrap(),
             destination: destination.parse().unwrap(),
         })
@@ -116,10 +106,15 @@ mod tests {
             assert_eq!((header.len(), &header[..4]), (4 + 36, &[0x21, 0x21, 0, 36][..]));
             assert_eq!(header[36..], [0x9c, 0x40, 0, 25]);
         }
-        assert!(
-            ProxyHeader::V2(None)
-                .encode()
-                .starts_with(b"\r\n\r\n\0\r\nQUIT\n")
-        );
+        let all = [v4, v6, None].map(|ends| [ProxyHeader::V1(ends), ProxyHeader::V2(ends)]);
+        for header in all.into_iter().flatten() {
+            let octets = header.encode();
+            let Ok(Progress::Complete { header: read, len }) = Header::decode(&octets, Versions::Any, 52)
+            else {
+                panic!("{header:?} cannot be read")
+            };
+            let (ProxyHeader::V1(ends) | ProxyHeader::V2(ends)) = header;
+            assert_eq!((read.addresses, len), (ends, octets.len()));
+        }
     }
 }

@@ -90,8 +90,10 @@ impl Server {
                 self.reply(rejection.reply());
             }
             Asked::FirstChunk(chunk) if !closes => {
+                // RFC 2033 §4.3: one reply for each recipient follows the last chunk.
+                let replies = if chunk.last { self.replies_to_message() } else { 1 };
                 self.transaction = None;
-                self.drain(chunk, rejection.into());
+                self.drain(chunk, rejection.into(), replies);
             }
             Asked::Message(left) => {
                 self.reply(rejection.reply());

@@ -128,7 +128,7 @@ impl Server {
         let permitted = self.session.permit(&Command::Bdat(chunk));
         let open = self.transaction.as_mut();
         if let Err(reply) = permitted.and_then(|()| Transaction::message(open.as_deref()).map(drop)) {
-            return self.drain(chunk, reply);
+            return self.drain(chunk, reply, 1);
         }
         match open.and_then(|open| open.chunks.take()) {
             Some(mut chunks) => {
@@ -142,21 +142,22 @@ impl Server {
         }
     }
 
-    /// Drops the octets of a chunk, and says after them why.
-    pub(super) fn drain(&mut self, chunk: Chunk, reply: Reply) {
+    /// Drops the octets of a chunk, and says after them why, as often as there are replies to it.
+    pub(super) fn drain(&mut self, chunk: Chunk, reply: Reply, replies: u32) {
         self.state = State::Drain(Box::new(Drain {
             left: Counted::new(chunk.size),
             reply,
+            replies,
         }));
     }
 
-    pub(super) fn drained(&mut self, reply: &Reply) {
+    pub(super) fn drained(&mut self, reply: &Reply, replies: u32) {
         self.lines.reset();
         self.state = State::Command;
         match reply.code() {
             // The engine's own; others are the caller's word on the message.
             502 | 503 | 530 => self.complain(reply),
-            _ => self.reply(reply),
+            _ => (0..replies).for_each(|_| self.reply(reply)),
         }
     }
 
@@ -199,7 +200,7 @@ impl Server {
     }
 
     /// How many replies follow a message: one, or with LMTP one for each recipient.
-    fn replies_to_message(&self) -> u32 {
+    pub(super) fn replies_to_message(&self) -> u32 {
         match (&self.transaction, self.session.config.protocol) {
             (Some(transaction), Protocol::Lmtp) => transaction.recipients,
             _ => 1,

@@ -42,8 +42,8 @@ impl Server {
                 if !drain.left.drain(&mut self.rx) {
                     return false;
                 }
-                let reply = drain.reply.clone();
-                self.drained(&reply);
+                let (reply, replies) = (drain.reply.clone(), drain.replies);
+                self.drained(&reply, replies);
             }
             State::Proxy => return self.proxy_header(),
             State::Start

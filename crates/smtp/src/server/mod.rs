@@ -105,6 +105,8 @@ enum State {
 struct Drain {
     left: Counted,
     reply: Reply,
+    /// How often it is said.
+    replies: u32,
 }
 
 /// Replies that are held back.
