@@ -122,7 +122,11 @@ impl<'a> Reader<'a> {
             }
             match self.result(limits, report) {
                 Some(result) => field.results.push(result),
-                None => report.defect(DefectKind::InvalidResults, self.at),
+                // What is left before the semicolon is told below.
+                None if matches!(self.peek(), None | Some(b';')) => {
+                    report.defect(DefectKind::InvalidResults, self.at);
+                }
+                None => {}
             }
             self.end(report);
         }
