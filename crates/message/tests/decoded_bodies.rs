@@ -1,5 +1,7 @@
 //! Decoded bodies against those that mime4j expects.
 
+#![allow(clippy::disallowed_methods)] // a test is where the corpus comes in
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Transfer encodings: what the wild writes, every cut, round trips, public files.
 
+#![allow(clippy::disallowed_methods)] // a test is where the corpus comes in
+
 use std::path::PathBuf;
 
 use mailwright_message::DefectKind::{self, *};
@@ -310,7 +312,7 @@ proptest! {
             prop_assert!(whole.0.len() <= input.len(), "{:?} grows", encoding);
             prop_assert_eq!(&decode_cut(encoding, &input, &sizes), &whole, "{:?}", encoding);
         }
-        let _ = (uu::files(&input).map(|f| f.decode()).count(), find_binhex(&input));
+        let _ = (uu::files(&input).for_each(|f| drop(f.decode())), find_binhex(&input));
         let parts: Vec<_> = yenc::files(&input).collect();
         let _ = yenc::join(&parts);
     }

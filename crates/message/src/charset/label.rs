@@ -147,7 +147,7 @@ fn number(key: &[u8]) -> Option<u32> {
         b"k",
     ];
     if digits.len() > 5
-        || !SUFFIXES.contains(&suffix) && !(prefix.starts_with(b"cspc") && suffix.starts_with(b"p"))
+        || !(SUFFIXES.contains(&suffix) || prefix.starts_with(b"cspc") && suffix.starts_with(b"p"))
     {
         return None;
     }

@@ -147,7 +147,7 @@ impl Converter {
                     self.state = State::Text;
                 }
                 _ if (c.is_ascii_alphanumeric() || c == '#') && self.held.len() < MAX_NAME => {
-                    self.held.push(c)
+                    self.held.push(c);
                 }
                 _ => {
                     self.reference(false, out);

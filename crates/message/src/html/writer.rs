@@ -126,7 +126,7 @@ impl Writer {
             }
             "div" | "tr" | "dt" | "dd" | "section" | "article" | "header" | "footer" | "address"
             | "center" | "form" | "caption" | "body" | "main" | "nav" | "aside" | "option" | "figcaption" => {
-                self.break_block(1)
+                self.break_block(1);
             }
             "hr" => {
                 self.break_block(1);
@@ -230,10 +230,12 @@ impl Writer {
     }
 
     fn note(&mut self, c: char) {
-        if let Some(link) = &mut self.link {
-            if link.text.len() <= link.target.len() {
-                link.text.push(c);
-            }
+        if let Some(link) = self
+            .link
+            .as_mut()
+            .filter(|link| link.text.len() <= link.target.len())
+        {
+            link.text.push(c);
         }
     }
 }
