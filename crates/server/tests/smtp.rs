@@ -213,7 +213,10 @@ async fn starttls_protects_what_follows() {
     let mut c = c.start_tls(&site.tls, "mail.b.test").await;
     let offered = c.say("EHLO client.example", "250").await;
     assert!(!offered.contains("STARTTLS"), "{offered}");
-    assert!(offered.contains("AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"), "{offered}");
+    assert!(
+        offered.contains("AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"),
+        "{offered}"
+    );
     c.auth_plain("alice@b.test", "wrong", "535 5.7.8").await;
     c.auth_plain("nobody@b.test", "s3cret", "535 5.7.8").await;
     c.auth_plain("alice", "s3cret", "235").await;
