@@ -74,7 +74,8 @@
 //!
 //! # Limits, and what is not here
 //!
-//! Every limit is a field of [`scan::Limits`] or [`index::Options`] with its default; what goes beyond one is
+//! Every limit is a field of [`scan::Limits`], [`index::Options`] or [`header::Limits`] with its default; what goes
+//! beyond one is
 //! left out, and a [`Defect`] says where. Decoders make at most a small factor of what they are given, but for
 //! TNEF, which has [`tnef::Limits`]. Not here: EBCDIC, the CNS planes of ISO-2022-CN, and
 //! charsets that an HTML page names only inside of itself. Where mime4j's expected bodies differ, and why, is in

@@ -12,7 +12,7 @@ use mailwright_message::priority::Priority;
 use mailwright_message::tags::TagList;
 use mailwright_message::thread::{self, Links};
 use mailwright_message::trace::Hop;
-use mailwright_message::{DefectKind, Index, date, encoded_word, message_id};
+use mailwright_message::{DefectKind, Index, date};
 use proptest::prelude::*;
 
 /// All that RFC 5322 says about a header, on one line.
@@ -342,64 +342,6 @@ fn links_without_references() {
     assert_eq!(links.parent(), Some("none"));
     let headers = Headers::new(b"In-Reply-To: Your mail <b@x> <z@x>\r\nReferences:\r\n\r\n");
     assert_eq!(Links::of(&headers).ids().collect::<Vec<_>>(), ["b@x"]);
-}
-
-/// time(4n)/time(n) of every reader on values made to hurt it.
-#[test]
-fn readers_take_linear_time() {
-    type Read = fn(&[u8]);
-    let addresses: Read = |value| drop(address_list::parse(value));
-    let words: Read = |value| drop(encoded_word::decode(value));
-    let ids: Read = |value| drop(message_id::parse_list(value));
-    let hop: Read = |value| drop(Hop::parse(value));
-    let tags: Read = |value| drop(TagList::parse(value));
-    let results: Read = |value| drop(Results::parse(value));
-    let lists: Read = |value| drop((list::parse(value), list::keywords(value), ListId::parse(value)));
-    let subject: Read = |value| drop(thread::base_subject(&String::from_utf8_lossy(value)));
-    for (name, unit, read) in [
-        ("addresses", "a@b, ", addresses),
-        ("bare addresses without commas", "a@b ", addresses),
-        ("angles without commas", "<a@b> x ", addresses),
-        ("open quotes", "\"<a@b>,", addresses),
-        ("open angles", "<", addresses),
-        ("open comments", "(", addresses),
-        ("groups", "a:", addresses),
-        ("dots", ".a", addresses),
-        ("escapes", "\\\"", addresses),
-        ("encoded words in addresses", "=?utf-8?q?", addresses),
-        ("encoded words", "=?utf-8?q?", words),
-        ("question marks", "=?", words),
-        ("words without end", "=?utf-8?q?a ", words),
-        ("brackets", "<", ids),
-        ("quotes in identifiers", "<\"", ids),
-        ("comments in identifiers", "<(", ids),
-        ("words", "a ", ids),
-        ("clauses", "from ", hop),
-        ("comments", "(a [", hop),
-        ("with", "with a ", hop),
-        ("tags", "a=b;", tags),
-        ("results", "a=b c.d=e;", results),
-        ("open results", "a \"", results),
-        ("links", "<a:b>(", lists),
-        ("keywords", "\"a,(", lists),
-        ("blobs", "[a]", subject),
-        ("open blobs", "[", subject),
-        ("forwards", "[fwd:", subject),
-        ("replies", "re:", subject),
-        ("trailers", "(fwd)", subject),
-    ] {
-        let small = unit.repeat(20_000 / unit.len());
-        let large = unit.repeat(80_000 / unit.len());
-        let time = |value: &str| {
-            let start = std::time::Instant::now();
-            read(value.as_bytes());
-            start.elapsed().as_secs_f64()
-        };
-        let ratio = (0..7)
-            .map(|_| time(&large) / time(&small).max(20e-6))
-            .fold(f64::MAX, f64::min);
-        assert!(ratio <= 6.0, "{name}: {ratio:.1}");
-    }
 }
 
 /// An address list of parts that come in the wild.
