@@ -105,7 +105,8 @@ async fn connection<S: Store>(
     let over = shared.shutdown.clone();
     let work = async {
         let mut stream = Stream::from(tcp);
-        if listener.tls == TlsMode::Implicit {
+        // Behind a PROXY header, TLS has to wait for the engine to read it.
+        if listener.tls == TlsMode::Implicit && !listener.smtp.proxy {
             let config = shared.tls.of_listener(&listener);
             // Boxed, so that the connection's task is not as large as a handshake for all its life.
             let handshake = Box::pin(stream.accept_tls(config, HANDSHAKE));

@@ -199,3 +199,27 @@ fn mistakes_do_not_print_secrets() {
         "{told}"
     );
 }
+
+#[test]
+fn listeners_for_mail_have_keys_of_their_own() {
+    let listener = |protocol: &str| {
+        format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\nprotocol = \"{protocol}\"\nproxy = true\nverify = true\n\
+             xclient = [\"10.0.0.0/8\", \"::1\"]\nxforward = [\"0.0.0.0/0\"]\ngreeting_delay = \"5s\"\n"
+        )
+    };
+    let config = parse(&format!("{LEAST}{}", listener("smtp")));
+    let smtp = &config.listeners[0].smtp;
+    assert!(smtp.proxy && smtp.verify);
+    assert_eq!(smtp.greeting_delay, Duration::from_secs(5));
+    let within = |address: &str| smtp.xclient.iter().any(|n| n.contains(address.parse().unwrap()));
+    assert!(within("10.255.0.1") && within("::1") && within("::ffff:10.0.0.1"));
+    assert!(!within("11.0.0.0") && !within("::2") && !within("127.0.0.1"));
+    assert!(smtp.xforward[0].contains("203.0.113.9".parse().unwrap()));
+    assert!(!smtp.xforward[0].contains("::2".parse().unwrap()));
+    assert!(mistakes(&listener("imap")).contains("has no meaning for imap"));
+    for wrong in ["10.0.0.0/33", "::/129", "a.test", "10.0.0.0/-1", "10.0.0.0/"] {
+        let text = listener("smtp").replace("10.0.0.0/8", wrong);
+        assert!(mistakes(&text).contains("expected a network"), "{wrong}");
+    }
+}

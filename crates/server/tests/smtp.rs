@@ -8,7 +8,7 @@ use lines::{Lines, Tls};
 use mailwright_mailbox::{Account, Fields, MemoryStore, Scan, Store};
 use mailwright_queue::{Body, Record};
 use mailwright_server::accounts::set_password;
-use mailwright_server::config::{AccountEntry, CertificateFiles, ListenerConfig, Protocol, TlsMode};
+use mailwright_server::config::{self, AccountEntry, CertificateFiles, ListenerConfig, Protocol, TlsMode};
 use mailwright_server::delivery::inbox;
 use mailwright_server::{Config, Running, Server};
 use std::net::SocketAddr;
@@ -421,4 +421,179 @@ async fn a_stopping_server_finishes_the_message_and_says_so() {
         .await
         .expect("an INBOX");
     assert_eq!(shared.store.snapshot(inbox).await.expect("read").exists, 1);
+}
+
+/// Sends octets ahead of everything and returns the connection.
+async fn connect_raw(site: &Site, listener: &str, octets: &[u8]) -> Lines {
+    let mut c = Lines::connect(site.running.address(listener).expect("a listener")).await;
+    c.send_raw(octets).await;
+    c
+}
+
+fn change_listener<'a>(config: &'a mut Config, name: &str) -> &'a mut ListenerConfig {
+    let mut listeners = config.listeners.iter_mut();
+    listeners.find(|l| l.name == name).expect("a listener")
+}
+
+#[tokio::test]
+async fn messages_come_in_chunks_too() {
+    let site = Site::start(|config| config.limits.message_size = 20_000).await;
+    let mut c = site.connect("smtp").await;
+    let offered = c.say("EHLO client.example", "250").await;
+    assert!(
+        offered.contains("CHUNKING") && offered.contains("LIMITS RCPTMAX=1000"),
+        "{offered}"
+    );
+    assert!(
+        !offered.contains("BINARYMIME"),
+        "not all of the way carries it: {offered}"
+    );
+    c.send_raw(b"MAIL FROM:<carol@c.test>\r\nRCPT TO:<bob@b.test>\r\nBDAT 22\r\nSubject: chunks\r\n\r\nHel")
+        .await;
+    c.send_raw(b"BDAT 9 LAST\r\nlo\r\n.\r\n\r\nNOOP\r\n").await;
+    for want in [
+        "250 2.1.0",
+        "250 2.1.5",
+        "250 2.0.0 22 octets",
+        "250 2.0.0 OK, ",
+        "250 2.0.0 OK",
+    ] {
+        c.reply(want).await;
+    }
+    let mail = site.inbox_of("bob@b.test").await;
+    assert!(
+        mail[0].ends_with("Subject: chunks\r\n\r\nHello\r\n.\r\n\r\n"),
+        "{}",
+        mail[0]
+    );
+    // A chunk that is refused is no command, and a size that is none ends the connection.
+    c.send_raw(b"MAIL FROM:<carol@c.test>\r\nRCPT TO:<nobody@b.test>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")
+        .await;
+    for want in ["250", "550 5.1.1", "503 5.5.1", "250"] {
+        c.reply(want).await;
+    }
+    c.say("BDAT 99999999999999999999999 LAST", "501 5.5.4").await;
+    assert!(c.rest().await.is_empty());
+    assert_eq!(site.inbox_of("bob@b.test").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_proxy_tells_who_connects_also_ahead_of_tls() {
+    let site = Site::start(|config| {
+        for name in ["smtp", "submissions"] {
+            change_listener(config, name).smtp.proxy = true;
+        }
+        change_listener(config, "smtp").smtp.xclient = vec!["192.0.2.0/24".parse().expect("a network")];
+    })
+    .await;
+    let mut c = connect_raw(
+        &site,
+        "smtp",
+        b"PROXY TCP4 192.0.2.77 198.51.100.1 4711 25\r\nEHLO a.test\r\n",
+    )
+    .await;
+    c.reply("220").await;
+    // Trust is in the address that the proxy told.
+    assert!(c.reply("250").await.contains("XCLIENT NAME ADDR"));
+    for (command, want) in [
+        ("MAIL FROM:<carol@c.test>", "250"),
+        ("RCPT TO:<bob@b.test>", "250"),
+        ("DATA", "354"),
+    ] {
+        c.say(command, want).await;
+    }
+    c.say("Subject: x\r\n\r\n.", "250").await;
+    let mail = site.inbox_of("bob@b.test").await;
+    assert!(mail[0].contains("[192.0.2.77]"), "{}", mail[0]);
+
+    let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x08\xc6\x33\x64\x01\x12\x34\x01\xd1";
+    let mut c = connect_raw(&site, "submissions", header)
+        .await
+        .start_tls(&site.tls, "mail.b.test")
+        .await;
+    c.reply("220").await;
+    assert!(c.say("EHLO client.example", "250").await.contains("AUTH "));
+    c.auth_plain("alice", "s3cret", "235").await;
+
+    // Without a header there is nothing to be had.
+    let mut c = connect_raw(&site, "smtp", b"EHLO a.test\r\n").await;
+    assert!(c.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn proxies_and_filters_that_are_trusted_speak_for_others() {
+    let near: config::Network = "127.0.0.0/8".parse().expect("a network");
+    let site = Site::start(|config| {
+        let smtp = &mut change_listener(config, "smtp").smtp;
+        (smtp.xclient, smtp.xforward) = (vec![near], vec![near]);
+    })
+    .await;
+    let mut c = site.connect("smtp").await;
+    let offered = c.say("EHLO proxy.example", "250").await;
+    assert!(
+        offered.contains("XCLIENT NAME") && offered.contains("XFORWARD NAME"),
+        "{offered}"
+    );
+    c.say(
+        "XCLIENT ADDR=IPV6:2001:db8::7 PORT=99 NAME=[UNAVAILABLE]",
+        "220 mail.b.test",
+    )
+    .await;
+    c.say("MAIL FROM:<carol@c.test>", "503").await;
+    c.say("EHLO behind.example", "250").await;
+    c.say("XFORWARD NAME=origin.example SOURCE=REMOTE", "250").await;
+    for (command, want) in [
+        ("MAIL FROM:<carol@c.test>", "250"),
+        ("RCPT TO:<bob@b.test>", "250"),
+        ("DATA", "354"),
+    ] {
+        c.say(command, want).await;
+    }
+    c.say("Subject: x\r\n\r\n.", "250").await;
+    let mail = site.inbox_of("bob@b.test").await;
+    assert!(
+        mail[0].contains("from behind.example") && mail[0].contains("[IPv6:2001:db8::7]"),
+        "{}",
+        mail[0]
+    );
+    // Others are not even told.
+    let mut c = site.connect("submission").await;
+    assert!(!c.say("EHLO a.test", "250").await.contains("XCLIENT"));
+    c.say("XCLIENT ADDR=192.0.2.1", "550").await;
+}
+
+#[tokio::test]
+async fn who_cannot_wait_is_turned_away_and_who_guesses_has_to() {
+    let site = Site::start(|config| {
+        change_listener(config, "smtp").smtp.greeting_delay = Duration::from_millis(600);
+        change_listener(config, "submission").smtp.verify = true;
+        config.limits.refusal_delay = Duration::from_millis(700);
+    })
+    .await;
+    let mut c = connect_raw(&site, "smtp", b"EHLO spam.example\r\nQUIT\r\n").await;
+    c.reply("554 You spoke before the greeting").await;
+    c.reply("503").await;
+    c.reply("221").await;
+
+    let mut c = site.connect("smtp").await;
+    for command in ["EHLO a.test", "MAIL FROM:<carol@c.test>"] {
+        c.say(command, "250").await;
+    }
+    let asked = tokio::time::Instant::now();
+    c.say("RCPT TO:<nobody@b.test>", "550 5.1.1").await;
+    assert!(
+        asked.elapsed() >= Duration::from_millis(700),
+        "{:?}",
+        asked.elapsed()
+    );
+    c.say("RCPT TO:<bob@b.test>", "250").await;
+    c.say("VRFY bob", "252").await;
+
+    let mut c = site.connect("submission").await;
+    assert!(c.say("EHLO a.test", "250").await.contains("VRFY"));
+    c.say("VRFY bob", "250 2.1.5 <bob@b.test>").await;
+    c.say("VRFY <nobody@b.test>", "550 5.1.1").await;
+    c.say("VRFY somebody@elsewhere.example", "252").await;
+    c.say("EXPN team", "502").await;
+    c.say("ETRN b.test", "502").await;
 }

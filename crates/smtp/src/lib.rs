@@ -76,36 +76,48 @@
 //! | [`dsn`], [`deliverby`], [`futurerelease`], [`mt_priority`] | the parameters of envelopes |
 //! | [`ehlo`], [`limits`] | what a server offers, line by line |
 //! | [`chunking`], [`etrn`], [`xclient`], [`xforward`] | the arguments of further commands |
+//! | [`proxy`] | the header that a load balancer puts ahead of a connection |
+//! | [`submission`] | header fields that a mail program may have left out |
 //! | [`Reply`], [`Rejection`], [`EnhancedCode`] | replies; a rejection cannot say yes |
 //! | [`Error`] | why a session ended, and whose fault it was |
 //!
 //! | RFC | where |
 //! |---|---|
 //! | 1870 SIZE | `envelope.rs`, `server/transaction.rs`, `client/transaction.rs` |
-//! | 2033 LMTP | `server/mod.rs`, `client/flight.rs` |
-//! | 2034, 3463 ENHANCEDSTATUSCODES | `reply.rs` |
-//! | 2920 PIPELINING | `server/mod.rs`, `client/flight.rs` |
-//! | 3207 STARTTLS | `server/mod.rs`, `client/session.rs` |
+//! | 1985 ETRN | `etrn.rs`, `server/commands.rs`, `client/query.rs` |
+//! | 2033 LMTP | `server/commands.rs`, `client/flight.rs` |
+//! | 2034, 3463, 5248 ENHANCEDSTATUSCODES | `reply.rs` |
+//! | 2852 DELIVERBY | `deliverby.rs`, `server/transaction.rs` |
+//! | 2920 PIPELINING | `server/machine.rs`, `client/flight.rs` |
+//! | 3030 CHUNKING, BINARYMIME | `chunking.rs`, `server/body.rs`, `client/body.rs` |
+//! | 3207 STARTTLS, 8314 TLS from the start | `server/commands.rs`, `server/machine.rs`, `client/session.rs` |
 //! | 3461, 6533 DSN | `dsn.rs` |
 //! | 3848 transmission types | `server/session.rs` |
+//! | 4865 FUTURERELEASE | `futurerelease.rs`, `server/transaction.rs` |
 //! | 4954 AUTH | `server/auth.rs`, `client/auth.rs` |
 //! | 5321 | all of it |
-//! | 6152 8BITMIME, 6531 SMTPUTF8 | `envelope.rs`, `client/transaction.rs` |
+//! | 6152 8BITMIME, 6531 SMTPUTF8 | `envelope.rs`, `command.rs`, `client/transaction.rs` |
+//! | 6409 submission | `submission.rs`, `server/session.rs` |
+//! | 6710 MT-PRIORITY | `mt_priority.rs` |
+//! | 8689 REQUIRETLS | `envelope.rs`, `server/session.rs` |
+//! | 9422 LIMITS | `limits.rs`, `server/session.rs` |
+//! | Postfix XCLIENT, XFORWARD | `xclient.rs`, `xforward.rs` |
+//! | HAProxy PROXY protocol | `proxy.rs`, `client/proxy.rs` |
 //!
 //! # Promises
 //!
-//! - Only CRLF ends a command, and only CRLF.CRLF a message; a line with a bare LF is refused whole, and what
-//!   looks like a command in it is not run.
+//! - Only CRLF ends a command, and only CRLF.CRLF a message that comes by DATA; a line with a bare LF is refused
+//!   whole, and what looks like a command in it is not run. The octets of a chunk of BDAT are never commands,
+//!   whatever becomes of it.
 //! - Whatever a peer sends, nothing panics, and memory stays below 64 KiB of unread input and some 100 KiB of
-//!   replies, however long lines and messages are.
+//!   replies, however long lines and messages are. A gigabyte goes through less than 64 KiB in all.
 //! - How the input is cut changes nothing but how a message is cut into [`server::Event::Body`].
 //! - A client sends neither bare CR nor bare LF, and nothing of an envelope can inject a command.
 //!
 //! # What is incomplete
 //!
-//! CHUNKING, BINARYMIME, DELIVERBY, FUTURERELEASE, MT-PRIORITY, REQUIRETLS, LIMITS, ETRN, XCLIENT and the
-//! PROXY protocol are not there. A server says 252 to every VRFY and 502 to EXPN. A client does not try a
-//! second mechanism when AUTH fails with the first.
+//! Of LIMITS, a server tells and keeps MAILMAX and RCPTMAX, and does not count domains (RCPTDOMAINMAX). A
+//! client does not try a second mechanism when AUTH fails with the first.
 
 pub mod chunking;
 pub mod client;

@@ -67,6 +67,7 @@ transcripts! {
         c.extensions = only(|e| e.enhanced_status_codes = true);
     });
     eight_bit_mime_rfc6152: named("dbc.mtview.ca.us", |c| c.extensions = only(|e| e.eight_bit_mime = true));
+    dsn_rfc3461: named("Example.ORG", |c| c.extensions = only(|e| (e.dsn, e.size) = (true, true)));
     deliverby_rfc2852: named("mail.other.com", |c| {
         c.extensions = only(|e| e.deliver_by = true);
         c.deliver_by_min = Some(30);

@@ -2,10 +2,11 @@
 
 use super::is_among;
 use super::problem::Problems;
-use super::values::{Endpoint, EndpointHost, Size, Span, Text};
+use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig,
-    Outbound, PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, TlsMode,
+    Outbound, PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener,
+    TlsMode,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
@@ -82,6 +83,36 @@ struct ListenerSection {
     tls: Option<TlsMode>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    proxy: Option<bool>,
+    xclient: Option<Vec<Text<Network>>>,
+    xforward: Option<Vec<Text<Network>>>,
+    greeting_delay: Option<Text<Span>>,
+    verify: Option<bool>,
+}
+
+impl ListenerSection {
+    fn has_smtp_keys(&self) -> bool {
+        self.proxy.is_some()
+            || self.xclient.is_some()
+            || self.xforward.is_some()
+            || self.greeting_delay.is_some()
+            || self.verify.is_some()
+    }
+
+    fn smtp(&self) -> SmtpListener {
+        let networks =
+            |list: &Option<Vec<Text<Network>>>| list.iter().flatten().map(|network| network.0).collect();
+        SmtpListener {
+            proxy: self.proxy.unwrap_or(false),
+            xclient: networks(&self.xclient),
+            xforward: networks(&self.xforward),
+            greeting_delay: self
+                .greeting_delay
+                .as_ref()
+                .map_or_else(Default::default, |span| span.0.0),
+            verify: self.verify.unwrap_or(false),
+        }
+    }
 }
 
 /// One address or a list of them.
@@ -159,6 +190,7 @@ struct LimitsSection {
     connections_per_address: Option<u32>,
     password_checks: Option<usize>,
     smtp_timeout: Option<Text<Span>>,
+    refusal_delay: Option<Text<Span>>,
     imap_timeout: Option<Text<Span>>,
     pop3_timeout: Option<Text<Span>>,
     write_timeout: Option<Text<Span>>,
@@ -216,9 +248,17 @@ fn listeners(
         let address = *section.address.get_ref();
         let mut listener = ListenerConfig::new(section.protocol, address);
         listener.tls = section.tls.unwrap_or(listener.tls);
-        if let Some(name) = section.name {
+        if let Some(name) = section.name.clone() {
             listener.name = name;
         }
+        if section.has_smtp_keys() && matches!(section.protocol, Protocol::Imap | Protocol::Pop3) {
+            found.add(
+                Some(span.clone()),
+                format!("a key of this listener has no meaning for {}", section.protocol),
+                Some("remove `proxy`, `xclient`, `xforward`, `greeting_delay` and `verify`"),
+            );
+        }
+        listener.smtp = section.smtp();
         match (section.certificate, section.key) {
             (None, None) => {}
             (Some(certificate), Some(key)) => {
@@ -451,6 +491,7 @@ impl LimitsSection {
                 .max(1),
             password_checks: self.password_checks.unwrap_or(usual.password_checks).max(1),
             smtp_timeout: span(self.smtp_timeout, usual.smtp_timeout),
+            refusal_delay: span(self.refusal_delay, usual.refusal_delay),
             imap_timeout: span(self.imap_timeout, usual.imap_timeout),
             pop3_timeout: span(self.pop3_timeout, usual.pop3_timeout),
             write_timeout: span(self.write_timeout, usual.write_timeout),

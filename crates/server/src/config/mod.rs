@@ -18,7 +18,7 @@ pub use account::AccountEntry;
 pub(crate) use account::AccountSection;
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
-pub use values::{Endpoint, EndpointHost, Unreadable};
+pub use values::{Endpoint, EndpointHost, Network, Unreadable};
 
 /// A complete, commented configuration file. It passes the check itself.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -85,6 +85,25 @@ pub struct ListenerConfig {
     pub certificate: Option<CertificateFiles>,
     /// Whether the server starts without it, with a warning, if another program has the address.
     pub optional: bool,
+    /// What holds for SMTP, submission and LMTP alone.
+    pub smtp: SmtpListener,
+}
+
+/// What a listener for SMTP, submission or LMTP does besides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SmtpListener {
+    /// Whether a PROXY header (version 1 or 2) stands ahead of every connection, TLS included. Only proxies may
+    /// reach such a listener.
+    pub proxy: bool,
+    /// From where a proxy may tell by XCLIENT for whom it speaks.
+    pub xclient: Vec<Network>,
+    /// From where a content filter may tell by XFORWARD where a message came from; it is logged.
+    pub xforward: Vec<Network>,
+    /// How long the greeting is held back; who speaks before it is turned away.
+    pub greeting_delay: Duration,
+    /// Whether VRFY tells which addresses there are. Else it says 252, which tells nothing.
+    pub verify: bool,
 }
 
 /// What a listener speaks.
@@ -275,6 +294,9 @@ pub struct Limits {
     pub password_checks: usize,
     /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
     pub smtp_timeout: Duration,
+    /// How long the answer to a recipient that is refused is held back: it slows down those who try out
+    /// addresses.
+    pub refusal_delay: Duration,
     /// How long an IMAP client may be silent. RFC 9051 §5.4: at least 30 minutes.
     pub imap_timeout: Duration,
     /// How long a POP3 client may be silent. RFC 1939 §3: at least 10 minutes.
@@ -296,6 +318,7 @@ impl Default for Limits {
             // The other half of the cores serves those who are in.
             password_checks: cores.div_ceil(2),
             smtp_timeout: Duration::from_secs(5 * 60),
+            refusal_delay: Duration::ZERO,
             imap_timeout: Duration::from_secs(30 * 60),
             pop3_timeout: Duration::from_secs(10 * 60),
             write_timeout: Duration::from_secs(5 * 60),
@@ -359,6 +382,7 @@ impl ListenerConfig {
             tls: protocol.usual_tls(),
             certificate: None,
             optional: false,
+            smtp: SmtpListener::default(),
         }
     }
 

@@ -17,17 +17,19 @@ mod policy;
 
 use crate::Stream;
 use crate::clock::unix_now;
-use crate::config::{ListenerConfig, PlaintextLogin, Protocol, TlsMode};
+use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, TlsMode};
 use crate::conn::{Conn, Turn};
+use crate::delivery::Destination;
 use crate::random::entropy;
 use crate::shared::Shared;
 use envelope::{Accepted, Envelope};
 use intake::{Intake, Trace};
-use mailwright_address::Host;
+use mailwright_address::{EmailAddress, Host};
 use mailwright_mailbox::{Account, CommitError, Store, StoreError};
 use mailwright_message::date::DateTime;
+use mailwright_smtp::proxy::Versions;
 use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
-use mailwright_smtp::{self as smtp, Rejection, Server};
+use mailwright_smtp::{self as smtp, EnhancedCode, Rejection, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,6 +49,9 @@ pub(crate) async fn serve<S: Store>(
     if stream.is_tls() {
         machine = machine.over_tls();
         machine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
+    } else if listener.tls == TlsMode::Implicit {
+        // A PROXY header stands ahead of it.
+        machine = machine.tls_first();
     }
     let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream);
     let mut conn = Conn::new(machine, stream);
@@ -102,9 +107,14 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     config.extensions.auth = listener.protocol == Protocol::Submission;
     config.auth_without_tls = match shared.config.plaintext_login {
         PlaintextLogin::Never => AuthWithoutTls::Never,
+        // What is near is the proxy, not the client.
+        PlaintextLogin::Loopback if listener.smtp.proxy => AuthWithoutTls::Never,
         allowed if allowed.allows(peer.ip()) => AuthWithoutTls::Always,
         _ => AuthWithoutTls::Never,
     };
+    config.proxy = listener.smtp.proxy.then_some(Versions::Any);
+    config.greeting_delay = listener.smtp.greeting_delay;
+    config.questions.vrfy = listener.smtp.verify;
     config.limits.message_size = limits.message_size;
     config.limits.recipients = u32::try_from(limits.recipients).unwrap_or(u32::MAX);
     config.timeouts.command = limits.smtp_timeout;
@@ -115,10 +125,13 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
 /// What is known of one connection, and the transaction under way.
 struct Session<S: Store> {
     shared: Arc<Shared<S>>,
+    /// The client, which is not the peer of the connection where a proxy told its address.
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
     /// Version and cipher suite, for the trace header.
     tls: Option<String>,
+    /// The client was greeted, or turned away, once.
+    greeted: bool,
     account: Option<Account>,
     envelope: Option<Envelope>,
     intake: Option<Intake<S>>,
@@ -131,6 +144,7 @@ impl<S: Store> Session<S> {
             peer,
             listener,
             tls: stream.tls_description(),
+            greeted: false,
             account: None,
             envelope: None,
             intake: None,
@@ -140,7 +154,19 @@ impl<S: Store> Session<S> {
     /// Handles an event; a question is answered when it returns.
     async fn event(&mut self, machine: &mut Server, event: Event) {
         match event {
-            Event::Connect | Event::Hello(_) => machine.accept(),
+            Event::Connect => self.greet(machine),
+            Event::Hello(_) => machine.accept(),
+            Event::Vrfy(lookup) => self.verify(machine, &lookup.name),
+            // Both are offered to those alone who may.
+            Event::Xclient(attributes) => {
+                tracing::debug!(peer = %self.peer, "XCLIENT {attributes}");
+                self.account = None;
+                machine.accept();
+            }
+            Event::Xforward(attributes) => {
+                tracing::info!(peer = %self.peer, "XFORWARD {attributes}");
+                machine.accept();
+            }
             Event::Auth(question) => {
                 let username = question.username().to_owned();
                 let answer = self.shared.accounts.answer(question).await;
@@ -170,7 +196,10 @@ impl<S: Store> Session<S> {
                     }
                     machine.accept();
                 }
-                Err(rejection) => self.refuse(machine, rejection),
+                Err(rejection) => {
+                    machine.delay_reply(self.shared.config.limits.refusal_delay);
+                    self.refuse(machine, rejection);
+                }
             },
             Event::Data => {
                 self.begin_message(machine);
@@ -193,6 +222,51 @@ impl<S: Store> Session<S> {
             }
             // An event this service does not know cannot be a question: the configuration switches those on.
             other => tracing::debug!(peer = %self.peer, ?other, "not handled"),
+        }
+    }
+
+    /// Greets a client, once it is known who it is and that it can wait.
+    fn greet(&mut self, machine: &mut Server) {
+        let (proxy, xclient) = (machine.session().proxy(), machine.session().xclient());
+        if let Some(addresses) = proxy.and_then(|header| header.addresses) {
+            self.peer = addresses.source;
+        }
+        let smtp = &self.listener.smtp;
+        // Who speaks for others does so for the whole connection: trust is in who connected.
+        if std::mem::replace(&mut self.greeted, true) {
+            if let Some(address) = xclient.addr.as_ref().and_then(|address| address.known()) {
+                self.peer.set_ip(*address);
+            }
+            if let Some(port) = xclient.port.as_ref().and_then(|port| port.known()) {
+                self.peer.set_port(*port);
+            }
+        } else {
+            let trusts = |networks: &[Network]| networks.iter().any(|n| n.contains(self.peer.ip()));
+            let mut offered = machine.session().offered();
+            offered.xclient = trusts(&smtp.xclient);
+            offered.xforward = trusts(&smtp.xforward);
+            machine.set_extensions(offered);
+        }
+        if machine.session().spoke_early() {
+            let early = Rejection::new(554, EnhancedCode::new(5, 5, 1), "You spoke before the greeting");
+            return self.refuse(machine, early.expect("5xx and 5.x.x belong together"));
+        }
+        machine.accept();
+    }
+
+    /// Says whether an address is one of ours (RFC 5321 §3.5).
+    fn verify(&self, machine: &mut Server, name: &str) {
+        let name = name.trim_matches(['<', '>']);
+        let here = self.shared.config.domains.first();
+        let address = EmailAddress::parse(name)
+            .ok()
+            .or_else(|| EmailAddress::parse(&format!("{name}@{}", here?)).ok());
+        match address.as_ref().map(|address| self.shared.destination(address)) {
+            Some(Destination::Here(_)) => {
+                machine.accept_with(&address.map_or_else(String::new, |a| format!("<{a}>")))
+            }
+            Some(Destination::Elsewhere) => machine.accept(),
+            Some(Destination::Nobody) | None => machine.reject(Rejection::NO_SUCH_USER),
         }
     }
 

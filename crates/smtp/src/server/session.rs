@@ -80,6 +80,12 @@ impl Session {
         &self.xclient
     }
 
+    /// What this client is offered: the configuration's extensions, unless
+    /// [`set_extensions`](super::Server::set_extensions) changed them.
+    pub fn offered(&self) -> Extensions {
+        self.offered
+    }
+
     /// Whether the client spoke before the greeting, while [`Config::greeting_delay`] passed.
     pub fn spoke_early(&self) -> bool {
         self.spoke_early
