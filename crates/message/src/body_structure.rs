@@ -66,13 +66,15 @@ impl<'a> Part<'a> {
         let octets = self.decode(body);
         let of_text = |label: &[u8]| charset::decode(label, &octets).map(Cow::into_owned);
         let text = match self.content_type() {
-            Some(value) => ContentType::parse(value).and_then(|t| {
-                let label = t
-                    .parameters()
+            Some(Some(value)) => ContentType::parse(value).and_then(|t| {
+                let parameters = t.parameters();
+                let label = parameters
                     .iter()
                     .find(|p| p.name().eq_ignore_ascii_case("charset"))?;
                 of_text(label.octets())
             }),
+            Some(None) if self.is_text() => of_text(b"us-ascii"),
+            Some(None) => None,
             None => {
                 let mut parameters = self.body_structure().parameters();
                 let label = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"));

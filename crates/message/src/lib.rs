@@ -44,8 +44,8 @@
 //!
 //! | module | what it has | RFC |
 //! |---|---|---|
-//! | [`scan`] | the push scanner: fields, parts, lines | 5322 §2, 2046 §5.1 |
-//! | [`index`] | the part index: built while streaming, stored, read without parsing | 9051 §6.4.5 |
+//! | [`scan`] | the push scanner: fields, parts, content, lines | 5322 §2, 2046 §5.1 |
+//! | [`index`] | the part index: built while streaming, stored, read without parsing; fields by name, and what is signed or encrypted | 9051 §6.4.5, 6376 §5.4, 1847 |
 //! | [`envelope`], [`body_structure`] | ENVELOPE and BODYSTRUCTURE from the index | 9051 §7.5.2 |
 //! | [`header`] | walk, unfold, decode, write fields; [`header::Headers`]: all typed values of one header | 5322 §2.2, §3.6 |
 //! | [`address_list`] | mailboxes and groups, obsolete forms too | 5322 §3.4, 6854 |

@@ -295,10 +295,10 @@ impl Index {
     }
 
     /// A value that was kept for the record of a part, where that is not written yet.
-    fn draft_value(&self, place: u32, slot: Slot) -> Option<&[u8]> {
+    fn draft_value(&self, place: u32, slot: Slot) -> Option<Option<&[u8]>> {
         match self.whole.get() {
             Some(_) => None,
-            None => self.draft.values_of(place as usize).value(slot),
+            None => Some(self.draft.values_of(place as usize).value(slot)),
         }
     }
 

@@ -150,8 +150,8 @@ impl<'a> Part<'a> {
         before.kind() == Kind::Message && before.depth() + 1 == self.depth()
     }
 
-    /// The value of the Content-Type field, from an index that was just built.
-    pub(crate) fn content_type(&self) -> Option<&'a [u8]> {
+    /// The value of the Content-Type field, if there is one, from an index whose records are not written yet.
+    pub(crate) fn content_type(&self) -> Option<Option<&'a [u8]>> {
         self.index.draft_value(self.place, Slot::ContentType)
     }
 
