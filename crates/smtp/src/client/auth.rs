@@ -39,7 +39,10 @@ impl Client {
             Err(error) => return self.fail(Error::Auth(error)),
         }
         self.line(&line);
-        self.enter(State::Auth { exchange, held });
+        self.enter(State::Auth {
+            exchange: Box::new(exchange),
+            held,
+        });
     }
 
     pub(super) fn challenge(&mut self, reply: &Reply) {

@@ -94,7 +94,7 @@ enum State {
     /// XCLIENT was sent.
     Xclient,
     Auth {
-        exchange: sasl::Client,
+        exchange: Box<sasl::Client>,
         /// An initial response that was too long for the AUTH command.
         held: Option<Vec<u8>>,
     },
