@@ -164,7 +164,9 @@ fn text_for_search() {
 }
 
 fn numbers(index: &Index) -> [Vec<u32>; 3] {
-    let of = |list: &[mailwright_message::index::Part<'_>]| list.iter().map(|part| part.place()).collect();
+    let of = |list: &[mailwright_message::index::Part<'_>]| {
+        list.iter().map(mailwright_message::index::Part::place).collect()
+    };
     let bodies = index.bodies();
     [of(&bodies.text), of(&bodies.html), of(&bodies.attachments)]
 }

@@ -12,29 +12,48 @@ pub(super) struct Decoder {
     /// How many `=` the last group still wants.
     owed: u32,
     padded: bool,
+    /// The last octet was no line end.
+    in_line: bool,
 }
 
 /// Small enough to stay in the cache through the three looks that are taken at it.
 const BLOCK: usize = 32 * 1024;
 
+/// Less than this is not worth a search for a line end; lines are shorter (RFC 2045 §6.8).
+const MIN_BULK: usize = 128;
+
 impl Decoder {
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>, found: &mut Found) {
         let mut at = 0;
         while at < chunk.len() {
-            let block = &chunk[at..chunk.len().min(at + BLOCK)];
+            let mut block = &chunk[at..chunk.len().min(at + BLOCK)];
+            // The library is fast on whole lines.
+            if let Some(end) = memchr::memrchr(b'\n', block) {
+                block = &block[..=end];
+            }
             let clean = memchr::memchr(b'=', block).unwrap_or(block.len());
             let mut done = 0;
             if !self.padded {
+                if self.in_line && clean > MIN_BULK {
+                    let head = memchr::memchr(b'\n', &block[..MIN_BULK]);
+                    while done < head.map_or(0, |end| end + 1) {
+                        self.octet(block[done], at + done, out, found);
+                        done += 1;
+                    }
+                }
                 while done < clean && self.count > 0 {
                     self.octet(block[done], at + done, out, found);
                     done += 1;
                 }
-                done += self.bulk(&block[done..clean], out);
+                if clean - done > 16 {
+                    done += self.bulk(&block[done..clean], out);
+                }
             }
             for (offset, byte) in block.iter().enumerate().skip(done) {
                 self.octet(*byte, at + offset, out, found);
             }
             at += block.len();
+            self.in_line = !block.ends_with(b"\n");
         }
     }
 
@@ -48,31 +67,19 @@ impl Decoder {
         *self = Self::default();
     }
 
-    /// Decodes symbols and white space at the front of `text`, which holds no padding, and gives how far it got.
+    /// Decodes all of `text`, which holds no padding, and gives how much that was: nothing where there is junk.
     fn bulk(&mut self, text: &[u8], out: &mut Vec<u8>) -> usize {
-        if text.len() < 16 {
-            return 0;
+        // An unfinished group at the end is left for the next octets.
+        let mut open = (text.len() - count_blanks(text)) % 4;
+        let mut end = text.len();
+        while open > 0 && end > 0 {
+            end -= 1;
+            open -= usize::from(text[end] > b' ');
         }
-        let from = out.len();
-        let done = encodify::base64::MIME.decode_prefix(text, out);
-        let symbols = done - text[..done].iter().filter(|b| is_space(**b)).count();
-        // The library ends an unfinished group; here it may go on.
-        out.truncate(from + symbols / 4 * 3);
-        let open = symbols % 4;
-        let mut at = done;
-        let mut group = [0; 3];
-        for place in (0..open).rev() {
-            at -= 1;
-            while is_space(text[at]) {
-                at -= 1;
-            }
-            group[place] = VALUES[usize::from(text[at])];
+        match encodify::base64::MIME.decode_append(&text[..end], out) {
+            Ok(_) => end,
+            Err(_) => 0,
         }
-        for value in &group[..open] {
-            self.group = self.group << 6 | u32::from(*value);
-        }
-        self.count = open as u32;
-        done
     }
 
     fn octet(&mut self, byte: u8, at: usize, out: &mut Vec<u8>, found: &mut Found) {
@@ -114,8 +121,11 @@ impl Decoder {
     }
 }
 
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c)
+/// How many octets are white space, or control characters: those are no base64 and found out later.
+fn count_blanks(text: &[u8]) -> usize {
+    // Sums that fit an octet let the compiler take many octets at a time.
+    let of_piece = |piece: &[u8]| piece.iter().map(|b| u8::from(*b <= b' ')).sum::<u8>();
+    text.chunks(128).map(|piece| usize::from(of_piece(piece))).sum()
 }
 
 const OTHER: u8 = 0xff;
