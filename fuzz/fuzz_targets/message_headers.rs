@@ -7,7 +7,7 @@ use mailwright_message::{Index, address_list, header, thread};
 
 fuzz_target!(|data: &[u8]| {
     let index = Index::of(data);
-    for part in index.parts().take(20) {
+    for part in index.parts().take(2) {
         let headers = Headers::of(data, part);
         assert_eq!(headers.fields().count(), part.fields().count());
         everything(&headers);

@@ -5,7 +5,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{exercise, index_in_chunks};
-use mailwright_message::{Index, address_list, date, header};
+use mailwright_message::edit::Editor;
+use mailwright_message::{Index, address_list, date, header, preview, text};
 
 #[test]
 fn every_message_of_the_corpus_is_indexed() {
@@ -33,6 +34,11 @@ fn every_message_of_the_corpus_is_indexed() {
             }
         }
         parts += whole.parts().count();
+        assert!(reassembled(&whole, &message) == message, "{path:?}");
+        let same = Editor::new(&whole, &message).finish().expect("nothing is asked");
+        assert!(same.to_vec(&message) == message, "{path:?}");
+        assert!(preview::of(&whole, &message).chars().count() <= preview::MAX_CHARS);
+        let _ = text::of_message(&whole, &message);
         for part in whole.parts() {
             let body = part.body();
             let _ = part.decode_text(&message[body.start as usize..body.end as usize]);
@@ -47,6 +53,28 @@ fn every_message_of_the_corpus_is_indexed() {
         }
     }
     eprintln!("{} files, {parts} parts", files.len());
+}
+
+/// The message from the ranges of its parts: headers, bodies of leaves, and what stands between them.
+fn reassembled(index: &Index, message: &[u8]) -> Vec<u8> {
+    let mut spans: Vec<_> = index
+        .parts()
+        .flat_map(|part| {
+            let body = part.children().next().is_none().then(|| part.body());
+            std::iter::once(part.header()).chain(body)
+        })
+        .collect();
+    // Parts that no delimiter or header announces share the start of what is around them.
+    spans.sort_by_key(|span| (span.start, span.end));
+    let (mut out, mut at) = (Vec::new(), 0);
+    for span in spans {
+        assert!(span.start >= at, "{span:?} overlaps what ends at {at}");
+        out.extend_from_slice(&message[at as usize..span.start as usize]);
+        out.extend_from_slice(&message[span.start as usize..span.end as usize]);
+        at = span.end;
+    }
+    out.extend_from_slice(&message[at as usize..]);
+    out
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -78,7 +78,10 @@ struct Entry {
 impl Parts<'_> {
     fn entry(&self, path: String, part: Part<'_>) -> io::Result<Entry> {
         let source = self.source;
-        let facts = Facts::read(part, &source.header(part)?);
+        let block = source.header(part)?;
+        let facts = Facts::read(part, &block);
+        let odd = parts::header_defects(part, &block);
+        self.defects.borrow_mut().extend(odd);
         let (header, body) = (part.header(), part.body());
         let mut sha256 = Context::new(&SHA256);
         let found = parts::each_decoded(source, part, |chunk| {
@@ -119,7 +122,8 @@ struct Defects<'a>(&'a Found);
 impl Serialize for Defects<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut found = self.0.borrow_mut();
-        found.sort_by_key(|(_, offset)| *offset);
+        found.sort_by_key(|(kind, offset)| (*offset, *kind as u8));
+        found.dedup();
         serializer.collect_seq(found.iter().map(|(kind, offset)| Defect {
             kind: format!("{kind:?}"),
             offset: *offset,

@@ -1,9 +1,11 @@
 //! Parts: their numbers, what their headers say of them, and their octets.
 
+use mailwright_message::header::Headers;
 use mailwright_message::index::{Index, Kind, Part, Section};
 use mailwright_message::parameters::{ContentType, Disposition};
+use mailwright_message::text::Reader;
 use mailwright_message::transfer::Encoding;
-use mailwright_message::{DefectKind, charset, header};
+use mailwright_message::{DefectKind, charset, header, html, preview};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::str::FromStr;
@@ -113,15 +115,37 @@ pub(crate) fn each_decoded(
         .collect())
 }
 
-/// The first words of the text, for a list of messages (RFC 8970): at most 200 characters, without line ends.
+/// What is odd about the values of a header, with offsets in the message.
+pub(crate) fn header_defects(part: Part<'_>, header: &[u8]) -> Vec<(DefectKind, u64)> {
+    let found = Headers::new(header).defects(&header::Limits::default());
+    let start = part.header().start;
+    found
+        .iter()
+        .map(|defect| (defect.kind, start + defect.offset))
+        .collect()
+}
+
+/// The preview (RFC 8970), read from the file as far as it needs.
 pub(crate) fn preview(source: &Source) -> io::Result<String> {
-    let Some(part) = source.index.parts().find(Part::is_text) else {
-        return Ok(String::new());
-    };
-    let body = part.body();
-    let text = part.decode_text(&source.read(body.start..body.end.min(body.start + (64 << 10)))?);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    Ok(words.join(" ").chars().take(200).collect())
+    const MAX_OCTETS: u64 = 256 << 10;
+    let bodies = source.index.bodies();
+    for part in bodies.text.iter().chain(&bodies.html) {
+        let Some(mut reader) = Reader::with(part, html::Options::WORDS) else {
+            continue;
+        };
+        let body = part.body();
+        let mut text = String::new();
+        source.each_chunk_of(body.start..body.end.min(body.start + MAX_OCTETS), |chunk| {
+            reader.push(chunk, &mut text);
+            Ok(())
+        })?;
+        reader.finish(&mut text);
+        let preview = preview::from_text(&text);
+        if !preview.is_empty() {
+            return Ok(preview);
+        }
+    }
+    Ok(String::new())
 }
 
 /// The argument of `--part`.

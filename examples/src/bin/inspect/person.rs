@@ -23,8 +23,10 @@ pub(crate) fn print(source: &Source, name: &str, out: &mut impl Write) -> Fallib
         .collect();
     for part in index.parts() {
         defects.extend(parts::each_decoded(source, part, |_| Ok(()))?);
+        defects.extend(parts::header_defects(part, &source.header(part)?));
     }
-    defects.sort_by_key(|(_, offset)| *offset);
+    defects.sort_by_key(|(kind, offset)| (*offset, *kind as u8));
+    defects.dedup();
     writeln!(
         out,
         "{}: {}, {}, {}",
