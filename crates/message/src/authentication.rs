@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::header::Limits;
 use crate::lex::{self, Report};
+use crate::limits::Limits;
 use crate::{Defect, DefectKind};
 
 /// What one server says it found out about a message. Whether to believe it is another question: RFC 8601 §5.
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.run(|b| is_text(b) && !lex::is_space(b) && b != b'(');
-        lex::text(crate::header::unfold(&self.value[start..self.at]))
+        lex::text(crate::field::unfold(&self.value[start..self.at]))
     }
 
     fn keyword(&mut self) -> &'a [u8] {

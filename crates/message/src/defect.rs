@@ -16,6 +16,21 @@ impl Defect {
     }
 }
 
+/// Where the readers of values say what is odd. `()` does not listen, and costs nothing.
+pub(crate) trait Report {
+    fn defect(&mut self, kind: DefectKind, at: usize);
+}
+
+impl Report for () {
+    fn defect(&mut self, _: DefectKind, _: usize) {}
+}
+
+impl Report for Vec<Defect> {
+    fn defect(&mut self, kind: DefectKind, at: usize) {
+        self.push(Defect::new(kind, at as u64));
+    }
+}
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
         /// What can be odd about a message.

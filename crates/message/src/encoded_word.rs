@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::lex::{self, Report};
+use crate::defect::Report;
 use crate::{Defect, DefectKind, charset, transfer};
 
 /// Decodes the encoded words in unfolded text.
@@ -63,10 +63,10 @@ fn read_octets<'a>(text: &'a [u8], base: usize, report: &mut impl Report) -> Cow
             at += 2;
             continue;
         }
-        if !rest[..word.len].ends_with(b"?=") || word.text.iter().any(|b| lex::is_space(*b)) {
+        if !rest[..word.len].ends_with(b"?=") || word.text.iter().any(|b| is_space(*b)) {
             report.defect(DefectKind::InvalidEncodedWord, base + at);
         }
-        let apart = |byte: Option<&u8>, bracket| byte.is_none_or(|b| lex::is_space(*b) || *b == bracket);
+        let apart = |byte: Option<&u8>, bracket| byte.is_none_or(|b| is_space(*b) || *b == bracket);
         if !(apart(at.checked_sub(1).map(|before| &text[before]), b'(') && apart(text.get(end), b')')) {
             report.defect(DefectKind::MisplacedEncodedWord, base + at);
         }
@@ -148,6 +148,11 @@ fn has_modes(charset: &[u8]) -> bool {
             .is_some_and(|c| c.eq_ignore_ascii_case(prefix))
     };
     starts(b"iso-2022-") || starts(b"csiso2022") || starts(b"hz-") || starts(b"utf-7")
+}
+
+/// Space, and every other octet that can only separate: controls and DEL.
+pub(crate) fn is_space(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
 }
 
 /// An encoded word in its parts.
@@ -280,10 +285,10 @@ fn match_unended(input: &[u8]) -> Option<Word<'_>> {
     if !(base64 || matches!(encoding, b'q' | b'Q')) || charset.iter().any(u8::is_ascii_whitespace) {
         return None;
     }
-    let is_end = |b: &u8| *b == b'?' || lex::is_space(*b);
+    let is_end = |b: &u8| *b == b'?' || is_space(*b);
     let text_len = text.iter().position(is_end).unwrap_or(text.len());
     let mark = usize::from(text.get(text_len) == Some(&b'?'));
-    let ends = text.get(text_len + mark).is_none_or(|b| lex::is_space(*b));
+    let ends = text.get(text_len + mark).is_none_or(|b| is_space(*b));
     (ends && text_len > 0).then(|| Word {
         charset: charset.split(|b| *b == b'*').next().unwrap_or(charset),
         base64,

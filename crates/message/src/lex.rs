@@ -4,22 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::{Defect, DefectKind, charset, encoded_word};
+use crate::{charset, encoded_word};
 
-/// Where the readers of values say what is odd. `()` does not listen, and costs nothing.
-pub(crate) trait Report {
-    fn defect(&mut self, kind: DefectKind, at: usize);
-}
-
-impl Report for () {
-    fn defect(&mut self, _: DefectKind, _: usize) {}
-}
-
-impl Report for Vec<Defect> {
-    fn defect(&mut self, kind: DefectKind, at: usize) {
-        self.push(Defect::new(kind, at as u64));
-    }
-}
+pub(crate) use crate::defect::Report;
+pub(crate) use crate::encoded_word::is_space;
 
 /// A token of a structured value. Slices are of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,11 +131,6 @@ impl<'a> Iterator for Tokens<'a> {
             return Some((token, space));
         }
     }
-}
-
-/// Space, and every other octet that can only separate: controls and DEL.
-pub(crate) fn is_space(byte: u8) -> bool {
-    byte <= b' ' || byte == 0x7f
 }
 
 /// The length of a word. A backslash takes a special behind it into the word.

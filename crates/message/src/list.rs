@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::header::{self, Limits};
+use crate::field;
 use crate::lex::{self, Report};
+use crate::limits::Limits;
 use crate::{Defect, DefectKind, encoded_word};
 
 /// The value of List-Help, List-Subscribe, List-Unsubscribe, List-Post, List-Owner or List-Archive.
@@ -47,7 +48,7 @@ pub fn parse_with<'a>(value: &'a [u8], limits: &Limits, defects: &mut Vec<Defect
 
 /// Whether a List-Unsubscribe-Post value allows to unsubscribe by one POST request (RFC 8058 §3.1).
 pub fn is_one_click(value: &[u8]) -> bool {
-    let value = header::unfold(value);
+    let value = field::unfold(value);
     let (name, answer) = match memchr::memchr(b'=', &value) {
         Some(at) => (value[..at].trim_ascii(), value[at + 1..].trim_ascii()),
         None => return false,

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::header::Limits;
 use crate::lex::{self, Report};
+use crate::limits::Limits;
 use crate::{Defect, DefectKind, charset};
 
 /// The identifiers of a Message-ID, In-Reply-To or References value, without their angle brackets.

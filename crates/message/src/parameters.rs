@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-use crate::header::Limits;
 use crate::lex::{self, Report};
+use crate::limits::Limits;
 use crate::{Defect, DefectKind, charset, encoded_word, transfer};
 
 /// The value of a Content-Type field.

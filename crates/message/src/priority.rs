@@ -1,6 +1,5 @@
 //! Priority: Importance and Priority (RFC 2156 §5.3, RFC 4021 §2.1), X-Priority and X-MSMail-Priority
 
-use crate::header::Headers;
 use crate::lex;
 
 /// How important the sender says a message is.
@@ -40,12 +39,5 @@ impl Priority {
         } else {
             None
         }
-    }
-
-    /// What a header says: Importance before Priority, and both before those that are in no RFC.
-    pub fn of(headers: &Headers<'_>) -> Option<Self> {
-        ["Importance", "Priority", "X-Priority", "X-MSMail-Priority"]
-            .iter()
-            .find_map(|name| Self::parse(headers.field(name)?.value))
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::header::Limits;
 use crate::lex::{self, Report};
+use crate::limits::Limits;
 use crate::{Defect, DefectKind};
 
 /// A tag list, its tags in order and with the places where they stand.
@@ -134,7 +134,7 @@ impl<'a> Tag<'a> {
 
     /// The value without white space around it and without line ends.
     pub fn value(&self) -> Cow<'a, str> {
-        lex::text(crate::header::unfold(self.value))
+        lex::text(crate::field::unfold(self.value))
     }
 
     /// The value without any white space, as base64 and lists of names are to be read (RFC 6376 §3.5).

@@ -5,7 +5,7 @@ mod common;
 use common::crlf;
 use mailwright_message::address_list::{self, Address, Mailbox};
 use mailwright_message::authentication::Results;
-use mailwright_message::automatic::{self, AutoSubmitted};
+use mailwright_message::automatic::AutoSubmitted;
 use mailwright_message::header::{Headers, Limits};
 use mailwright_message::list::{self, ListId};
 use mailwright_message::priority::Priority;
@@ -181,7 +181,7 @@ fn fields_of_mailing_lists() {
     );
     assert!(headers.list_commands("List-Post").unwrap().refused);
     assert_eq!(headers.defects(&Limits::default()), []);
-    assert!(automatic::is_automatic(&headers));
+    assert!(headers.is_automatic());
     assert_eq!(ListId::parse(b"\"open <x@y>").unwrap().id, "x@y");
     assert_eq!(ListId::parse(b" (nothing) "), None);
     let mut defects = Vec::new();
@@ -308,7 +308,7 @@ fn small_fields() {
     assert_eq!(headers.filename().as_deref(), Some("€.txt"));
     assert_eq!(headers.sender().unwrap().local_part, "s");
     assert_eq!(headers.reply_to().count(), 0);
-    assert!(automatic::is_automatic(&headers));
+    assert!(headers.is_automatic());
     assert!(Priority::High > Priority::Normal && Priority::parse(b"9").is_none());
     assert_eq!(Headers::new(b"MIME-Version: 1.0.1\r\n").mime_version(), None);
 }
@@ -421,7 +421,7 @@ proptest! {
         let headers = Headers::new(&header);
         let defects = headers.defects(&Limits::default());
         prop_assert!(defects.iter().all(|defect| defect.offset <= header.len() as u64));
-        let _ = (headers.list_id(), headers.return_path(), headers.resent(), Links::of(&headers), automatic::is_automatic(&headers));
+        let _ = (headers.list_id(), headers.return_path(), headers.resent(), Links::of(&headers), headers.is_automatic());
         let _ = (headers.content_location(), headers.filename(), headers.one_click_unsubscribe(), headers.mime_version());
         // Every group that starts ends.
         let items: Vec<_> = headers.from().collect();

@@ -12,8 +12,8 @@ use mailwright_address::EmailAddress;
 
 use crate::Defect;
 use crate::encoded_word;
-use crate::header::Limits;
 use crate::lex::{self, Report};
+use crate::limits::Limits;
 use read::Walker;
 
 pub(crate) use read::{RawItem, RawMailbox, walk};

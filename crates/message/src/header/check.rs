@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{Field, Headers, Limits};
+use super::{Field, Headers, Limits, mime_version};
 use crate::authentication::Results;
 use crate::automatic::AutoSubmitted;
-use crate::lex::{self, Report};
+use crate::lex::Report;
 use crate::parameters::{ContentType, Disposition};
 use crate::priority::Priority;
 use crate::tags::TagList;
@@ -87,28 +87,6 @@ fn check(field: &Field<'_>, name: &[u8], limits: &Limits, out: &mut Vec<Defect>)
 fn known(known: bool, out: &mut Vec<Defect>) {
     if !known {
         out.defect(DefectKind::InvalidKeyword, 0);
-    }
-}
-
-/// Reads `1.0`, with comments wherever they stand (RFC 2045 §4).
-pub(super) fn mime_version(value: &[u8]) -> Option<(u32, u32)> {
-    let mut at = 0;
-    let mut number = || {
-        at = lex::skip_cfws(value, at);
-        let rest = &value[at..];
-        let len = rest
-            .iter()
-            .position(|b| !b.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let number = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
-        at = lex::skip_cfws(value, at + len);
-        let dot = value.get(at) == Some(&b'.');
-        at += usize::from(dot);
-        Some((number, dot))
-    };
-    match (number()?, number()?) {
-        ((major, true), (minor, false)) => Some((major, minor)),
-        _ => None,
     }
 }
 

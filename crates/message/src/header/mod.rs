@@ -1,332 +1,502 @@
-//! Header fields (RFC 5322 §2.2, §4.5): walk, unfold, decode, write
+//! Headers (RFC 5322 §2.2, §3.6, §4.5): walk, unfold, decode, write fields; and all of one header as typed values,
+//! each parsed when it is asked for
 
 use std::borrow::Cow;
 
-use crate::{encoded_word, message_id};
+use crate::address_list::{self, Items, Mailbox};
+use crate::authentication::Results;
+use crate::automatic::AutoSubmitted;
+use crate::date::{self, DateTime};
+use crate::index::{FieldSpans, Part};
+use crate::list::{self, Commands, ListId};
+use crate::message_id::{self, Ids};
+use crate::parameters::{ContentType, Disposition};
+use crate::priority::Priority;
+use crate::tags::TagList;
+use crate::trace::Hop;
+use crate::transfer::Encoding;
+use crate::{lex, message_id as ids};
 
 mod check;
-mod view;
 
-pub use view::{HeaderFields, Headers, Resent};
+pub(crate) use crate::field::is_blank_line;
+pub use crate::field::{Field, Fields, decode, fields, find, fold, message_ids, unfold, write_text};
+pub use crate::limits::Limits;
 
-/// How much of one field's value is read. What is beyond is left out, and a [`Defect`](crate::Defect) says so.
+/// One header, seen through typed values.
 ///
-/// Comments may nest to any depth: they are passed over by counting, which costs neither stack nor memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Mailboxes and groups of an address list. Default 100,000; a list may have as many as a message has
-    /// recipients, of which RFC 5321 §4.5.3.1.8 wants at least 100 taken.
-    pub max_addresses: usize,
-    /// Parameters, or sections of parameters, of a Content-Type or Content-Disposition field. Default 1,000.
-    pub max_parameters: usize,
-    /// Identifiers of a References, In-Reply-To or Message-ID field. Default 10,000.
-    pub max_ids: usize,
-    /// Tags of a DKIM or ARC field, results of an Authentication-Results field, members of a List-*,
-    /// Keywords or Content-Language field. Default 1,000.
-    pub max_values: usize,
+/// Nothing is parsed or kept until it is asked for, and what is asked for borrows from the message. Of fields that
+/// should stand once, the first counts; [`Headers::defects`] tells of the others.
+///
+/// ```
+/// use mailwright_message::{Index, header::Headers};
+///
+/// let message = b"From: =?utf-8?q?J=C3=BCrgen?= <juergen@a.test>\r\n\
+///     Subject: Hello\r\nDate: Fri, 21 Nov 1997 09:55:06 -0600\r\n\r\nHi\r\n";
+/// let index = Index::of(message);
+/// let headers = Headers::of(message, index.root());
+///
+/// assert_eq!(headers.subject().unwrap(), "Hello");
+/// assert_eq!(headers.date().unwrap().unix, 880_127_706);
+/// let from = headers.mailboxes("From").next().unwrap();
+/// assert_eq!((from.name.as_deref(), &*from.domain), (Some("Jürgen"), "a.test"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Headers<'a> {
+    source: HeaderFields<'a>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl<'a> Headers<'a> {
+    /// The fields of a header in memory, up to its empty line or the end.
+    pub fn new(header: &'a [u8]) -> Self {
         Self {
-            max_addresses: 100_000,
-            max_parameters: 1_000,
-            max_ids: 10_000,
-            max_values: 1_000,
+            source: HeaderFields(Source::Walk(fields(header))),
+        }
+    }
+
+    /// The fields of an indexed part. `message` is the whole message that the index is of.
+    ///
+    /// Only the fields that are in the index are there.
+    pub fn of(message: &'a [u8], part: Part<'a>) -> Self {
+        Self {
+            source: HeaderFields(Source::Index {
+                message,
+                spans: part.fields(),
+            }),
+        }
+    }
+
+    /// All fields in order.
+    pub fn fields(&self) -> HeaderFields<'a> {
+        self.source.clone()
+    }
+
+    /// The first field of this name; case does not matter.
+    pub fn field(&self, name: &str) -> Option<Field<'a>> {
+        self.source.clone().find_named(name)
+    }
+
+    /// All fields of this name in order; case does not matter.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = Field<'a>> + use<'a, 'n> {
+        let mut fields = self.fields();
+        std::iter::from_fn(move || fields.find_named(name))
+    }
+
+    /// The octets of the first field of this name, as they stand behind the colon.
+    pub fn raw(&self, name: &str) -> Option<&'a [u8]> {
+        self.field(name).map(|field| field.value)
+    }
+
+    /// The first field of this name as text for people: unfolded, encoded words and charsets decoded.
+    pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.field(name).map(|field| field.text())
+    }
+
+    /// The members of the first address list of this name; none where there is no such field.
+    pub fn addresses(&self, name: &str) -> Items<'a> {
+        address_list::items(self.raw(name).unwrap_or_default())
+    }
+
+    /// The mailboxes of the first address list of this name, those in groups among them.
+    pub fn mailboxes(&self, name: &str) -> impl Iterator<Item = Mailbox<'a>> + use<'a> {
+        address_list::mailboxes(self.raw(name).unwrap_or_default())
+    }
+
+    /// The identifiers of the first field of this name.
+    pub fn ids(&self, name: &str) -> Ids<'a> {
+        message_id::ids(self.raw(name).unwrap_or_default())
+    }
+
+    /// The date of the first field of this name.
+    pub fn date_of(&self, name: &str) -> Option<DateTime> {
+        date::parse(self.raw(name)?)
+    }
+
+    /// Subject, decoded.
+    pub fn subject(&self) -> Option<Cow<'a, str>> {
+        self.text("Subject")
+    }
+
+    /// Date.
+    pub fn date(&self) -> Option<DateTime> {
+        self.date_of("Date")
+    }
+
+    /// From.
+    pub fn from(&self) -> Items<'a> {
+        self.addresses("From")
+    }
+
+    /// Sender, or the first mailbox of From where that is missing (RFC 5322 §3.6.2).
+    pub fn sender(&self) -> Option<Mailbox<'a>> {
+        let sender = self.mailboxes("Sender").next();
+        sender.or_else(|| self.mailboxes("From").next())
+    }
+
+    /// Reply-To, or From where that is missing or empty (RFC 5322 §3.6.2).
+    pub fn reply_to(&self) -> Items<'a> {
+        let reply_to = self.addresses("Reply-To");
+        match reply_to.clone().next() {
+            Some(_) => reply_to,
+            None => self.from(),
+        }
+    }
+
+    /// To.
+    pub fn to(&self) -> Items<'a> {
+        self.addresses("To")
+    }
+
+    /// Cc.
+    pub fn cc(&self) -> Items<'a> {
+        self.addresses("Cc")
+    }
+
+    /// Bcc.
+    pub fn bcc(&self) -> Items<'a> {
+        self.addresses("Bcc")
+    }
+
+    /// Message-ID, without its angle brackets.
+    pub fn message_id(&self) -> Option<Cow<'a, str>> {
+        self.ids("Message-ID").next()
+    }
+
+    /// In-Reply-To.
+    pub fn in_reply_to(&self) -> Ids<'a> {
+        self.ids("In-Reply-To")
+    }
+
+    /// References, the first message of the thread first.
+    pub fn references(&self) -> Ids<'a> {
+        self.ids("References")
+    }
+
+    /// Content-Type; `None` where it is missing or names no type.
+    pub fn content_type(&self) -> Option<ContentType<'a>> {
+        ContentType::parse(self.raw("Content-Type")?)
+    }
+
+    /// Content-Disposition.
+    pub fn disposition(&self) -> Option<Disposition<'a>> {
+        Disposition::parse(self.raw("Content-Disposition")?)
+    }
+
+    /// The name that a file made of this part may have: `filename` of Content-Disposition, or `name` of
+    /// Content-Type. Names of folders in it are the sender's, and not removed.
+    pub fn filename(&self) -> Option<String> {
+        let named = |value: Option<Cow<'_, str>>| value.map(Cow::into_owned).filter(|name| !name.is_empty());
+        let disposition = self.disposition();
+        named(disposition.as_ref().and_then(|d| d.parameter("filename"))).or_else(|| {
+            let content_type = self.content_type();
+            named(content_type.as_ref().and_then(|t| t.parameter("name")))
+        })
+    }
+
+    /// Content-Transfer-Encoding; without one, a part is as it is.
+    pub fn encoding(&self) -> Encoding {
+        Encoding::parse(self.raw("Content-Transfer-Encoding").unwrap_or_default())
+    }
+
+    /// Content-ID, without its angle brackets.
+    pub fn content_id(&self) -> Option<Cow<'a, str>> {
+        self.ids("Content-ID").next()
+    }
+
+    /// Content-Location: a URI, white space removed (RFC 2557 §4.4.1).
+    pub fn content_location(&self) -> Option<Cow<'a, str>> {
+        let value = self.raw("Content-Location")?.trim_ascii();
+        Some(lex::text(match value.iter().any(|b| lex::is_space(*b)) {
+            true => Cow::Owned(value.iter().copied().filter(|b| !lex::is_space(*b)).collect()),
+            false => Cow::Borrowed(value),
+        }))
+    }
+
+    /// Content-Language: language tags (RFC 3282 §2).
+    pub fn content_language(&self) -> Vec<Cow<'a, str>> {
+        list::keywords(self.raw("Content-Language").unwrap_or_default())
+    }
+
+    /// MIME-Version, `(1, 0)` in all mail there is (RFC 2045 §4); `None` where it is missing or none.
+    pub fn mime_version(&self) -> Option<(u32, u32)> {
+        mime_version(self.raw("MIME-Version")?)
+    }
+
+    /// The words of all Keywords fields.
+    pub fn keywords(&self) -> Vec<Cow<'a, str>> {
+        self.all("Keywords")
+            .flat_map(|field| list::keywords(field.value))
+            .collect()
+    }
+
+    /// The hops of the message, the last one first.
+    pub fn received(&self) -> impl Iterator<Item = Hop<'a>> + use<'a> {
+        self.all("Received").map(|field| Hop::parse(field.value))
+    }
+
+    /// Return-Path. That of a bounce, `<>`, is a mailbox without local part and domain.
+    pub fn return_path(&self) -> Option<Mailbox<'a>> {
+        self.mailboxes("Return-Path").next()
+    }
+
+    /// The recipients that Delivered-To fields name, the last delivery first.
+    pub fn delivered_to(&self) -> impl Iterator<Item = Mailbox<'a>> + use<'a> {
+        self.all("Delivered-To")
+            .flat_map(|field| address_list::mailboxes(field.value))
+    }
+
+    /// Disposition-Notification-To: who asks to be told that the message was read (RFC 8098 §2.1).
+    pub fn disposition_notification_to(&self) -> Items<'a> {
+        self.addresses("Disposition-Notification-To")
+    }
+
+    /// Auto-Submitted.
+    pub fn auto_submitted(&self) -> Option<AutoSubmitted> {
+        AutoSubmitted::parse(self.raw("Auto-Submitted")?)
+    }
+
+    /// Whether a message came from a program or a list, so that no automatic answer may go back (RFC 3834 §2).
+    ///
+    /// It has an Auto-Submitted field other than `no`, an empty Return-Path, a List-* field, or a Precedence of
+    /// `bulk`, `junk` or `list`.
+    ///
+    /// ```
+    /// use mailwright_message::header::Headers;
+    /// assert!(Headers::new(b"Auto-Submitted: auto-replied; owner-email=\"a@b\"\r\n\r\n").is_automatic());
+    /// assert!(!Headers::new(b"Subject: hello\r\n\r\n").is_automatic());
+    /// ```
+    pub fn is_automatic(&self) -> bool {
+        self.fields().any(|field| {
+            let is_list = || {
+                field
+                    .name
+                    .get(..5)
+                    .is_some_and(|start| start.eq_ignore_ascii_case(b"List-"))
+            };
+            let value = lex::token(field.value);
+            if field.is("Auto-Submitted") {
+                AutoSubmitted::parse(field.value).is_some_and(|submitted| submitted != AutoSubmitted::No)
+            } else if field.is("Precedence") {
+                ["bulk", "junk", "list"]
+                    .iter()
+                    .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+            } else if field.is("Return-Path") {
+                value == b"<>"
+            } else {
+                is_list()
+            }
+        })
+    }
+
+    /// How important the sender says the message is: Importance before Priority, and both before those that are in no
+    /// RFC.
+    pub fn priority(&self) -> Option<Priority> {
+        ["Importance", "Priority", "X-Priority", "X-MSMail-Priority"]
+            .iter()
+            .find_map(|name| Priority::parse(self.raw(name)?))
+    }
+
+    /// List-Id.
+    pub fn list_id(&self) -> Option<ListId<'a>> {
+        ListId::parse(self.raw("List-Id")?)
+    }
+
+    /// A field with commands of a mailing list: `list_commands("List-Unsubscribe")`.
+    pub fn list_commands(&self, name: &str) -> Option<Commands<'a>> {
+        Some(list::parse(self.raw(name)?))
+    }
+
+    /// The URI to POST to so that the reader is off the list at once (RFC 8058 §3.1): the first `https` one of
+    /// List-Unsubscribe, if List-Unsubscribe-Post allows it. A caller has to check that a valid DKIM signature
+    /// covers both fields (RFC 8058 §4).
+    pub fn one_click_unsubscribe(&self) -> Option<Cow<'a, str>> {
+        let allowed = self.raw("List-Unsubscribe-Post").is_some_and(list::is_one_click);
+        let links = self.list_commands("List-Unsubscribe").filter(|_| allowed)?.links;
+        let is_https = |uri: &str| {
+            uri.get(..8)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+        };
+        links.into_iter().map(|link| link.uri).find(|uri| is_https(uri))
+    }
+
+    /// The Authentication-Results fields, the last server first.
+    pub fn authentication_results(&self) -> impl Iterator<Item = Results<'a>> + use<'a> {
+        self.all("Authentication-Results")
+            .map(|field| Results::parse(field.value))
+    }
+
+    /// The DKIM-Signature fields as tags.
+    pub fn dkim_signatures(&self) -> impl Iterator<Item = TagList<'a>> + use<'a> {
+        self.all("DKIM-Signature")
+            .map(|field| TagList::parse(field.value))
+    }
+
+    /// The ARC-Seal fields as tags (RFC 8617 §4.1.3); `i` is the place in the chain.
+    pub fn arc_seals(&self) -> impl Iterator<Item = TagList<'a>> + use<'a> {
+        self.all("ARC-Seal").map(|field| TagList::parse(field.value))
+    }
+
+    /// The ARC-Message-Signature fields as tags (RFC 8617 §4.1.2).
+    pub fn arc_message_signatures(&self) -> impl Iterator<Item = TagList<'a>> + use<'a> {
+        self.all("ARC-Message-Signature")
+            .map(|field| TagList::parse(field.value))
+    }
+
+    /// The ARC-Authentication-Results fields (RFC 8617 §4.1.1).
+    pub fn arc_results(&self) -> impl Iterator<Item = Results<'a>> + use<'a> {
+        self.all("ARC-Authentication-Results")
+            .map(|field| Results::parse(field.value))
+    }
+
+    /// Who sent the message on, the last one first (RFC 5322 §3.6.6).
+    ///
+    /// Resent fields stand in blocks on top of the older ones: a block ends where a trace field comes, or a field
+    /// of the block comes again.
+    pub fn resent(&self) -> Vec<Resent<'a>> {
+        let mut blocks: Vec<Resent<'a>> = Vec::new();
+        let mut open = false;
+        for field in self.fields() {
+            let is_resent = field
+                .name
+                .get(..7)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"Resent-"));
+            if !is_resent {
+                open &= !(field.is("Received") || field.is("Return-Path"));
+                continue;
+            }
+            let again = |block: &Resent<'a>| {
+                block
+                    .fields
+                    .iter()
+                    .any(|f| f.name.eq_ignore_ascii_case(field.name))
+            };
+            match blocks.last_mut() {
+                // A block has as many fields as there are names: so the search is short.
+                Some(block) if open && !again(block) && block.fields.len() < MAX_RESENT => {
+                    block.fields.push(field);
+                }
+                _ => blocks.push(Resent { fields: vec![field] }),
+            }
+            open = true;
+        }
+        blocks
+    }
+}
+
+/// Resent-Date, -From, -Sender, -To, -Cc, -Bcc, -Message-ID and the obsolete -Reply-To, with room for unknown ones.
+const MAX_RESENT: usize = 16;
+
+/// The fields that one person who sent a message on has added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resent<'a> {
+    fields: Vec<Field<'a>>,
+}
+
+impl<'a> Resent<'a> {
+    /// All fields of the block in order.
+    pub fn fields(&self) -> &[Field<'a>] {
+        &self.fields
+    }
+
+    /// The members of an address list by its name without `Resent-`: `To`.
+    pub fn addresses(&self, name: &str) -> Items<'a> {
+        address_list::items(self.raw(name))
+    }
+
+    /// Resent-Date.
+    pub fn date(&self) -> Option<DateTime> {
+        date::parse(self.raw("Date"))
+    }
+
+    /// Resent-Message-ID.
+    pub fn message_id(&self) -> Option<Cow<'a, str>> {
+        ids::ids(self.raw("Message-ID")).next()
+    }
+
+    fn raw(&self, name: &str) -> &'a [u8] {
+        let is = |field: &&Field<'a>| field.name[7..].eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().find(is).map_or(&[], |field| field.value)
+    }
+}
+
+/// The iterator of [`Headers::fields`].
+#[derive(Debug, Clone)]
+pub struct HeaderFields<'a>(Source<'a>);
+
+#[derive(Debug, Clone)]
+enum Source<'a> {
+    Walk(Fields<'a>),
+    Index {
+        message: &'a [u8],
+        spans: FieldSpans<'a>,
+    },
+}
+
+impl<'a> HeaderFields<'a> {
+    /// The next field of this name.
+    fn find_named(&mut self, name: &str) -> Option<Field<'a>> {
+        match &mut self.0 {
+            Source::Walk(fields) => fields.find(|field| field.is(name)),
+            Source::Index { message, spans } => {
+                let (message, len) = (*message, name.len() as u64);
+                let span = spans.find(|span| {
+                    span.name.end - span.name.start == len
+                        && slice(message, &span.name).eq_ignore_ascii_case(name.as_bytes())
+                })?;
+                Some(field(message, &span))
+            }
         }
     }
 }
 
-/// One field of a header in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Field<'a> {
-    /// The name as written, without space before the colon.
-    pub name: &'a [u8],
-    /// What stands behind the colon, folding included, without the last line end.
-    pub value: &'a [u8],
-    /// All of the field with its line ends.
-    pub raw: &'a [u8],
-    /// Where `raw` starts in what was walked; for one of [`Headers::of`], in the message.
-    pub offset: u64,
-}
-
-impl<'a> Field<'a> {
-    /// The value on one line: see [`unfold`].
-    pub fn unfolded(&self) -> Cow<'a, [u8]> {
-        unfold(self.value)
-    }
-
-    /// The value as unstructured text for people: unfolded, encoded words and charsets decoded.
-    pub fn text(&self) -> Cow<'a, str> {
-        encoded_word::decode_cow(self.unfolded())
-    }
-
-    /// Where `value` starts, counted as `offset` is.
-    pub fn value_offset(&self) -> u64 {
-        // Both are slices of the same field.
-        self.offset + (self.value.as_ptr() as usize - self.raw.as_ptr() as usize) as u64
-    }
-
-    /// Whether the field has this name; case does not matter.
-    pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
-    }
-}
-
-/// Walks the fields of a header, up to its empty line or the end.
-///
-/// Lines that are no field and continue none are passed over, as the scanner does.
-///
-/// ```
-/// use mailwright_message::header;
-/// let names: Vec<&[u8]> = header::fields(b"To: a@b\r\nSubject: x\r\n y\r\n\r\nbody").map(|f| f.name).collect();
-/// assert_eq!(names, [&b"To"[..], b"Subject"]);
-/// ```
-pub fn fields(header: &[u8]) -> Fields<'_> {
-    Fields {
-        rest: header,
-        offset: 0,
-    }
-}
-
-/// The iterator of [`fields`].
-#[derive(Debug, Clone)]
-pub struct Fields<'a> {
-    rest: &'a [u8],
-    /// Where `rest` starts.
-    offset: u64,
-}
-
-impl<'a> Iterator for Fields<'a> {
+impl<'a> Iterator for HeaderFields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
-        loop {
-            let line = line_len(self.rest);
-            if line == 0 || is_blank_line(&self.rest[..line]) {
-                self.rest = &[];
-                return None;
-            }
-            let mut len = line;
-            while matches!(self.rest.get(len), Some(b' ' | b'\t')) {
-                len += line_len(&self.rest[len..]);
-            }
-            let (raw, rest) = self.rest.split_at(len);
-            let offset = self.offset;
-            self.offset += len as u64;
-            let is_continuation = matches!(raw[0], b' ' | b'\t');
-            self.rest = rest;
-            if let (false, Some(name)) = (is_continuation, Name::of(&raw[..line])) {
-                return Some(Field {
-                    name: &raw[..name.len],
-                    value: without_line_end(&raw[name.colon + 1..]),
-                    raw,
-                    offset,
-                });
-            }
+        match &mut self.0 {
+            Source::Walk(fields) => fields.next(),
+            Source::Index { message, spans } => spans.next().map(|span| field(message, &span)),
         }
     }
 }
 
-/// The first field of this name.
-pub fn find<'a>(header: &'a [u8], name: &str) -> Option<Field<'a>> {
-    fields(header).find(|field| field.is(name))
-}
-
-/// Where the name in a line ends, and its colon.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Name {
-    pub(crate) len: usize,
-    pub(crate) colon: usize,
-}
-
-impl Name {
-    /// Reads the start of a field. White space before the colon is obsolete, and allowed (RFC 5322 §4.5).
-    pub(crate) fn of(line: &[u8]) -> Option<Self> {
-        let colon = memchr::memchr(b':', line)?;
-        let len = line[..colon].iter().rposition(|b| !matches!(b, b' ' | b'\t'))? + 1;
-        // A longer name is a mistake or an attack; the index keeps its length in two octets.
-        let valid = colon <= 1000 && line[..len].iter().all(|b| (33..=126).contains(b));
-        valid.then_some(Self { len, colon })
+fn field<'a>(message: &'a [u8], span: &crate::index::FieldSpan) -> Field<'a> {
+    Field {
+        name: slice(message, &span.name),
+        value: slice(message, &span.value),
+        raw: slice(message, &span.field),
+        offset: span.field.start,
     }
 }
 
-/// The length of the first line with its line end.
-fn line_len(text: &[u8]) -> usize {
-    memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1)
+/// Empty where the index is of another message than this.
+fn slice<'a>(message: &'a [u8], range: &std::ops::Range<u64>) -> &'a [u8] {
+    let place = usize::try_from(range.start)
+        .ok()
+        .zip(usize::try_from(range.end).ok());
+    place
+        .and_then(|(start, end)| message.get(start..end))
+        .unwrap_or_default()
 }
 
-/// A line of nothing but its line end; CRs before it are a fault of some gateways.
-pub(crate) fn is_blank_line(line: &[u8]) -> bool {
-    matches!(line, [crs @ .., b'\n'] if crs.iter().all(|b| *b == b'\r'))
-}
-
-pub(crate) fn without_line_end(text: &[u8]) -> &[u8] {
-    match text {
-        [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
-        _ => text,
-    }
-}
-
-/// A value on one line: line ends removed, the white space of the folding kept, both ends trimmed.
-pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
-    let value = value.trim_ascii();
-    if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
-        return Cow::Borrowed(value);
-    }
-    let kept = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n' | 0));
-    Cow::Owned(kept.collect())
-}
-
-/// An unstructured value for people: unfolded, encoded words and charsets decoded.
-pub fn decode(value: &[u8]) -> String {
-    encoded_word::decode(&unfold(value)).into_owned()
-}
-
-/// The identifiers of the first field of this name.
-pub fn message_ids(header: &[u8], name: &str) -> Vec<String> {
-    let field = find(header, name);
-    let ids = field.into_iter().flat_map(|field| message_id::ids(field.value));
-    ids.map(Cow::into_owned).collect()
-}
-
-/// Writes a field of unstructured text: folded at 78 octets, encoded where it is not plain ASCII.
-///
-/// The result ends in CRLF. No text can end the field early or make a line of more than 998 octets.
-///
-/// ```
-/// let field = mailwright_message::header::write_text("Subject", "Hello, Jürgen\r\nBcc: x@y");
-/// assert_eq!(field, "Subject: =?utf-8?B?SGVsbG8sIErDvHJnZW4NCkJjYzogeEB5?=\r\n");
-/// ```
-pub fn write_text(name: &str, text: &str) -> String {
-    let long = text.split([' ', '\t']).any(|word| word.len() > MAX_TOKEN);
-    if long || text.trim_ascii() != text || has_wide_gap(text) || encoded_word::needs_encoding(text) {
-        fold(name, &encoded_word::encode(text))
-    } else {
-        fold(name, text)
-    }
-}
-
-/// A word up to this length can stand on a line of its own with every name.
-const MAX_TOKEN: usize = 900;
-
-/// White space in a row that [`fold`] keeps.
-const MAX_GAP: usize = 64;
-
-/// Writes a field whose value is already in its ASCII form: folded at white space to 78 octets where there is any.
-///
-/// The result ends in CRLF. White space is kept, but a line end in `value` counts as a space, and more than 64
-/// spaces in a row are cut down. A word that fits on no line of 998 octets is cut in two: nothing better can be
-/// done with it.
-pub fn fold(name: &str, value: &str) -> String {
-    let mut out = String::with_capacity(name.len() + value.len() + value.len() / 32 + 8);
-    out.push_str(name);
-    out.push(':');
-    let mut column = out.len();
-    let mut first = true;
-    let mut rest = value.trim_ascii();
-    while !rest.is_empty() {
-        let word_at = rest.find(|c| !is_fold_space(c)).unwrap_or(rest.len());
-        let gap: String = match rest[..word_at.min(MAX_GAP)].replace(['\r', '\n'], " ") {
-            none if none.is_empty() => " ".to_owned(),
-            gap => gap,
-        };
-        rest = &rest[word_at..];
-        let len = rest.find(is_fold_space).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(floor_char_boundary(rest, len.min(MAX_TOKEN)));
-        rest = behind;
-        let width = gap.len() + word.len();
-        if column + width > if first { 990 } else { 78 } {
-            out.push_str("\r\n");
-            column = 0;
-        }
-        out.push_str(&gap);
-        out.push_str(word);
-        column += width;
-        first = false;
-    }
-    out.push_str("\r\n");
-    out
-}
-
-fn has_wide_gap(text: &str) -> bool {
-    text.as_bytes()
-        .chunk_by(|a, b| matches!(a, b' ' | b'\t') && matches!(b, b' ' | b'\t'))
-        .any(|run| run.len() > MAX_GAP)
-}
-
-fn is_fold_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
-}
-
-fn floor_char_boundary(text: &str, max: usize) -> usize {
-    let mut cut = max.min(text.len());
-    while !text.is_char_boundary(cut) {
-        cut -= 1;
-    }
-    cut
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn walks_what_the_wild_sends() {
-        let header = b"From me\nA: 1\r\n x\r\nB  : 2\n\tgarbage\nno field\n still none\n: empty\nC:\r\n\r\nD: body\r\n";
-        let seen: Vec<(&[u8], &[u8])> = fields(header).map(|f| (f.name, f.value)).collect();
-        assert_eq!(
-            seen,
-            [
-                (&b"A"[..], &b" 1\r\n x"[..]),
-                (b"B", b" 2\n\tgarbage"),
-                (b"C", b""),
-            ]
-        );
-        assert_eq!(find(header, "b").unwrap().raw, b"B  : 2\n\tgarbage\n");
-        assert!(find(header, "D").is_none());
-        assert_eq!(fields(b"A: open").next().unwrap().value, b" open");
-        assert!(fields(b"").next().is_none());
-    }
-
-    #[test]
-    fn unfolds_and_decodes() {
-        assert_eq!(&*unfold(b" a\r\n b\n\tc\0 "), b"a b\tc");
-        assert_eq!(decode(b" =?utf-8?q?a?=\r\n =?utf-8?q?b?= c\xe9"), "ab cé");
-    }
-
-    #[test]
-    fn folds_at_spaces_only_where_needed() {
-        assert_eq!(fold("To", "a@b"), "To: a@b\r\n");
-        let folded = fold("Subject", &"word ".repeat(40));
-        assert!(folded.lines().count() > 2 && folded.lines().all(|line| line.len() <= 78));
-        assert_eq!(
-            folded.replace("\r\n", ""),
-            format!("Subject: {}", "word ".repeat(40).trim_end())
-        );
-        let long = "x".repeat(3000);
-        assert!(fold("X", &long).lines().all(|line| line.len() <= 998));
-        assert_eq!(decode(&write_text("X", &long).as_bytes()[2..]), long);
-        for gap in [" ".repeat(64), " ".repeat(65), "\t".repeat(99)] {
-            let text = format!("a{gap}b");
-            assert_eq!(decode(&write_text("X", &text).as_bytes()[2..]), text);
-        }
-        let address = "y".repeat(200);
-        assert_eq!(fold("X", &address), format!("X: {address}\r\n"));
-    }
-
-    proptest! {
-        #[test]
-        fn text_round_trip(text in "[ -~é\r\n\0]{0,200}|[ a]{0,200}") {
-            let field = write_text("Subject", &text);
-            prop_assert!(field.is_ascii() && field.ends_with("\r\n"));
-            let parsed: Vec<_> = fields(field.as_bytes()).collect();
-            prop_assert_eq!(parsed.len(), 1);
-            prop_assert!(field.lines().all(|line| line.len() <= 998 && !line.trim_ascii().is_empty()));
-            prop_assert_eq!(decode(parsed[0].value), text);
-        }
+/// Reads `1.0`, with comments wherever they stand (RFC 2045 §4).
+fn mime_version(value: &[u8]) -> Option<(u32, u32)> {
+    let mut at = 0;
+    let mut number = || {
+        at = lex::skip_cfws(value, at);
+        let rest = &value[at..];
+        let len = rest
+            .iter()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let number = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
+        at = lex::skip_cfws(value, at + len);
+        let dot = value.get(at) == Some(&b'.');
+        at += usize::from(dot);
+        Some((number, dot))
+    };
+    match (number()?, number()?) {
+        ((major, true), (minor, false)) => Some((major, minor)),
+        _ => None,
     }
 }

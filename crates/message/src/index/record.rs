@@ -5,7 +5,7 @@ use super::format::{put_block, put_number, put_string};
 use crate::address_list::{self, RawItem};
 use crate::lex::token;
 use crate::parameters::{ContentType, Disposition, Parameter};
-use crate::{DefectKind, header};
+use crate::{DefectKind, field};
 
 macro_rules! slots {
     ($($slot:ident $name:literal $of_envelope:literal,)*) => {
@@ -253,7 +253,7 @@ impl<'a> Values<'a> {
     }
 
     fn put_unfolded(&self, slot: Slot, bounds: &mut Bounds, out: &mut Vec<u8>) {
-        let value = self.value(slot).map(header::unfold);
+        let value = self.value(slot).map(field::unfold);
         put_fitting(value.as_deref(), bounds, out);
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{FieldSpans, Index, Kind, Part};
-use crate::header;
+use crate::field;
 
 impl Index {
     /// The header fields that a DKIM or ARC signature is over, in the order in which they are signed.
@@ -27,8 +27,8 @@ impl Index {
         &self,
         header: &'m [u8],
         names: impl IntoIterator<Item = N>,
-    ) -> Vec<Option<header::Field<'m>>> {
-        let mut by_name: HashMap<Vec<u8>, Vec<header::Field<'m>>> = HashMap::new();
+    ) -> Vec<Option<field::Field<'m>>> {
+        let mut by_name: HashMap<Vec<u8>, Vec<field::Field<'m>>> = HashMap::new();
         for field in self.root().fields_in(header) {
             by_name
                 .entry(field.name.to_ascii_lowercase())
@@ -69,7 +69,7 @@ impl<'a> Part<'a> {
     }
 
     /// The first field of a name. `header` is the octets of [`Part::header`].
-    pub fn field<'m>(&self, header: &'m [u8], name: &'m str) -> Option<header::Field<'m>> {
+    pub fn field<'m>(&self, header: &'m [u8], name: &'m str) -> Option<field::Field<'m>> {
         self.fields_named(header, name).next()
     }
 
@@ -177,7 +177,7 @@ impl<'m> Fields<'_, 'm> {
     }
 
     /// The next field; those that `header` is too short for are none.
-    fn step(&mut self, from_bottom: bool) -> Option<header::Field<'m>> {
+    fn step(&mut self, from_bottom: bool) -> Option<field::Field<'m>> {
         loop {
             if let Some(name) = self.name {
                 self.spans.skip_names_unlike(name.len(), from_bottom);
@@ -193,7 +193,7 @@ impl<'m> Fields<'_, 'm> {
             };
             if self.name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name)) {
                 let offset = span.field.start;
-                return Some(header::Field {
+                return Some(field::Field {
                     name,
                     value,
                     raw,
@@ -205,9 +205,9 @@ impl<'m> Fields<'_, 'm> {
 }
 
 impl<'m> Iterator for Fields<'_, 'm> {
-    type Item = header::Field<'m>;
+    type Item = field::Field<'m>;
 
-    fn next(&mut self) -> Option<header::Field<'m>> {
+    fn next(&mut self) -> Option<field::Field<'m>> {
         self.step(false)
     }
 }

@@ -4,7 +4,7 @@ use super::announced::Announced;
 use super::body::LineBreak;
 use super::level::Boundary;
 use super::{DefaultType, Field, Mode, Nature, Scanner, Visitor};
-use crate::header::{self, Name};
+use crate::field::{self, Name};
 use crate::{Defect, DefectKind};
 
 /// The field that is being read: it is complete when the next line starts.
@@ -152,7 +152,7 @@ impl Scanner {
             self.count_line(line);
             return;
         }
-        if header::is_blank_line(line.octets) {
+        if field::is_blank_line(line.octets) {
             self.end_field(chunk, line.in_chunk, visitor);
             self.count_line(line);
             self.end_header(end, visitor);
@@ -272,7 +272,7 @@ impl Scanner {
             line_end: self.field.line_end,
             name: &octets[..self.field.name],
             value: if whole {
-                header::without_line_end(value)
+                field::without_line_end(value)
             } else {
                 value
             },

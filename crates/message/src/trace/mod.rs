@@ -151,7 +151,7 @@ fn push_literal(ip: IpAddr, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header;
+    use crate::field as header;
 
     fn full() -> Received<'static> {
         let mut received = Received::new("mx.b.test", "ESMTPSA", DateTime::new(0, 60));
