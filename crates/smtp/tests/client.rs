@@ -103,6 +103,9 @@ transcripts! {
     chunking_nobody: chunks(Protocol::Smtp, 4, u64::MAX)
         .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"01234567", b"89"])
         .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"\r\n"]);
+    chunking_ahead_for_nobody: chunks(Protocol::Smtp, 4, u64::MAX)
+        .sending(transaction("<a@a.test>", &["<b@b.test>"]), &[b"\n"])
+        .sending(transaction("<a@a.test>", &["<c@b.test>"]), &[b"\n"]);
     chunking_lmtp: chunks(Protocol::Lmtp, 4, 0).sending(
         transaction("<a@a.test>", &["<b@b.test>", "<c@b.test>", "<d@b.test>"]),
         &[b"0123", b"45"],

@@ -316,7 +316,7 @@ fn local_part() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => "[a-z]{1,3}x",
         2 => Just(r#""a \"quoted\\ one>""#.to_owned()),
-        1 => Just("no".to_owned()),
+        3 => Just("no".to_owned()),
         1 => Just("later".to_owned()),
         1 => Just("full".to_owned()),
         1 => Just("dataless".to_owned()),

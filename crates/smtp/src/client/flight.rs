@@ -198,7 +198,7 @@ impl Flight {
             let size = self.plan.mail.params.size.unwrap_or(u64::MAX);
             // RFC 2033 §4.3: with LMTP nothing answers a last chunk for nobody.
             let pipelined = self.manner.window > 1 && !self.manner.lmtp;
-            let eager = pipelined && size <= self.manner.chunking.eager;
+            let eager = pipelined && self.manner.chunking.eager > 0 && size <= self.manner.chunking.eager;
             // What nobody takes need not be sent.
             if eager || self.sent.is_empty() {
                 let binary = self.plan.mail.params.body == Some(BodyType::BinaryMime);
@@ -292,6 +292,8 @@ impl Flight {
             true => Delivery::Delivered(reply.clone()),
             false => failed(Stage::EndOfData, Cause::Reply(reply.clone())),
         };
+        // A message that was sent ahead, for nobody, was out of order: the envelope is still there.
+        self.open &= self.accepted.is_empty() && !reply.is_positive();
         if self.manner.lmtp {
             // RFC 2033 §4.2: one reply for each recipient.
             if let Some(i) = self.accepted.pop_front() {
@@ -308,7 +310,6 @@ impl Flight {
                 self.deliveries[i] = Some(decided.clone());
             }
         }
-        self.open = false;
         true
     }
 
