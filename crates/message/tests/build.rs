@@ -800,3 +800,13 @@ impl Tree {
         Ok(())
     }
 }
+
+#[test]
+fn text_that_flows() {
+    let words = "word ".repeat(40);
+    let message = build(builder().flowed(&format!("{}\n> quoted\nshort", words.trim_end())));
+    let content_type = ContentType::parse(value(&message, "Content-Type")).unwrap();
+    assert_eq!(content_type.parameter("format").unwrap(), "flowed");
+    let read = mailwright_message::flowed::decode(&text(&message, &[1]), false);
+    assert_eq!(read, format!("{}\n> quoted\nshort\n", words.trim_end()));
+}

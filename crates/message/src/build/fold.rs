@@ -147,7 +147,9 @@ impl<'a> Folder<'a> {
                 .saturating_sub(self.column() + gap.len() + OVERHEAD)
                 .min(WORD);
             let mut taken = take(rest, room, base64);
-            let crowded = taken < rest.len() && room < WORD / 3;
+            // A short rest is cut in two only where nothing helps: some readers put a space between the halves.
+            let whole = || take(rest, WORD, base64) == rest.len();
+            let crowded = taken < rest.len() && (room < WORD / 3 || whole());
             if (taken == 0 || crowded) && (self.used || self.column() > 1) {
                 self.fold();
                 taken = take(rest, WORD, base64);

@@ -37,7 +37,6 @@ pub mod disposition;
 mod encode;
 mod error;
 mod field;
-mod flowed;
 mod fold;
 mod layout;
 mod part;

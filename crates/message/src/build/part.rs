@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::content::{Data, Encoding, Transport, canonical, canonical_octets};
 use super::layout::{Boundaries, Layout};
 use super::{Error, Field};
+use crate::flowed;
 
 /// A part of a message to write: a body with its header, or a multipart with its parts.
 ///
@@ -68,12 +69,12 @@ impl<'a> Part<'a> {
         Self::of(media_type, Content::Text(canonical(text.into()).into()))
     }
 
-    /// Plain text as format=flowed (RFC 3676): each line of `text` is a paragraph, and is broken into lines of at
-    /// most 72 characters that readers join again and show in any width.
+    /// Plain text as format=flowed (RFC 3676): each line of `text` is a paragraph, and is broken into lines that
+    /// readers join again and show in any width: see [`flowed::encode`].
     ///
     /// Lines that start with `>` are quotations: their lines get the same marks.
     pub fn flowed(text: &str) -> Self {
-        Self::text(super::flowed::flow(text)).parameter("format", "flowed")
+        Self::text(flowed::encode(text)).parameter("format", "flowed")
     }
 
     /// An iCalendar object with its method, such as `REQUEST` or `REPLY` (RFC 6047 §2.4). Put it among the
