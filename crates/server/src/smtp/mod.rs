@@ -263,7 +263,8 @@ impl<S: Store> Session<S> {
             .or_else(|| EmailAddress::parse(&format!("{name}@{}", here?)).ok());
         match address.as_ref().map(|address| self.shared.destination(address)) {
             Some(Destination::Here(_)) => {
-                machine.accept_with(&address.map_or_else(String::new, |a| format!("<{a}>")))
+                let mailbox = address.map_or_else(String::new, |a| format!("<{a}>"));
+                machine.accept_with(&mailbox);
             }
             Some(Destination::Elsewhere) => machine.accept(),
             Some(Destination::Nobody) | None => machine.reject(Rejection::NO_SUCH_USER),
