@@ -425,7 +425,11 @@ fn the_envelope_knows_what_the_header_hides() {
         .cc(Address::group("Friends", ["carol@c.test"]))
         .bcc("dave@d.test");
     let message = builder.clone().build(DATE, RANDOM).unwrap();
-    let recipients: Vec<_> = message.recipients().iter().map(|a| a.as_str()).collect();
+    let recipients: Vec<_> = message
+        .recipients()
+        .iter()
+        .map(mailwright_address::EmailAddress::as_str)
+        .collect();
     assert_eq!(
         recipients,
         ["bob@b.test", "BOB@B.test", "carol@c.test", "dave@d.test"]
@@ -549,7 +553,7 @@ fn names_and_words_in_the_forms_that_their_places_allow() {
 
 #[test]
 fn streams_of_any_chunks() {
-    let data: Vec<u8> = (0..200_000u32).map(|i| (i * 7919 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..200_000u32).map(|i| ((i * 7919) >> 3) as u8).collect();
     let text = "A line of text.\r\nAnother one\r\n".repeat(5000);
     let message = |encoding: Option<Encoding>, transport| {
         let mut part = Part::attachment("x", "application/x", Body::stream(7));

@@ -77,7 +77,7 @@ impl<'a> Addresses<'a> {
         self.0.iter().map(|address| address.mailboxes().len()).sum()
     }
 
-    /// The addresses, those of groups included, in the form that the header has.
+    /// The addresses, those of groups included, in the form that a header has.
     pub(super) fn parse(&self, utf8: bool) -> impl Iterator<Item = Result<EmailAddress, Error>> + '_ {
         self.0
             .iter()
@@ -85,13 +85,19 @@ impl<'a> Addresses<'a> {
             .map(move |mailbox| mailbox.resolve(utf8))
     }
 
-    pub(super) fn write(&self, folder: &mut Folder<'_>, name: &str, utf8: bool) -> Result<(), Error> {
+    pub(super) fn write(
+        &self,
+        folder: &mut Folder<'_>,
+        name: &str,
+        utf8: bool,
+        written: &mut Vec<EmailAddress>,
+    ) -> Result<(), Error> {
         for (i, address) in self.0.iter().enumerate() {
             if i > 0 {
                 folder.mark(b',');
             }
             match &address.0 {
-                Kind::Mailbox(mailbox) => mailbox.write(folder, name, utf8)?,
+                Kind::Mailbox(mailbox) => written.push(mailbox.write(folder, name, utf8)?),
                 Kind::Group(group, mailboxes) => {
                     if group.is_empty() {
                         return Err(Error::GroupName);
@@ -103,7 +109,7 @@ impl<'a> Addresses<'a> {
                         if i > 0 {
                             folder.mark(b',');
                         }
-                        mailbox.write(folder, name, utf8)?;
+                        written.push(mailbox.write(folder, name, utf8)?);
                     }
                     folder.mark(b';');
                 }
@@ -126,10 +132,11 @@ impl Mailbox<'_> {
         ascii.ok_or_else(|| Error::NonAsciiAddress(address.to_string()))
     }
 
-    fn write(&self, folder: &mut Folder<'_>, name: &str, utf8: bool) -> Result<(), Error> {
+    fn write(&self, folder: &mut Folder<'_>, name: &str, utf8: bool) -> Result<EmailAddress, Error> {
         let address = self.resolve(utf8)?;
         let Some(display) = &self.name else {
-            return folder.word(b" ", address.as_str().as_bytes());
+            folder.word(b" ", address.as_str().as_bytes())?;
+            return Ok(address);
         };
         super::field::check(name, display)?;
         folder.phrase(display)?;
@@ -137,7 +144,8 @@ impl Mailbox<'_> {
         angle.push(b'<');
         angle.extend_from_slice(address.as_str().as_bytes());
         angle.push(b'>');
-        folder.word(b" ", &angle)
+        folder.word(b" ", &angle)?;
+        Ok(address)
     }
 }
 

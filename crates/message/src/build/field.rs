@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use mailwright_address::EmailAddress;
+
 use super::fold::Folder;
 use super::{Addresses, Error};
 use crate::date::{self, DateTime};
@@ -132,7 +134,7 @@ impl<'a> Field<'a> {
         match &self.value {
             Value::Text(text) => write_text(out, name, text, utf8),
             Value::Structured(value) => write_structured(out, name, value, utf8),
-            Value::Addresses(addresses) => write_addresses(out, name, addresses, utf8),
+            Value::Addresses(addresses) => write_addresses(out, name, addresses, utf8).map(drop),
             Value::Ids(ids) => write_ids(out, name, ids, utf8),
             Value::Urls(urls) => write_urls(out, name, urls),
             Value::Date(date) => write_structured(out, name, &date::format(*date), utf8),
@@ -187,16 +189,18 @@ pub(super) fn write_structured(out: &mut Vec<u8>, name: &str, value: &str, utf8:
     Ok(())
 }
 
+/// Writes a list, and gives the addresses in it.
 pub(super) fn write_addresses(
     out: &mut Vec<u8>,
     name: &str,
     addresses: &Addresses<'_>,
     utf8: bool,
-) -> Result<(), Error> {
+) -> Result<Vec<EmailAddress>, Error> {
+    let mut written = Vec::with_capacity(addresses.mailbox_count());
     let mut folder = Folder::new(out, name, utf8);
-    addresses.write(&mut folder, name, utf8)?;
+    addresses.write(&mut folder, name, utf8, &mut written)?;
     folder.end();
-    Ok(())
+    Ok(written)
 }
 
 pub(super) fn write_ids(

@@ -367,12 +367,12 @@ fn is_utf8_char(c: char) -> bool {
 
 /// RFC 5322 §3.2.3.
 pub(super) fn is_atext(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+    CLASS[usize::from(byte)] & ATEXT != 0
 }
 
 /// RFC 2045 §5.1.
 pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
+    CLASS[usize::from(byte)] & TOKEN != 0
 }
 
 /// RFC 2231 §7.
@@ -382,7 +382,38 @@ fn is_attribute_char(byte: u8) -> bool {
 
 /// Needs no escape in any encoded word, those of phrases included: RFC 2047 §5 (3).
 fn is_q_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'*' | b'+' | b'-' | b'/')
+    CLASS[usize::from(byte)] & Q_PLAIN != 0
+}
+
+const ATEXT: u8 = 1;
+const TOKEN: u8 = 2;
+const Q_PLAIN: u8 = 4;
+
+/// What each octet may stand in.
+static CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        let mut class = TOKEN;
+        if byte.is_ascii_alphanumeric() {
+            class |= ATEXT | Q_PLAIN;
+        }
+        table[byte as usize] = class;
+        byte += 1;
+    }
+    mark(&mut table, b"!#$%&'*+-/=?^_`{|}~", ATEXT, true);
+    mark(&mut table, b"()<>@,;:\\\"/[]?=", TOKEN, false);
+    mark(&mut table, b"!*+-/", Q_PLAIN, true);
+    table
+};
+
+const fn mark(table: &mut [u8; 256], octets: &[u8], class: u8, on: bool) {
+    let mut i = 0;
+    while i < octets.len() {
+        let entry = &mut table[octets[i] as usize];
+        *entry = if on { *entry | class } else { *entry & !class };
+        i += 1;
+    }
 }
 
 fn push_quoted(text: &str, out: &mut Vec<u8>) {

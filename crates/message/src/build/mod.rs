@@ -62,6 +62,9 @@ pub use write::{Message, Step, Writer};
 /// How deep parts may be nested in what is built.
 pub const MAX_DEPTH: usize = 50;
 
+/// The fields of addresses, in their order.
+const PEOPLE: [&str; 6] = ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"];
+
 /// The fields that [`MessageBuilder`] writes itself.
 const RESERVED: [&str; 12] = [
     "Date",
@@ -264,17 +267,30 @@ impl<'a> MessageBuilder<'a> {
     /// some errors can show up later, from [`Writer::poll`].
     pub fn build(mut self, date: DateTime, random: [u8; 32]) -> Result<Message<'a>, Error> {
         let (id, boundary) = random.split_at(16);
-        let sender = self.envelope_sender()?;
-        let recipients = self.envelope_recipients()?;
+        let mut header = Vec::with_capacity(2048);
+        header.extend_from_slice(b"Date: ");
+        header.extend_from_slice(date::format(date).as_bytes());
+        header.extend_from_slice(b"\r\n");
+        let (sender, recipients) = self.write_people(&mut header, &PEOPLE)?;
+        if let Some(subject) = &self.subject {
+            field::write_text(&mut header, "Subject", subject, self.utf8)?;
+        }
         let id = match self.message_id.take() {
-            Some(id) => Cow::Owned(field::bare_id(&id).to_owned()),
+            Some(id) => field::bare_id(&id).to_owned(),
             None => {
                 let host = sender.domain().map(Domain::as_str).unwrap_or_default();
-                Cow::Owned(field::bare_id(&message_id::generate(id, host)).to_owned())
+                field::bare_id(&message_id::generate(id, host)).to_owned()
             }
         };
-        let mut header = Vec::with_capacity(2048);
-        self.write_header(&mut header, date, &id)?;
+        field::write_ids(&mut header, "Message-ID", &[Cow::Borrowed(&id)], self.utf8)?;
+        for (name, ids) in [
+            ("In-Reply-To", &self.in_reply_to),
+            ("References", &self.references),
+        ] {
+            if !ids.is_empty() {
+                field::write_ids(&mut header, name, ids, self.utf8)?;
+            }
+        }
         let header_is_ascii = header.is_ascii();
         let ascii_envelope = sender.is_ascii() && recipients.iter().all(EmailAddress::is_ascii);
         let (transport, utf8) = (self.transport, self.utf8);
@@ -300,66 +316,47 @@ impl<'a> MessageBuilder<'a> {
             layout,
             sender,
             recipients,
-            id: id.into_owned(),
+            id,
         })
     }
 
-    fn envelope_sender(&self) -> Result<EmailAddress, Error> {
+    /// Writes the fields of addresses under these names, and gives the reverse-path and the forward-paths, each of
+    /// them once.
+    fn write_people(
+        &self,
+        out: &mut Vec<u8>,
+        names: &[&'static str; 6],
+    ) -> Result<(EmailAddress, Vec<EmailAddress>), Error> {
+        let [from, sender, reply_to, to, cc, bcc] = *names;
         if self.from.is_empty() {
-            return Err(Error::Missing("From"));
+            return Err(Error::Missing(from));
         }
         if self.from.mailbox_count() > 1 && self.sender.is_empty() {
-            return Err(Error::Missing("Sender"));
+            return Err(Error::Missing(sender));
         }
-        let first = self.sender.parse(self.utf8).next();
-        let first = first.or_else(|| self.from.parse(self.utf8).next());
-        first.unwrap_or(Err(Error::Missing("From")))
-    }
-
-    fn envelope_recipients(&self) -> Result<Vec<EmailAddress>, Error> {
-        let lists = [&self.to, &self.cc, &self.bcc];
-        let mut recipients = Vec::with_capacity(lists.iter().map(|list| list.mailbox_count()).sum());
-        for address in lists.into_iter().flat_map(|list| list.parse(self.utf8)) {
-            recipients.push(address?);
+        let mut write = |name, addresses: &Addresses<'_>| match addresses.is_empty() {
+            true => Ok(Vec::new()),
+            false => field::write_addresses(out, name, addresses, self.utf8),
+        };
+        let authors = write(from, &self.from)?;
+        let senders = write(sender, &self.sender)?;
+        write(reply_to, &self.reply_to)?;
+        let mut recipients = write(to, &self.to)?;
+        recipients.append(&mut write(cc, &self.cc)?);
+        match self.show_bcc {
+            true => recipients.append(&mut write(bcc, &self.bcc)?),
+            false => {
+                for address in self.bcc.parse(self.utf8) {
+                    recipients.push(address?);
+                }
+            }
         }
         if recipients.len() > 1 {
             let mut seen = HashSet::with_capacity(recipients.len());
             recipients.retain(|address| seen.insert(address.clone()));
         }
-        Ok(recipients)
-    }
-
-    fn write_header(&self, out: &mut Vec<u8>, date: DateTime, id: &str) -> Result<(), Error> {
-        let utf8 = self.utf8;
-        out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(date::format(date).as_bytes());
-        out.extend_from_slice(b"\r\n");
-        let no_bcc = Addresses::default();
-        for (name, addresses) in [
-            ("From", &self.from),
-            ("Sender", &self.sender),
-            ("Reply-To", &self.reply_to),
-            ("To", &self.to),
-            ("Cc", &self.cc),
-            ("Bcc", if self.show_bcc { &self.bcc } else { &no_bcc }),
-        ] {
-            if !addresses.is_empty() {
-                field::write_addresses(out, name, addresses, utf8)?;
-            }
-        }
-        if let Some(subject) = &self.subject {
-            field::write_text(out, "Subject", subject, utf8)?;
-        }
-        field::write_ids(out, "Message-ID", &[Cow::Borrowed(id)], utf8)?;
-        for (name, ids) in [
-            ("In-Reply-To", &self.in_reply_to),
-            ("References", &self.references),
-        ] {
-            if !ids.is_empty() {
-                field::write_ids(out, name, ids, utf8)?;
-            }
-        }
-        Ok(())
+        let first = senders.into_iter().chain(authors).next();
+        Ok((first.ok_or(Error::Missing(from))?, recipients))
     }
 
     fn into_body(self) -> Option<Part<'a>> {

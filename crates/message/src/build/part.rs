@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::content::{Data, Encoding, Transport, canonical, canonical_octets};
-use super::layout::{Boundaries, Layout};
+use super::content::{Data, Encoding, canonical, canonical_octets};
 use super::{Error, Field};
 use crate::flowed;
 
@@ -228,18 +227,6 @@ impl<'a> Part<'a> {
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = Some(encoding);
         self
-    }
-
-    /// The octets of the part, 7-bit, its header and the empty line behind it included: what to sign, and then to
-    /// give to [`Part::entity`]. `random` is fresh randomness for boundaries.
-    ///
-    /// # Errors
-    ///
-    /// As [`MessageBuilder::build`](super::MessageBuilder::build) for bodies, and [`Error::Stream`].
-    pub fn to_entity(self, random: [u8; 16]) -> Result<Vec<u8>, Error> {
-        let boundaries = Boundaries::new(&random);
-        let layout = Layout::of(Vec::new(), self, Transport::SevenBit, false, boundaries, false)?;
-        super::write::join(layout.frame, &layout.pieces, &layout.boundaries)
     }
 
     pub(super) fn of(media_type: impl Into<Cow<'a, str>>, content: Content<'a>) -> Self {

@@ -306,6 +306,15 @@ pub struct ResentFields {
     pub recipients: Vec<EmailAddress>,
 }
 
+const RESENT: [&str; 6] = [
+    "Resent-From",
+    "Resent-Sender",
+    "Resent-Reply-To",
+    "Resent-To",
+    "Resent-Cc",
+    "Resent-Bcc",
+];
+
 impl<'a> Resent<'a> {
     /// Who resends it, and to whom.
     pub fn new(from: impl Into<Addresses<'a>>, to: impl Into<Addresses<'a>>) -> Self {
@@ -362,21 +371,10 @@ impl<'a> Resent<'a> {
             bcc: self.bcc,
             ..MessageBuilder::default()
         };
-        let sender = envelope.envelope_sender()?;
-        let recipients = envelope.envelope_recipients()?;
+        let mut out = Field::date("Resent-Date", date).to_bytes()?;
+        let (sender, recipients) = envelope.write_people(&mut out, &RESENT)?;
         let host = sender.domain().map(Domain::as_str).unwrap_or_default();
         let id: Cow<'_, str> = message_id::generate(&random, host).into();
-        let mut out = Field::date("Resent-Date", date).to_bytes()?;
-        for (name, addresses) in [
-            ("Resent-From", &envelope.from),
-            ("Resent-Sender", &envelope.sender),
-            ("Resent-To", &envelope.to),
-            ("Resent-Cc", &envelope.cc),
-        ] {
-            if !addresses.is_empty() {
-                field::write_addresses(&mut out, name, addresses, self.utf8)?;
-            }
-        }
         field::write_ids(&mut out, "Resent-Message-ID", &[id], self.utf8)?;
         Ok(ResentFields {
             fields: out.into(),

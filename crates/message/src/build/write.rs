@@ -6,6 +6,7 @@ use mailwright_address::EmailAddress;
 use super::content::{Data, Transport};
 use super::encode::{Encoder, base64_len};
 use super::layout::{Boundaries, Layout, Piece};
+use super::part::Part;
 use super::{Encoding, Error};
 
 /// The size of the chunks that a [`Writer`] makes, about, in octets.
@@ -91,6 +92,20 @@ impl<'a> Message<'a> {
             open: None,
             next: None,
         }
+    }
+}
+
+impl Part<'_> {
+    /// The octets of the part, 7-bit, its header and the empty line behind it included: what to sign, and then to
+    /// give to [`Part::entity`]. `random` is fresh randomness for boundaries.
+    ///
+    /// # Errors
+    ///
+    /// As [`MessageBuilder::build`](super::MessageBuilder::build) for bodies, and [`Error::Stream`].
+    pub fn to_entity(self, random: [u8; 16]) -> Result<Vec<u8>, Error> {
+        let boundaries = Boundaries::new(&random);
+        let layout = Layout::of(Vec::new(), self, Transport::SevenBit, false, boundaries, false)?;
+        join(layout.frame, &layout.pieces, &layout.boundaries)
     }
 }
 
