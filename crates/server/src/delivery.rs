@@ -8,9 +8,11 @@ use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
 use mailwright_mailbox::{
     Account, Batch, BlobRef, BlobWriter, CommitError, Flags, MailboxId, MailboxName, MessageMeta, Op,
-    Outcome, SpecialUse, Store, StoreError,
+    Outcome, SpecialUse, Store, StoreError, ThreadKey, Threading,
 };
+use mailwright_message::header::Headers;
 use mailwright_message::index::{self, Index};
+use mailwright_message::thread::Links;
 use std::collections::HashSet;
 
 /// Where mail for an address goes.
@@ -125,6 +127,42 @@ fn alias<'a>(aliases: &'a Aliases, local: &str, domain: &str) -> Option<&'a Vec<
 pub struct MessageWriter<S: Store> {
     blob: S::BlobWriter,
     index: index::Builder,
+    header: Header,
+}
+
+/// The header of a message as it comes in.
+#[derive(Debug, Default)]
+struct Header {
+    octets: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Header {
+    /// What is beyond does not count for the thread.
+    const LONGEST: usize = 64 * 1024;
+
+    fn push(&mut self, chunk: &[u8]) {
+        if self.is_whole {
+            return;
+        }
+        // An empty line may have begun in the chunk before.
+        let looked = self.octets.len().saturating_sub(3);
+        let room = Self::LONGEST - self.octets.len();
+        self.octets.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        let fresh = &self.octets[looked..];
+        let ends = |line: &[u8]| line.starts_with(b"\n\r\n") || line.starts_with(b"\n\n");
+        self.is_whole = self.octets.len() == Self::LONGEST || (0..fresh.len()).any(|at| ends(&fresh[at..]));
+    }
+
+    fn threading(&self) -> Threading {
+        let headers = Headers::new(&self.octets);
+        let links = Links::of(&headers);
+        let key = |id: &str| ThreadKey::of(id.as_bytes());
+        Threading::new(
+            links.id.as_deref().map(key),
+            links.ancestors.iter().map(|id| key(id)),
+        )
+    }
 }
 
 impl<S: Store> MessageWriter<S> {
@@ -133,6 +171,7 @@ impl<S: Store> MessageWriter<S> {
         Self {
             blob: store.new_blob(),
             index: Index::builder(index::Options::default()),
+            header: Header::default(),
         }
     }
 
@@ -143,6 +182,7 @@ impl<S: Store> MessageWriter<S> {
     /// When the store cannot write them; the message is lost then.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
         self.index.push(&chunk);
+        self.header.push(&chunk);
         self.blob.write(chunk).await
     }
 
@@ -156,6 +196,7 @@ impl<S: Store> MessageWriter<S> {
         Ok(WrittenMessage {
             blob,
             index: self.index.finish(),
+            threading: self.header.threading(),
         })
     }
 }
@@ -168,12 +209,15 @@ pub struct WrittenMessage {
     pub blob: BlobRef,
     /// Its structure.
     pub index: Index,
+    /// What puts it into a thread.
+    pub threading: Threading,
 }
 
 impl WrittenMessage {
     /// The operation that puts the message into a mailbox.
     pub fn append(&self, mailbox: MailboxId, flags: Flags, internal_date: i64) -> Op {
-        let message = MessageMeta::new(self.index.to_bytes());
+        let mut message = MessageMeta::new(self.index.to_bytes());
+        message.threading = self.threading.clone();
         Op::Append {
             mailbox,
             blob: self.blob.clone(),
@@ -256,5 +300,29 @@ async fn make_folders<S: Store>(store: &S, account: &Account) -> Result<MailboxI
         _ => Err(CommitError::Io(
             "the store did not tell which mailbox it made".into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_is_the_same_however_the_message_comes_in() {
+        let message = b"Message-ID: <c@x>\r\nReferences: <a@x>\r\n <b@x>\r\n\r\nReferences: <not@x>\r\n";
+        let key = |id: &str| ThreadKey::of(id.as_bytes());
+        let wanted = Threading::new(Some(key("c@x")), ["a@x", "b@x"].map(key));
+        for size in 1..=message.len() {
+            let mut header = Header::default();
+            message.chunks(size).for_each(|chunk| header.push(chunk));
+            assert_eq!(header.threading(), wanted, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_header_without_end_is_not_kept_whole() {
+        let mut header = Header::default();
+        (0..100).for_each(|_| header.push(&[b'x'; 4096]));
+        assert_eq!(header.octets.len(), Header::LONGEST);
     }
 }
