@@ -41,11 +41,25 @@ pub enum Capability {
     ListStatus,
     /// The largest APPEND is told (RFC 7889).
     AppendLimit,
+    /// Quotas (RFC 9208). Told with the kinds in [`Config::quota_resources`](crate::Config::quota_resources).
+    Quota,
+    /// SETQUOTA (RFC 9208).
+    QuotaSet,
+    /// Access control lists (RFC 4314).
+    Acl,
+    /// Annotations of mailboxes and of the server (RFC 5464).
+    Metadata,
+    /// Annotations of the server alone (RFC 5464): for whoever does not offer [`Metadata`](Self::Metadata).
+    MetadataServer,
+    /// LIST with RETURN MYRIGHTS (RFC 8440).
+    ListMyRights,
+    /// LIST with RETURN METADATA (RFC 9590).
+    ListMetadata,
 }
 
 impl Capability {
     /// Every extension, in the order in which they are told.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 24] = [
         Self::LiteralPlus,
         Self::SaslIr,
         Self::Enable,
@@ -63,7 +77,17 @@ impl Capability {
         Self::ListExtended,
         Self::ListStatus,
         Self::AppendLimit,
+        Self::Quota,
+        Self::QuotaSet,
+        Self::Acl,
+        Self::Metadata,
+        Self::MetadataServer,
+        Self::ListMyRights,
+        Self::ListMetadata,
     ];
+
+    /// How many of [`ALL`](Self::ALL) ask nothing of the embedder beyond the questions of IMAP4rev1.
+    const BASIC: usize = 17;
 
     /// The name on the wire. `APPENDLIMIT` gets its value when it is printed.
     pub fn as_str(self) -> &'static str {
@@ -85,6 +109,13 @@ impl Capability {
             Self::ListExtended => "LIST-EXTENDED",
             Self::ListStatus => "LIST-STATUS",
             Self::AppendLimit => "APPENDLIMIT",
+            Self::Quota => "QUOTA",
+            Self::QuotaSet => "QUOTASET",
+            Self::Acl => "ACL",
+            Self::Metadata => "METADATA",
+            Self::MetadataServer => "METADATA-SERVER",
+            Self::ListMyRights => "LIST-MYRIGHTS",
+            Self::ListMetadata => "LIST-METADATA",
         }
     }
 
@@ -99,13 +130,18 @@ impl Capability {
 
 /// A set of extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Capabilities(u32);
+pub struct Capabilities(u64);
 
 impl Capabilities {
     /// No extension: bare IMAP4rev1.
     pub const NONE: Self = Self(0);
 
-    /// All extensions.
+    /// The extensions that ask nothing of the embedder beyond the questions of IMAP4rev1.
+    pub const fn basic() -> Self {
+        Self((1 << Capability::BASIC) - 1)
+    }
+
+    /// All extensions: for who can answer everything they ask for.
     pub const fn all() -> Self {
         Self((1 << Capability::ALL.len()) - 1)
     }
@@ -134,8 +170,9 @@ impl Capabilities {
 }
 
 impl Default for Capabilities {
+    /// [`basic`](Self::basic).
     fn default() -> Self {
-        Self::all()
+        Self::basic()
     }
 }
 
@@ -147,8 +184,12 @@ mod tests {
     fn sets() {
         let set = Capabilities::all().without(Capability::Move);
         assert!(!set.contains(Capability::Move) && set.contains(Capability::AppendLimit));
-        assert_eq!(set.with(Capability::Move), Capabilities::default());
+        assert_eq!(set.with(Capability::Move), Capabilities::all());
         assert_eq!(Capabilities::NONE.iter().count(), 0);
+        assert_eq!(
+            Capabilities::default().iter().last(),
+            Some(Capability::AppendLimit)
+        );
         for (i, c) in Capability::ALL.into_iter().enumerate() {
             assert_eq!(c as usize, i, "{c:?} is out of order");
         }

@@ -1,6 +1,6 @@
 //! Limits and choices of a server session
 
-use crate::Capabilities;
+use crate::{Capabilities, QuotaResource};
 use mailwright_sasl::Mechanism;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use std::time::Duration;
 pub struct Config {
     /// The text of the greeting; default `Mailwright ready`.
     pub greeting: String,
-    /// Extensions offered; default all. [`Server::set_capabilities`](crate::Server::set_capabilities) changes
-    /// them for one session.
+    /// Extensions offered; default [`Capabilities::basic`]. Add what you can answer.
+    /// [`Server::set_capabilities`](crate::Server::set_capabilities) changes them for one session.
     pub capabilities: Capabilities,
     /// SASL mechanisms offered, in this order; -PLUS ones once
     /// [`Server::bind_channel`](crate::Server::bind_channel) says to what. Default PLAIN,
@@ -21,6 +21,9 @@ pub struct Config {
     pub starttls: bool,
     /// Whether passwords may cross a plaintext connection; default false: LOGINDISABLED (RFC 3501 §6.2.3).
     pub plaintext_login: bool,
+    /// What the quotas count that [`Capability::Quota`](crate::Capability::Quota) offers; default space and
+    /// messages.
+    pub quota_resources: Vec<QuotaResource>,
     /// What ID answers (RFC 2971): name and value; default the name `Mailwright`.
     pub id: Vec<(String, String)>,
     /// The hierarchy delimiter; default `/`. ASCII, neither a letter nor a wildcard.
@@ -57,7 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             greeting: "Mailwright ready".into(),
-            capabilities: Capabilities::all(),
+            capabilities: Capabilities::basic(),
             mechanisms: vec![
                 Mechanism::Plain,
                 Mechanism::Login,
@@ -66,6 +69,7 @@ impl Default for Config {
             ],
             starttls: true,
             plaintext_login: false,
+            quota_resources: vec![QuotaResource::Storage, QuotaResource::Message],
             id: vec![("name".into(), "Mailwright".into())],
             delimiter: '/',
             max_command: 64 * 1024,

@@ -118,6 +118,12 @@ pub enum Event {
     },
     /// *Question*, answered by [`namespaces`](crate::Server::namespaces): NAMESPACE (RFC 2342).
     Namespace,
+    /// *Question* about quotas (RFC 9208); each kind says how it is answered.
+    Quota(crate::QuotaRequest),
+    /// *Question* about rights (RFC 4314); each kind says how it is answered.
+    Acl(crate::AclRequest),
+    /// *Question* about annotations (RFC 5464); each kind says how it is answered.
+    Metadata(crate::MetadataRequest),
     /// The client idles (RFC 2177): from here on each [`notify`](crate::Server::notify) is told at once.
     Idle,
 }
@@ -131,6 +137,12 @@ pub struct ListRequest {
     /// STATUS items asked for with each mailbox (RFC 5819): answer [`list_status`](crate::Server::list_status)
     /// behind each row for which [`list`](crate::Server::list) returned true. Empty if none are.
     pub status: Vec<StatusItem>,
+    /// The user's rights are asked for with each mailbox (RFC 8440): answer
+    /// [`list_my_rights`](crate::Server::list_my_rights) in the same way.
+    pub my_rights: bool,
+    /// Annotations asked for with each mailbox (RFC 9590): answer
+    /// [`list_metadata`](crate::Server::list_metadata) in the same way. Empty if none are.
+    pub metadata: Vec<crate::EntryName>,
 }
 
 /// The head of an APPEND.

@@ -114,12 +114,16 @@
 //! | 2971 | ID | `server/commands.rs` |
 //! | 3348, 6154, 5258, 5819 | CHILDREN, SPECIAL-USE, LIST-EXTENDED, LIST-STATUS | `server/list.rs`, `data/list.rs` |
 //! | 3691 | UNSELECT | `server/commands.rs` |
+//! | 4314 | ACL | `server/acl.rs`, `data/acl.rs` |
 //! | 4315, 6851 | UIDPLUS, MOVE | `server/answers.rs` |
 //! | 4959 | SASL-IR | `server/auth.rs` |
 //! | 5161 | ENABLE | `server/commands.rs` |
+//! | 5464 | METADATA | `server/metadata.rs`, `data/metadata.rs` |
 //! | 5530 | response codes | `code.rs` |
 //! | 7888 | LITERAL+ | `codec/frame.rs`, `server/literal.rs` |
 //! | 8438 | STATUS=SIZE | `data/status.rs` |
+//! | 8440, 9590 | LIST-MYRIGHTS, LIST-METADATA | `server/list_returns.rs` |
+//! | 9208 | QUOTA | `server/quota.rs`, `data/quota.rs` |
 //!
 //! Feature `message` (default) prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of
 //! `mailwright-message`; without it there are plain types for them.
@@ -135,8 +139,8 @@
 //!
 //! # What is incomplete
 //!
-//! - IMAP4rev2, CONDSTORE, QRESYNC, NOTIFY, SORT, THREAD, BINARY, MULTIAPPEND, UTF8=ACCEPT, COMPRESS, ACL, QUOTA
-//!   and METADATA are not there, nor is the client.
+//! - IMAP4rev2, CONDSTORE, QRESYNC, NOTIFY, SORT, THREAD, BINARY, MULTIAPPEND, UTF8=ACCEPT, COMPRESS are not
+//!   there, nor is the client.
 //! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
 //!   [`Server::shutdown`] says BYE.
@@ -166,9 +170,10 @@ pub use capability::{Capabilities, Capability};
 pub use code::{Code, Rejection};
 pub use config::Config;
 pub use data::{
-    Address, BodyItem, BodyStructure, Disposition, Envelope, FetchItem, Fields, ListRow, Multipart,
-    Namespace, Namespaces, Params, Part, PartKind, Partial, Section, SectionText, SpecialUse, Status,
-    StatusItem,
+    AclRequest, Address, BodyItem, BodyStructure, Depth, Disposition, EntryName, Envelope, FetchItem, Fields,
+    ListRow, MetadataRefusal, MetadataRequest, Multipart, Namespace, Namespaces, Params, Part, PartKind,
+    Partial, Quota, QuotaRequest, QuotaResource, QuotaUsage, Rights, RightsChange, Section, SectionText,
+    SpecialUse, Status, StatusItem,
 };
 pub use date::{Date, DateTime};
 pub use error::Error;

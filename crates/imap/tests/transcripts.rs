@@ -2,6 +2,7 @@
 
 mod support;
 
+use mailwright_imap::{Capabilities, Capability};
 use mailwright_wire::testing::{Role, run_transcript};
 use support::{Host, sample_account};
 
@@ -15,6 +16,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    acl: "acl",
     any_state: "any-state",
     append: "append",
     copy_move: "copy-move",
@@ -23,10 +25,13 @@ transcripts! {
     idle: "idle",
     list_extended: "list-extended",
     literals: "literals",
+    list_returns: "list-returns",
     mailboxes: "mailboxes",
     malformed: "malformed",
+    metadata: "metadata",
     namespace_enable: "namespace-enable",
     not_authenticated: "not-authenticated",
+    quota: "quota",
     rfc3501_sample: "rfc3501-sample",
     sasl_ir: "sasl-ir",
     search: "search",
@@ -45,6 +50,14 @@ fn run(text: &str) {
     run_transcript(Role::Server, text, || {
         let mut host = Host::new(sample_account());
         host.preauth = text.contains("# fixture: preauth");
+        if let Some(line) = text
+            .lines()
+            .find_map(|line| line.strip_prefix("# capabilities: "))
+        {
+            let chosen = |c: &Capability| line.split(' ').any(|name| name == c.as_str());
+            let chosen = Capability::ALL.into_iter().filter(chosen);
+            host.config.capabilities = chosen.fold(Capabilities::NONE, Capabilities::with);
+        }
         host.config.plaintext_login = !text.contains("# fixture: no passwords in the clear");
         host
     });

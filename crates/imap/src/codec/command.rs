@@ -1,5 +1,6 @@
 //! Commands as they are written (RFC 3501 §6)
 
+use super::{AclCommand, MetadataCommand, QuotaCommand};
 use crate::{Date, DateTime, FetchItem, Flag, Flags, SequenceSet, SpecialUse, StatusItem, StoreAction};
 use bytes::Bytes;
 use mailwright_sasl::Secret;
@@ -102,6 +103,12 @@ pub enum Body {
         /// Its internal date.
         internal_date: Option<DateTime>,
     },
+    /// GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208)
+    Quota(QuotaCommand),
+    /// SETACL, DELETEACL, GETACL, LISTRIGHTS, MYRIGHTS (RFC 4314)
+    Acl(AclCommand),
+    /// GETMETADATA, SETMETADATA (RFC 5464)
+    Metadata(MetadataCommand),
     /// IDLE (RFC 2177)
     Idle,
     /// CHECK
@@ -178,6 +185,10 @@ pub struct ListOptions {
     pub return_special_use: bool,
     /// Return STATUS items.
     pub return_status: Vec<StatusItem>,
+    /// Return the user's rights (RFC 8440).
+    pub return_my_rights: bool,
+    /// Return annotations (RFC 9590).
+    pub return_metadata: Vec<crate::EntryName>,
 }
 
 /// What SEARCH RETURN asks for (RFC 4731). None of them means ALL.

@@ -18,16 +18,16 @@ impl Command {
     }
 }
 
-struct Printer<'a>(Out<'a>);
+pub(super) struct Printer<'a>(pub(super) Out<'a>);
 
 impl Printer<'_> {
-    fn raw(&mut self, text: &str) -> &mut Self {
+    pub(super) fn raw(&mut self, text: &str) -> &mut Self {
         self.0.raw(text);
         self
     }
 
     /// A string as clients send it.
-    fn string(&mut self, text: &[u8]) -> &mut Self {
+    pub(super) fn string(&mut self, text: &[u8]) -> &mut Self {
         let quotable = |b: &u8| !matches!(b, 0 | b'\r' | b'\n' | 128..);
         if text.iter().all(quotable) && text.len() <= 1000 {
             self.0.astring(text);
@@ -47,7 +47,7 @@ impl Printer<'_> {
     }
 
     /// A string that must not be an atom: the grammar wants `string` here.
-    fn quoted(&mut self, text: &[u8]) -> &mut Self {
+    pub(super) fn quoted(&mut self, text: &[u8]) -> &mut Self {
         if text.iter().all(|b| !matches!(b, 0 | b'\r' | b'\n' | 128..)) && text.len() <= 1000 {
             self.0.string(text);
             return self;
@@ -128,6 +128,9 @@ impl Printer<'_> {
             Body::Status { mailbox, items } => {
                 self.raw("STATUS ").string(mailbox).raw(" ").status_items(items)
             }
+            Body::Quota(command) => self.quota(command),
+            Body::Acl(command) => self.acl(command),
+            Body::Metadata(command) => self.metadata(command),
             Body::Append {
                 mailbox,
                 flags,
@@ -224,6 +227,7 @@ impl Printer<'_> {
                 (o.return_subscribed, "SUBSCRIBED"),
                 (o.return_children, "CHILDREN"),
                 (o.return_special_use, "SPECIAL-USE"),
+                (o.return_my_rights, "MYRIGHTS"),
             ];
             self.raw(" RETURN (");
             let mut some = self.bare_words(&returns);
@@ -234,6 +238,10 @@ impl Printer<'_> {
                     ""
                 });
                 self.raw("STATUS ").status_items(&o.return_status);
+            }
+            if !o.return_metadata.is_empty() {
+                self.raw(if some { " METADATA " } else { "METADATA " });
+                self.entries(&o.return_metadata);
             }
             self.raw(")");
         }

@@ -7,12 +7,15 @@
 mod command;
 mod cursor;
 mod encode;
+mod encode_extensions;
+mod extensions;
 mod frame;
 mod out;
 mod parse;
 
 pub use command::{Body, Command, ListOptions, ReturnOptions, SearchKey};
 pub use cursor::ParseError;
+pub use extensions::{AclCommand, MetadataCommand, QuotaCommand};
 pub use frame::{Frame, Framer, Literal, TooLong};
 
 pub(crate) use cursor::is_atom_char;

@@ -1,14 +1,20 @@
 //! Data items of FETCH, LIST and STATUS, as plain types (RFC 3501 §7)
 
+mod acl;
 mod body_structure;
 mod envelope;
 mod list;
+mod metadata;
+mod quota;
 mod section;
 mod status;
 
+pub use acl::{AclRequest, Rights, RightsChange};
 pub use body_structure::{BodyStructure, Disposition, Fields, Multipart, Params, Part, PartKind};
 pub use envelope::{Address, Envelope};
 pub use list::{ListRow, Namespace, Namespaces, SpecialUse};
+pub use metadata::{Depth, EntryName, MetadataRefusal, MetadataRequest};
+pub use quota::{Quota, QuotaRequest, QuotaResource, QuotaUsage};
 pub(crate) use section::Alias;
 pub use section::{BodyItem, FetchItem, Partial, Section, SectionText};
 pub use status::{Status, StatusItem};

@@ -20,10 +20,12 @@ pub enum StatusItem {
     Deleted,
     /// The sum of all sizes in octets (RFC 8438).
     Size,
+    /// The octets that EXPUNGE would free (RFC 9208).
+    DeletedStorage,
 }
 
 impl StatusItem {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Messages,
         Self::Recent,
         Self::UidNext,
@@ -31,6 +33,7 @@ impl StatusItem {
         Self::Unseen,
         Self::Deleted,
         Self::Size,
+        Self::DeletedStorage,
     ];
 
     /// The item on the wire.
@@ -43,6 +46,7 @@ impl StatusItem {
             Self::Unseen => "UNSEEN",
             Self::Deleted => "DELETED",
             Self::Size => "SIZE",
+            Self::DeletedStorage => "DELETED-STORAGE",
         }
     }
 
@@ -71,6 +75,8 @@ pub struct Status {
     pub deleted: Option<u32>,
     /// The sum of all sizes in octets.
     pub size: Option<u64>,
+    /// The octets that EXPUNGE would free, at least about.
+    pub deleted_storage: Option<u64>,
 }
 
 impl Status {
@@ -84,6 +90,7 @@ impl Status {
             StatusItem::Unseen => self.unseen.map(u64::from),
             StatusItem::Deleted => self.deleted.map(u64::from),
             StatusItem::Size => self.size,
+            StatusItem::DeletedStorage => self.deleted_storage,
         }
     }
 }

@@ -37,7 +37,9 @@ impl Server {
                 };
                 self.complete(Reply::ok(text), When::Anything);
             }
-            Task::Auth(_) | Task::Select { .. } | Task::Status(_) | Task::Namespace => {
+            Task::Acl(task) => self.finish_acl(&task),
+            Task::Metadata(task) => self.finish_metadata(&task),
+            Task::Quota(_) | Task::Auth(_) | Task::Select { .. } | Task::Status(_) | Task::Namespace => {
                 panic!("this question is not answered by a plain yes")
             }
         }
@@ -76,6 +78,10 @@ impl Server {
                 }
             }
             Task::Store(storing) => self.complete(reply, when(storing.uid)),
+            Task::Metadata(task) => {
+                self.close_metadata(&task);
+                self.complete(reply, When::Anything);
+            }
             _ => self.complete(reply, When::Anything),
         }
     }

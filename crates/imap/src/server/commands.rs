@@ -216,6 +216,9 @@ impl Server {
                 if items.contains(&StatusItem::Size) && !self.offers(Capability::StatusSize) {
                     return self.bad("a status item is not known");
                 }
+                if items.contains(&StatusItem::DeletedStorage) && !self.offers(Capability::Quota) {
+                    return self.bad("a status item is not known");
+                }
                 let task = Task::Status(Box::new((mailbox.clone(), items.clone())));
                 self.ask(Event::Status { mailbox, items }, task);
             }
@@ -227,6 +230,9 @@ impl Server {
                 self.phase = Phase::Idle(Default::default());
                 self.events.push_back(Event::Idle);
             }
+            Body::Quota(command) => self.quota_command(command),
+            Body::Acl(command) => self.acl_command(command),
+            Body::Metadata(command) => self.metadata_command(command),
             Body::Append { .. } => self.bad("The message must be a literal"),
             Body::StartTls | Body::Login { .. } | Body::Authenticate { .. } => self.bad("Already logged in"),
             Body::Enable(_) | Body::Namespace | Body::Idle | Body::Id(_) => {

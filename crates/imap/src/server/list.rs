@@ -1,5 +1,6 @@
 //! LIST, LSUB, LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154)
 
+use super::list_returns::Returned;
 use super::{Phase, Reply, Server, Task};
 use crate::codec::ListOptions;
 use crate::data::{ListRow, SpecialUse, Status};
@@ -14,7 +15,7 @@ pub(super) struct Listing {
     is_lsub: bool,
     /// In the extended form, whose answers have more attributes.
     is_extended: bool,
-    options: ListOptions,
+    pub(super) options: ListOptions,
     patterns: Vec<String>,
     delimiter: char,
     /// LSUB: levels above subscribed mailboxes that were told already.
@@ -37,6 +38,7 @@ struct Held {
     selected: bool,
     matches: bool,
     status: Option<Status>,
+    returned: Returned,
 }
 
 impl Listing {
@@ -57,6 +59,12 @@ impl Listing {
         lsub.is_lsub = true;
         lsub.options.subscribed = true;
         lsub
+    }
+
+    /// What is told with the row that was offered last, if that waits.
+    pub(super) fn held_row(&mut self, name: &str) -> Option<&mut Returned> {
+        let held = self.held.last_mut().filter(|held| held.name == name)?;
+        Some(&mut held.returned)
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -113,7 +121,14 @@ impl Server {
         if !listing.options.return_status.is_empty() && !self.offers(Capability::ListStatus) {
             return self.bad("an option is not known");
         }
+        let rights = listing.options.return_my_rights && !self.offers(Capability::ListMyRights);
+        let metadata = !listing.options.return_metadata.is_empty() && !self.offers(Capability::ListMetadata);
+        if rights || metadata {
+            return self.bad("an option is not known");
+        }
         let request = ListRequest {
+            my_rights: listing.options.return_my_rights,
+            metadata: listing.options.return_metadata.clone(),
             subscribed_only: listing.options.subscribed,
             status: listing.options.return_status.clone(),
         };
@@ -220,6 +235,10 @@ impl Server {
                 if let Some(status) = &row.status {
                     self.out().status(&row.name, &options.return_status, status);
                 }
+                // RFC 8440 §4: not of a mailbox that is listed for its children alone.
+                if row.selected {
+                    self.put_returned(&row.name, &row.returned);
+                }
             }
         }
         let text = if listing.is_lsub {
@@ -278,6 +297,7 @@ impl Held {
             selected,
             matches,
             status: None,
+            returned: Returned::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The server engine of a session (RFC 3501 §3)
 
+mod acl;
 mod answers;
 mod append;
 mod auth;
@@ -8,7 +9,10 @@ mod commands;
 mod fetch;
 mod idle;
 mod list;
+mod list_returns;
 mod literal;
+mod metadata;
+mod quota;
 mod replies;
 mod search;
 
@@ -134,6 +138,9 @@ enum Task {
         moving: bool,
     },
     Namespace,
+    Quota(Box<quota::Quoting>),
+    Acl(Box<acl::Granting>),
+    Metadata(Box<metadata::Annotating>),
 }
 
 /// A STORE that is being answered.

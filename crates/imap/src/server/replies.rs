@@ -27,6 +27,15 @@ impl Reply {
         }
     }
 
+    /// A code that carries data.
+    pub(super) fn no_with(code: String, text: &'static str) -> Self {
+        Self {
+            status: "NO",
+            code: code.into(),
+            text: text.into(),
+        }
+    }
+
     pub(super) fn no(code: Option<Code>, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status: "NO",
@@ -70,6 +79,16 @@ impl Server {
                 _ if before_login && !capability.before_login() => {}
                 Capability::AppendLimit => {
                     out.raw(" APPENDLIMIT=").number(config.max_append);
+                }
+                Capability::Quota => {
+                    out.raw(" QUOTA");
+                    for resource in &config.quota_resources {
+                        out.raw(" QUOTA=RES-").raw(resource.as_str());
+                    }
+                }
+                // RFC 4314 §2.2: the rights that RFC 2086 did not have.
+                Capability::Acl => {
+                    out.raw(" ACL RIGHTS=texk");
                 }
                 _ => {
                     out.raw(" ").raw(capability.as_str());

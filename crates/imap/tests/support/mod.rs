@@ -9,11 +9,14 @@
     clippy::unwrap_used
 )] // shared by tests that use a part each
 
+mod extensions;
+
 use bytes::Bytes;
+use extensions::Annotations;
 use mailwright_imap::{
     AppendRequest, BodyItem, Change, Config, CopyUid, Criterion, DateTime, Event, FetchItem, FetchRequest,
-    Flag, Flags, ListRow, Namespaces, Rejection, SectionText, Selected, Server, SpecialUse, Status,
-    StoreAction, StoreRequest, Transport, UidSet,
+    Flag, Flags, ListRow, Namespaces, Quota, Rejection, Rights, SectionText, Selected, Server, SpecialUse,
+    Status, StoreAction, StoreRequest, Transport, UidSet,
 };
 use mailwright_message::Index;
 use mailwright_sasl::{Answer, Question, Secret};
@@ -50,6 +53,8 @@ pub struct Mailbox {
     pub subscribed: bool,
     pub special_use: Vec<SpecialUse>,
     pub first_recent: Option<u32>,
+    pub acl: Vec<(String, Rights)>,
+    pub metadata: Annotations,
 }
 
 impl Mailbox {
@@ -61,6 +66,8 @@ impl Mailbox {
             subscribed: true,
             special_use: vec![],
             first_recent: None,
+            acl: vec![("Fred".into(), Rights::ALL)],
+            metadata: Annotations::new(),
         }
     }
 
@@ -96,6 +103,8 @@ impl Mailbox {
         status.unseen = count(&|m| !m.flags.contains(&Flag::Seen));
         status.deleted = count(&|m| m.flags.contains(&Flag::Deleted));
         status.size = Some(self.mails.iter().map(|m| m.octets.len() as u64).sum());
+        let deleted = self.mails.iter().filter(|m| m.flags.contains(&Flag::Deleted));
+        status.deleted_storage = Some(deleted.map(|m| m.octets.len() as u64).sum());
         status
     }
 }
@@ -112,6 +121,8 @@ pub struct Backend {
     pub piece: usize,
     /// The largest output that was pending at any time.
     pub peak_output: usize,
+    pub metadata: Annotations,
+    pub quota: Vec<Quota>,
 }
 
 /// A FETCH under way: messages, and the section that is being streamed.
@@ -133,6 +144,8 @@ impl Backend {
             fetching: None,
             piece: 4096,
             peak_output: 0,
+            metadata: Annotations::new(),
+            quota: extensions::sample_quota(),
         }
     }
 
@@ -218,8 +231,12 @@ impl Backend {
                     row.subscribed = mailbox.subscribed;
                     row.special_use = &mailbox.special_use;
                     row.children = Some(self.mailboxes.iter().any(|m| m.name.starts_with(&below)));
-                    if server.list(&row) && !request.status.is_empty() {
-                        server.list_status(&mailbox.name, &mailbox.status());
+                    if server.list(&row) {
+                        if !request.status.is_empty() {
+                            server.list_status(&mailbox.name, &mailbox.status());
+                        }
+                        server.list_my_rights(&mailbox.name, Rights::ALL);
+                        server.list_metadata(&mailbox.name, |entry| mailbox.metadata.get(entry).cloned());
                     }
                 }
                 server.accept();
@@ -269,7 +286,7 @@ impl Backend {
             Event::Copy { uids, mailbox } => self.copy(server, &uids, &mailbox, false),
             Event::Move { uids, mailbox } => self.copy(server, &uids, &mailbox, true),
             Event::Namespace => server.namespaces(&Namespaces::default()),
-            other => panic!("unexpected question {other:?}"),
+            other => extensions::answer(self, server, other),
         }
     }
 

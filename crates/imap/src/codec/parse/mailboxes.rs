@@ -101,6 +101,11 @@ pub(super) fn list(c: &mut Cursor<'_>) -> Result<Body> {
                 () if c.eat_word("SUBSCRIBED") => chosen.return_subscribed = true,
                 () if c.eat_word("CHILDREN") => chosen.return_children = true,
                 () if c.eat_word("SPECIAL-USE") => chosen.return_special_use = true,
+                () if c.eat_word("MYRIGHTS") => chosen.return_my_rights = true,
+                () if c.eat_word("METADATA") => {
+                    c.sp()?;
+                    chosen.return_metadata = super::metadata::entries(c)?;
+                }
                 () if c.eat_word("STATUS") => {
                     c.sp()?;
                     chosen.return_status = status_items(c)?;

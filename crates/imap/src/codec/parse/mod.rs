@@ -1,7 +1,10 @@
 //! Parsing commands (RFC 3501 §9)
 
+mod acl;
 mod fetch;
 mod mailboxes;
+mod metadata;
+mod quota;
 mod search;
 
 use super::cursor::{Cursor, ParseError, Result, is_astring_char};
@@ -26,22 +29,32 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("COPY", |c, _| copy(c, false, false)),
     ("CREATE", |c, _| create(c)),
     ("DELETE", |c, _| mailbox(c).map(Body::Delete)),
+    ("DELETEACL", |c, _| acl::delete(c)),
     ("ENABLE", |c, _| enable(c)),
     ("EXAMINE", |c, _| mailbox(c).map(Body::Examine)),
     ("EXPUNGE", |_, _| Ok(Body::Expunge(None))),
     ("FETCH", |c, _| fetch(c, false)),
+    ("GETACL", |c, _| acl::get(c)),
+    ("GETMETADATA", |c, _| metadata::get(c)),
+    ("GETQUOTA", |c, _| quota::get(c)),
+    ("GETQUOTAROOT", |c, _| quota::roots(c)),
     ("ID", |c, _| id(c)),
     ("IDLE", |_, _| Ok(Body::Idle)),
     ("LIST", |c, _| list(c)),
+    ("LISTRIGHTS", |c, _| acl::list(c)),
     ("LOGIN", |c, _| login(c)),
     ("LOGOUT", |_, _| Ok(Body::Logout)),
     ("LSUB", |c, _| lsub(c)),
     ("MOVE", |c, _| copy(c, false, true)),
+    ("MYRIGHTS", |c, _| acl::mine(c)),
     ("NAMESPACE", |_, _| Ok(Body::Namespace)),
     ("NOOP", |_, _| Ok(Body::Noop)),
     ("RENAME", |c, _| rename(c)),
     ("SEARCH", |c, depth| search(c, false, depth)),
     ("SELECT", |c, _| mailbox(c).map(Body::Select)),
+    ("SETACL", |c, _| acl::set(c)),
+    ("SETMETADATA", |c, _| metadata::set(c)),
+    ("SETQUOTA", |c, _| quota::set(c)),
     ("STARTTLS", |_, _| Ok(Body::StartTls)),
     ("STATUS", |c, _| status(c)),
     ("STORE", |c, _| store(c, false)),
