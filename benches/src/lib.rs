@@ -6,6 +6,7 @@
 //! ```text
 //! cargo bench -p mailwright-benches --features peers --ignore-rust-version --bench message
 //! benches/ratios.py
+//! cargo bench -p mailwright-benches --features peers --ignore-rust-version --bench smtp
 //! ```
 //!
 //! The script in this folder measures the whole server: `server_figures.py`. With `MAIL_CORPUS` set, messages from

@@ -63,9 +63,29 @@ pub(crate) fn finish(text: &str, at: usize) -> Result<(), ParseError> {
 }
 
 /// RFC 5321 §4.1.2 `atext` (from RFC 5322 §3.2.3), with RFC 6531 §3.3.
+#[inline]
 pub(crate) fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_utf8_text(c)
+    match u8::try_from(c) {
+        Ok(b) if b.is_ascii() => ATEXT[usize::from(b)],
+        _ => is_utf8_text(c),
+    }
 }
+
+const ATEXT: [bool; 128] = {
+    let mut table = [false; 128];
+    let marks = b"!#$%&'*+-/=?^_`{|}~";
+    let mut i = 0;
+    while i < marks.len() {
+        table[marks[i] as usize] = true;
+        i += 1;
+    }
+    let mut b = 0u8;
+    while b < 128 {
+        table[b as usize] |= b.is_ascii_alphanumeric();
+        b += 1;
+    }
+    table
+};
 
 /// RFC 6531 §3.3 `UTF8-non-ascii`, without what breaks lines or is invisible control.
 pub(crate) fn is_utf8_text(c: char) -> bool {
@@ -74,6 +94,7 @@ pub(crate) fn is_utf8_text(c: char) -> bool {
 
 /// Characters that domain labels are made of. Of the non-ASCII ones, those are left out that no U-label can
 /// hold and that look like something else: spaces, formatting, and what IDNA mappings turn into a dot.
+#[inline]
 fn is_label_char(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || c == '-'

@@ -183,7 +183,8 @@ impl Command {
             .take_while(|b| matches!(b, b' ' | b'\t'))
             .count();
         let line = &line[..line.len() - blank];
-        if line.iter().any(u8::is_ascii_control) {
+        // No early end, so that compilers look at many octets at once.
+        if line.iter().fold(false, |seen, b| seen | b.is_ascii_control()) {
             return Err(CommandError::ControlCharacter);
         }
         let line = std::str::from_utf8(line).map_err(|_| CommandError::NotUtf8)?;

@@ -42,6 +42,15 @@ impl LineFramer {
 
     /// The next line without its CRLF; `None` when more input is needed.
     pub(crate) fn next(&mut self, rx: &mut RecvBuf) -> Option<Result<Bytes, LineFault>> {
+        self.next_with(rx, Bytes::copy_from_slice)
+    }
+
+    /// What `read` makes of the next line without its CRLF; `None` when more input is needed.
+    pub(crate) fn next_with<T>(
+        &mut self,
+        rx: &mut RecvBuf,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Option<Result<T, LineFault>> {
         if self.dropping && !self.drop_line(rx) {
             return None;
         }
@@ -51,8 +60,8 @@ impl LineFramer {
             Some(lf) if lf >= self.max => self.fault(LineFault::TooLong, rx),
             Some(lf) if lf > 0 && data[lf - 1] == b'\r' => {
                 self.scanned = 0;
-                let mut line = rx.take(lf + 1);
-                line.truncate(lf - 1);
+                let line = read(&data[..lf - 1]);
+                rx.skip(lf + 1);
                 Some(Ok(line))
             }
             Some(lf) => {
@@ -67,7 +76,7 @@ impl LineFramer {
         }
     }
 
-    fn fault(&mut self, fault: LineFault, rx: &mut RecvBuf) -> Option<Result<Bytes, LineFault>> {
+    fn fault<T>(&mut self, fault: LineFault, rx: &mut RecvBuf) -> Option<Result<T, LineFault>> {
         self.scanned = 0;
         self.dropping = true;
         self.drop_line(rx);

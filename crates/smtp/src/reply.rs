@@ -138,22 +138,55 @@ impl Reply {
 
     fn write_text(&self, out: &mut SendBuf, enhanced: bool, utf8: bool) {
         let enhanced = self.enhanced.filter(|_| enhanced);
-        let mut lines = self.lines().flat_map(wrap).peekable();
-        while let Some(line) = lines.next() {
-            out.put_u64(u64::from(self.code));
-            out.put(if lines.peek().is_some() { b"-" } else { b" " });
-            if let Some(code) = enhanced {
-                out.put(format!("{code} ").as_bytes());
+        let mut lines = self.lines().peekable();
+        while let Some(mut line) = lines.next() {
+            loop {
+                let (piece, rest) = line.split_at(floor(line, MAX_TEXT));
+                let last = rest.is_empty() && lines.peek().is_none();
+                self.write_line(out, enhanced, piece, last, utf8);
+                if rest.is_empty() {
+                    break;
+                }
+                line = rest;
             }
-            if utf8 || line.is_ascii() {
-                out.put(line.as_bytes());
-            } else {
-                let line: String = line.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-                out.put(line.as_bytes());
-            }
-            out.put(b"\r\n");
         }
     }
+
+    fn write_line(
+        &self,
+        out: &mut SendBuf,
+        enhanced: Option<EnhancedCode>,
+        text: &str,
+        last: bool,
+        utf8: bool,
+    ) {
+        out.put_u64(u64::from(self.code));
+        out.put(if last { b" " } else { b"-" });
+        if let Some(code) = enhanced {
+            out.put_u64(u64::from(code.class));
+            out.put(b".");
+            out.put_u64(u64::from(code.subject));
+            out.put(b".");
+            out.put_u64(u64::from(code.detail));
+            out.put(b" ");
+        }
+        if utf8 || text.is_ascii() {
+            out.put(text.as_bytes());
+        } else {
+            let text: String = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+            out.put(text.as_bytes());
+        }
+        out.put(b"\r\n");
+    }
+}
+
+/// The last boundary between characters up to `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 /// `550 5.1.1 No such user`, lines separated by LF. Nothing in it can break a log line or a header field
@@ -181,24 +214,6 @@ fn clean(text: &str) -> String {
         .filter(|c| *c != '\r')
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect()
-}
-
-/// Cuts a line into pieces that fit the length of a reply line.
-fn wrap(mut line: &str) -> impl Iterator<Item = &str> {
-    let mut first = true;
-    std::iter::from_fn(move || {
-        if line.is_empty() && !first {
-            return None;
-        }
-        first = false;
-        let mut at = line.len().min(MAX_TEXT);
-        while !line.is_char_boundary(at) {
-            at -= 1;
-        }
-        let (piece, rest) = line.split_at(at);
-        line = rest;
-        Some(piece)
-    })
 }
 
 /// A reply that says no: its code is 4xx or 5xx, by construction.

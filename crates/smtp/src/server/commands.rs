@@ -11,8 +11,8 @@ use crate::{Command, CommandError, EnhancedCode, Error, Limit, Rejection, Reply,
 use mailwright_wire::Counted;
 
 impl Server {
-    pub(super) fn line(&mut self, line: &[u8]) {
-        let command = match Command::parse(line, &self.session.extensions()) {
+    pub(super) fn line(&mut self, parsed: Result<Command, CommandError>) {
+        let command = match parsed {
             Ok(command) => command,
             Err(CommandError::OtherProtocol) => {
                 return self.fail(Error::Protocol(self.stage(), Violation::OtherProtocol));

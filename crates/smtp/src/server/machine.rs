@@ -2,7 +2,7 @@
 
 use super::{BODY_ROOM, Event, Held, MAX_INPUT, MAX_OUTPUT, Server, State, line_fault};
 use crate::proxy::{self, Progress};
-use crate::{Error, Rejection, Stage, Violation};
+use crate::{Command, Error, Rejection, Stage, Violation};
 use mailwright_wire::{Machine, Step};
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
@@ -12,11 +12,13 @@ impl Server {
     fn advance(&mut self) -> bool {
         match &mut self.state {
             State::Command => {
-                let Some(line) = self.lines.next(&mut self.rx) else {
+                let extensions = self.session.extensions();
+                let read = |line: &[u8]| Command::parse(line, &extensions);
+                let Some(command) = self.lines.next_with(&mut self.rx, read) else {
                     return false;
                 };
-                match line {
-                    Ok(line) => self.line(&line),
+                match command {
+                    Ok(command) => self.line(command),
                     Err(fault) => self.complain(&line_fault(fault)),
                 }
             }
