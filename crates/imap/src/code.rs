@@ -119,6 +119,11 @@ impl Rejection {
         }
     }
 
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Makes a refusal. Whatever the text holds, one printable line of ASCII leaves.
     pub fn new(code: Option<Code>, text: impl Into<Cow<'static, str>>) -> Self {
         Self {

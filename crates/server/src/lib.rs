@@ -51,6 +51,7 @@
 //! | [`conn`] | the driver of every connection |
 //! | [`tls`] | certificates and trust |
 //! | [`delivery`] | from an address to mailboxes |
+//! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
 //! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
@@ -68,7 +69,7 @@ pub mod conn;
 pub mod delivery;
 pub mod dns;
 mod files;
-mod imap;
+pub mod imap;
 mod listen;
 mod maildrops;
 mod names;

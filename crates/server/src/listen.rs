@@ -31,7 +31,10 @@ async fn serve<S: Store>(
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
             Box::pin(crate::smtp::serve(shared, stream, peer, listener)).await;
         }
-        Protocol::Imap => Box::pin(crate::imap::serve(shared, stream, peer, listener)).await,
+        Protocol::Imap => {
+            let options = crate::imap::options(&shared, &listener, peer);
+            Box::pin(crate::imap::serve(shared, stream, peer, options)).await;
+        }
         Protocol::Pop3 => Box::pin(crate::pop3::serve(shared, stream, peer, listener)).await,
     }
 }

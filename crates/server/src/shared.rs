@@ -2,10 +2,11 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::imap::Sessions;
 use crate::maildrops::Maildrops;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 pub use crate::clock::unix_now;
 pub use crate::random::entropy;
@@ -26,8 +27,8 @@ pub struct Shared<S> {
     pub shutdown: Shutdown,
     /// Wakes the queue worker: something was put into the spool.
     pub spooled: Notify,
-    /// Held by those who take much memory or time at once, such as a search in large messages.
-    pub(crate) heavy: Semaphore,
+    /// How many IMAP sessions each account has.
+    pub(crate) sessions: Sessions,
     /// Which maildrops POP3 sessions have open.
     pub(crate) maildrops: Maildrops,
 }
@@ -36,13 +37,13 @@ impl<S> Shared<S> {
     /// Joins the parts.
     pub(crate) fn new(config: Config, accounts: Accounts, store: S, tls: Tls) -> Self {
         Self {
+            sessions: Sessions::new(config.limits.sessions_per_account),
             config,
             accounts,
             store,
             tls,
             shutdown: Shutdown::new(),
             spooled: Notify::new(),
-            heavy: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             maildrops: Maildrops::default(),
         }
     }

@@ -115,6 +115,11 @@ impl Tls {
         stream.channel_bindings(self.side(listener).end_point.as_deref())
     }
 
+    /// The hash of the certificate of a listener, as RFC 5929 §4.1 wants it.
+    pub(crate) fn certificate_hash(&self, listener: &ListenerConfig) -> Option<&[u8]> {
+        self.side(listener).end_point.as_deref()
+    }
+
     fn side(&self, listener: &ListenerConfig) -> &Side {
         let own = listener
             .certificate

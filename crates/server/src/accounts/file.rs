@@ -183,6 +183,18 @@ fn render(entries: &[AccountEntry]) -> String {
                 text += &format!("{key} = {}\n", quoted(value));
             }
         }
+        if let Some(quota) = &entry.quota {
+            let storage = quota
+                .storage
+                .map(|octets| format!("storage = {}", quoted(&octets.to_string())));
+            let messages = quota.messages.map(|messages| format!("messages = {messages}"));
+            let bounds: Vec<_> = storage.into_iter().chain(messages).collect();
+            text += &format!("quota = {{ {} }}\n", bounds.join(", "));
+        }
+        if !entry.imap_without.is_empty() {
+            let names: Vec<_> = entry.imap_without.iter().map(|name| quoted(name)).collect();
+            text += &format!("imap_without = [{}]\n", names.join(", "));
+        }
     }
     text
 }

@@ -8,7 +8,7 @@ mod checker;
 mod file;
 mod password;
 
-use crate::config::{AccountEntry, Config, ConfigError};
+use crate::config::{AccountEntry, Config, ConfigError, Quota};
 use crate::names;
 use crate::random::entropy;
 use checker::Checker;
@@ -160,6 +160,22 @@ impl Accounts {
     /// The account of somebody who was authenticated.
     pub fn account(&self, identity: &Identity) -> Option<Account> {
         self.find(&identity.authcid)
+    }
+
+    /// How much mail an account may keep, if its entry says so.
+    pub fn quota(&self, account: &Account) -> Option<Quota> {
+        self.entry(account.as_str())?.quota
+    }
+
+    /// Whether an IMAP extension is not to be offered to somebody, whether or not there is such an account.
+    pub fn is_masked(&self, name: &str, capability: &str) -> bool {
+        let entry = self.entry(name);
+        entry.is_some_and(|entry| {
+            entry
+                .imap_without
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(capability))
+        })
     }
 
     /// Checks a password; the account if it is right.

@@ -1,6 +1,7 @@
 //! One account, as files have it, and the check of its secrets.
 
-use super::values::Text;
+use super::Quota;
+use super::values::{Size, Text};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Params};
 use mailwright_address::EmailAddress;
@@ -16,6 +17,10 @@ pub struct AccountEntry {
     pub password: Option<String>,
     /// The verifier for SCRAM-SHA-256, as `SCRAM-SHA-256$ITERATIONS:SALT$STORED:SERVER`.
     pub scram: Option<String>,
+    /// How much mail it may keep, if that is not what holds for all.
+    pub quota: Option<Quota>,
+    /// IMAP extensions that are not offered to it, by their capability names: for mail programs that break on one.
+    pub imap_without: Vec<String>,
 }
 
 impl std::fmt::Debug for AccountEntry {
@@ -34,6 +39,8 @@ impl AccountEntry {
             name,
             password: None,
             scram: None,
+            quota: None,
+            imap_without: Vec::new(),
         }
     }
 
@@ -68,6 +75,22 @@ pub(crate) struct AccountSection {
     name: Text<EmailAddress>,
     password: Option<String>,
     scram: Option<String>,
+    quota: Option<QuotaSection>,
+    #[serde(default)]
+    imap_without: Vec<String>,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuotaSection {
+    storage: Option<Text<Size>>,
+    messages: Option<u64>,
+}
+
+impl From<QuotaSection> for Quota {
+    fn from(section: QuotaSection) -> Self {
+        Self::new(section.storage.map(|size| size.0.0), section.messages)
+    }
 }
 
 impl From<AccountSection> for AccountEntry {
@@ -76,6 +99,8 @@ impl From<AccountSection> for AccountEntry {
             name: section.name.0,
             password: section.password,
             scram: section.scram,
+            quota: section.quota.map(Quota::from),
+            imap_without: section.imap_without,
         }
     }
 }

@@ -5,8 +5,8 @@ use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig,
-    Outbound, PlaintextLogin, Protocol, QueueConfig, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener,
-    TlsMode,
+    Outbound, PlaintextLogin, Protocol, QueueConfig, QuotaSection, SmartHost, SmartHostLogin, SmartHostTls,
+    SmtpListener, TlsMode,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
@@ -65,6 +65,8 @@ struct File {
     queue: QueueSection,
     #[serde(default)]
     limits: LimitsSection,
+    #[serde(default)]
+    quota: QuotaSection,
 }
 
 #[derive(serde::Deserialize)]
@@ -188,6 +190,7 @@ struct LimitsSection {
     recipients: Option<usize>,
     connections: Option<u32>,
     connections_per_address: Option<u32>,
+    sessions_per_account: Option<u32>,
     password_checks: Option<usize>,
     smtp_timeout: Option<Text<Span>>,
     refusal_delay: Option<Text<Span>>,
@@ -230,6 +233,7 @@ impl File {
         config.outbound = self.outbound.into_config(folder, &config.domains, found);
         config.queue = self.queue.into_config(found);
         config.limits = self.limits.into_config();
+        config.quota = self.quota.into();
         config
     }
 }
@@ -488,6 +492,10 @@ impl LimitsSection {
             connections_per_address: self
                 .connections_per_address
                 .unwrap_or(usual.connections_per_address)
+                .max(1),
+            sessions_per_account: self
+                .sessions_per_account
+                .unwrap_or(usual.sessions_per_account)
                 .max(1),
             password_checks: self.password_checks.unwrap_or(usual.password_checks).max(1),
             smtp_timeout: span(self.smtp_timeout, usual.smtp_timeout),

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::AccountEntry;
-pub(crate) use account::AccountSection;
+pub(crate) use account::{AccountSection, QuotaSection};
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use values::{Endpoint, EndpointHost, Network, Unreadable};
@@ -51,6 +51,25 @@ pub struct Config {
     pub queue: QueueConfig,
     /// What one peer may take.
     pub limits: Limits,
+    /// How much mail an account may keep, where its own entry says nothing else.
+    pub quota: Quota,
+}
+
+/// How much mail an account may keep (RFC 9208). The default is without bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Quota {
+    /// The most octets of all its messages.
+    pub storage: Option<u64>,
+    /// The most messages.
+    pub messages: Option<u64>,
+}
+
+impl Quota {
+    /// Bounds either or both.
+    pub const fn new(storage: Option<u64>, messages: Option<u64>) -> Self {
+        Self { storage, messages }
+    }
 }
 
 /// Alias address to targets.
@@ -290,6 +309,8 @@ pub struct Limits {
     pub connections: u32,
     /// The most connections at once from one address.
     pub connections_per_address: u32,
+    /// The most IMAP sessions of one account at once.
+    pub sessions_per_account: u32,
     /// The most password checks at once: each takes a core and 19 MiB for some 20 ms.
     pub password_checks: usize,
     /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
@@ -315,6 +336,7 @@ impl Default for Limits {
             recipients: 1000,
             connections: 10_000,
             connections_per_address: 1000,
+            sessions_per_account: 1000,
             // The other half of the cores serves those who are in.
             password_checks: cores.div_ceil(2),
             smtp_timeout: Duration::from_secs(5 * 60),
@@ -344,6 +366,7 @@ impl Config {
             outbound: Outbound::default(),
             queue: QueueConfig::default(),
             limits: Limits::default(),
+            quota: Quota::default(),
         }
     }
 

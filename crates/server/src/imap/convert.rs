@@ -1,8 +1,9 @@
 //! Between the plain types of `mailbox` and those of the IMAP engine: neither crate knows the other.
 
+use super::backend::Failure;
 use mailwright_imap as imap;
 use mailwright_mailbox as mailbox;
-use mailwright_mailbox::{CommitError, MailboxName, StoreError, SystemFlags, Uid};
+use mailwright_mailbox::{MailboxName, SystemFlags, Uid};
 
 /// The system flags in both worlds.
 const SYSTEM: [(SystemFlags, imap::Flag); 5] = [
@@ -98,38 +99,18 @@ pub(super) fn name(text: &str) -> Result<MailboxName, imap::Rejection> {
         .map_err(|error| imap::Rejection::new(Some(imap::Code::Cannot), format!("Mailbox name: {error}")))
 }
 
-/// What a client is told of a failed read.
-pub(super) fn unreadable(error: &StoreError) -> imap::Rejection {
-    match error {
-        StoreError::NoSuchMailbox => imap::Rejection::NO_SUCH_MAILBOX,
-        StoreError::NoSuchBlob => imap::Rejection::EXPUNGE_ISSUED,
-        StoreError::Corrupt(_) => {
+/// What a client is told of a failure; what is no fault of its own is logged.
+pub(super) fn refusal(failure: Failure) -> imap::Rejection {
+    match failure {
+        Failure::NoSuchMailbox => imap::Rejection::NO_SUCH_MAILBOX,
+        Failure::Gone => imap::Rejection::EXPUNGE_ISSUED,
+        Failure::Refused(rejection) => rejection,
+        Failure::Damaged(what) => {
+            tracing::error!("imap: a message is damaged: {what}");
             imap::Rejection::new(Some(imap::Code::Corruption), "The message is damaged on disk")
         }
-        error => {
-            tracing::error!("store: {error}");
-            imap::Rejection::UNAVAILABLE
-        }
-    }
-}
-
-/// What a client is told of a commit that was not done.
-pub(super) fn uncommitted(error: &CommitError) -> imap::Rejection {
-    match error {
-        CommitError::NoSuchMailbox { .. } => imap::Rejection::NO_SUCH_MAILBOX,
-        CommitError::AlreadyExists { .. } => imap::Rejection::ALREADY_EXISTS,
-        CommitError::HasChildren { .. } => imap::Rejection::new(
-            Some(imap::Code::HasChildren),
-            "Other mailboxes are below this name",
-        ),
-        CommitError::InvalidName { .. } => imap::Rejection::CANNOT,
-        CommitError::NoSuchBlob { .. } => imap::Rejection::EXPUNGE_ISSUED,
-        CommitError::Limit { limit, .. } => {
-            imap::Rejection::new(Some(imap::Code::Limit), format!("Over the limit of {limit}"))
-        }
-        CommitError::OverQuota { .. } => imap::Rejection::OVER_QUOTA,
-        error => {
-            tracing::error!("store: {error}");
+        Failure::Broken(what) => {
+            tracing::error!("imap: {what}");
             imap::Rejection::UNAVAILABLE
         }
     }

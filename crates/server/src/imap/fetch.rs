@@ -1,14 +1,13 @@
 //! FETCH: rows from what the store keeps with each message, bodies by range (RFC 3501 §6.4.5).
 
+use super::backend::{Backend, Failure, Mailboxes};
+use super::body;
 use super::convert::{flags_to_imap, uids_from_imap};
-use super::{Session, Stop, body};
+use super::session::{Session, Stop};
 use crate::conn::{ConnError, Turn};
 use bytes::Bytes;
 use mailwright_imap::{self as imap, BodyItem, DateTime, FetchItem, FetchRequest, Rejection, SectionText};
-use mailwright_mailbox::{
-    BlobRef, Fields, FlagChange, Flags, MailboxId, Message, Op, Outcome, Scan, Store, StoreError,
-    SystemFlags, UidSet,
-};
+use mailwright_mailbox::{Fields, FlagChange, Flags, MailboxId, Message, Scan, SystemFlags, UidSet};
 use mailwright_message::Index;
 use std::ops::Range;
 
@@ -19,9 +18,9 @@ const AT_ONCE: u64 = 64 * 1024;
 /// A header longer than this is not searched for single fields.
 const LONGEST_HEADER: u64 = 16 << 20;
 
-impl<S: Store> Session<S> {
+impl<B: Backend> Session<B> {
     pub(super) async fn fetch(&mut self, request: &FetchRequest) -> Result<(), Stop> {
-        let mailbox = self.selected_mailbox()?;
+        let (mail, mailbox) = (self.mail()?, self.selected_mailbox()?);
         let uids = uids_from_imap(&request.uids);
         let seen = match request.mark_seen {
             true => self.mark_seen(mailbox, uids.clone()).await?,
@@ -39,10 +38,10 @@ impl<S: Store> Session<S> {
         }
         let mut next = Some(Scan::new(uids, fields).limit(limit));
         while let Some(scan) = next {
-            let page = self.shared.store.scan(mailbox, scan.clone()).await?;
+            let page = mail.scan(mailbox, scan.clone()).await?;
             for message in &page.messages {
                 let row = self
-                    .row(&request.items, message, seen.contains(message.uid))
+                    .row(&request.items, mailbox, message, seen.contains(message.uid))
                     .await;
                 if !self.left_out(mailbox, message, &row).await? {
                     row?;
@@ -63,7 +62,7 @@ impl<S: Store> Session<S> {
         row: &Result<(), Stop>,
     ) -> Result<bool, Stop> {
         let out = matches!(row, Err(Stop::No(why)) if *why == Rejection::EXPUNGE_ISSUED)
-            && body::is_gone(&self.shared.store, mailbox, message.uid).await?;
+            && body::is_gone(&*self.mail()?, mailbox, message.uid).await?;
         if out {
             // The engine says NO in the end if the client asked by numbers.
             self.sync_or_end().await;
@@ -75,44 +74,42 @@ impl<S: Store> Session<S> {
     async fn mark_seen(&mut self, mailbox: MailboxId, uids: UidSet) -> Result<UidSet, Stop> {
         let mut flags = Flags::new();
         flags.insert(SystemFlags::SEEN);
-        let change = FlagChange::Add(flags);
-        let op = Op::StoreFlags {
-            mailbox,
-            uids,
-            change,
-            unchanged_since: None,
-        };
-        let outcome = match self.change(op).await {
-            Ok(outcome) => outcome,
-            // A disk that is full must not keep people from reading their mail.
-            Err(Stop::No(_)) => {
-                tracing::warn!(peer = %self.peer, "imap: messages are read and cannot be marked as seen");
-                return Ok(UidSet::new());
+        match self
+            .mail()?
+            .store(mailbox, uids, FlagChange::Add(flags), None)
+            .await
+        {
+            Ok(stored) => {
+                self.sync_or_end().await;
+                Ok(stored.changed)
             }
-            Err(stop) => return Err(stop),
-        };
-        self.sync_or_end().await;
-        Ok(match outcome {
-            Outcome::Stored { changed, .. } => changed,
-            _ => UidSet::new(),
-        })
+            // A disk that is full, or the lack of a right, must not keep people from reading their mail.
+            Err(failure) => {
+                tracing::debug!(peer = %self.peer, "imap: messages are read and not marked as seen: {failure}");
+                Ok(UidSet::new())
+            }
+        }
     }
 
-    async fn row(&mut self, items: &[FetchItem], message: &Message, seen: bool) -> Result<(), Stop> {
+    async fn row(
+        &mut self,
+        items: &[FetchItem],
+        mailbox: MailboxId,
+        message: &Message,
+        seen: bool,
+    ) -> Result<(), Stop> {
         let uid = message.uid.value();
-        let index = match message.index.is_empty() {
-            true => None,
-            false => Some(
-                Index::from_bytes(message.index.clone())
-                    .map_err(|_| StoreError::Corrupt("a part index".into()))?,
-            ),
+        let index = match items.iter().any(needs_index) {
+            true => Some(body::index_of(&*self.mail()?, mailbox, message).await?),
+            false => None,
         };
         // Whatever has to be read is read before the row is begun: until then the answer can still be NO.
         let mut sections = vec![];
         let mut room = AT_ONCE;
         for item in items {
-            if let (FetchItem::Section(item), Some(index), Some(blob)) = (item, &index, &message.blob) {
-                sections.push((item, self.section(item, index, blob, &mut room).await?));
+            if let (FetchItem::Section(item), Some(index)) = (item, &index) {
+                let found = self.section(item, index, mailbox, message, &mut room).await?;
+                sections.push((item, found));
             }
         }
         let Some(mut row) = self.conn.machine().fetch(uid) else {
@@ -154,19 +151,24 @@ impl<S: Store> Session<S> {
             row.flags(&flags_to_imap(&message.flags));
         }
         for (item, section) in sections {
-            self.give(item, section, message).await?;
+            self.give(item, section, mailbox, message).await?;
         }
         Ok(())
     }
 
     /// Adds a section to the row that is open.
-    async fn give(&mut self, item: &BodyItem, section: Found, message: &Message) -> Result<(), Stop> {
+    async fn give(
+        &mut self,
+        item: &BodyItem,
+        section: Found,
+        mailbox: MailboxId,
+        message: &Message,
+    ) -> Result<(), Stop> {
         self.make_room().await?;
-        let blob = message.blob.as_ref().ok_or(Stop::Cut)?;
         let header = match &section {
             Found::Fields(range) => {
-                let read = body::read_all(&self.shared.store, blob, range.clone()).await;
-                Some(read.map_err(|error| self.cut(&error))?)
+                let read = body::read_all(&*self.mail()?, mailbox, message, range.clone()).await;
+                Some(read.map_err(|failure| self.cut(&failure))?)
             }
             _ => None,
         };
@@ -186,7 +188,7 @@ impl<S: Store> Session<S> {
             Found::Range(range) => {
                 let wanted = row.section_stream(item, range.end - range.start);
                 let (from, to) = (range.start + wanted.start, range.start + wanted.end);
-                self.stream(blob, from..to).await?;
+                self.stream(mailbox, message, from..to).await?;
             }
         }
         Ok(())
@@ -197,7 +199,8 @@ impl<S: Store> Session<S> {
         &mut self,
         item: &BodyItem,
         index: &Index,
-        blob: &BlobRef,
+        mailbox: MailboxId,
+        message: &Message,
         room: &mut u64,
     ) -> Result<Found, Stop> {
         let Some(range) = item.section.locate(index) else {
@@ -214,7 +217,7 @@ impl<S: Store> Session<S> {
         if len > *room {
             // If the octets are not there, this is the last moment at which that can be said.
             let first = range.start..range.start + 1;
-            self.shared.store.read_blob(blob, first).await?;
+            self.mail()?.read(mailbox, message, first).await?;
             return Ok(if fields {
                 Found::Fields(range)
             } else {
@@ -222,7 +225,7 @@ impl<S: Store> Session<S> {
             });
         }
         *room -= len;
-        let bytes = body::read_all(&self.shared.store, blob, range).await?;
+        let bytes = body::read_all(&*self.mail()?, mailbox, message, range).await?;
         Ok(Found::Whole(if fields {
             item.section.text.pick(&bytes)
         } else {
@@ -231,14 +234,15 @@ impl<S: Store> Session<S> {
     }
 
     /// Gives the octets of a literal that was announced.
-    async fn stream(&mut self, blob: &BlobRef, range: Range<u64>) -> Result<(), Stop> {
+    async fn stream(&mut self, mailbox: MailboxId, message: &Message, range: Range<u64>) -> Result<(), Stop> {
+        let mail = self.mail()?;
         let mut at = range.start;
         while at < range.end {
             self.make_room().await?;
-            let piece = match self.shared.store.read_blob(blob, at..range.end).await {
+            let piece = match mail.read(mailbox, message, at..range.end).await {
                 Ok(piece) if !piece.is_empty() => piece,
                 Ok(_) => return Err(Stop::Cut),
-                Err(error) => return Err(self.cut(&error)),
+                Err(failure) => return Err(self.cut(&failure)),
             };
             at += piece.len() as u64;
             self.conn.machine().fetch_piece(piece);
@@ -247,8 +251,8 @@ impl<S: Store> Session<S> {
     }
 
     /// A message cannot be read in the middle of its row.
-    fn cut(&self, error: &StoreError) -> Stop {
-        tracing::error!(peer = %self.peer, "imap: message cannot be read: {error}");
+    fn cut(&self, failure: &Failure) -> Stop {
+        tracing::error!(peer = %self.peer, "imap: message cannot be read: {failure}");
         Stop::Cut
     }
 
@@ -275,14 +279,19 @@ enum Found {
     Fields(Range<u64>),
 }
 
-/// What the store has to tell for these items.
+/// Whether the structure of a message has to be known for an item.
+fn needs_index(item: &FetchItem) -> bool {
+    fields(std::slice::from_ref(item)).contains(Fields::INDEX)
+}
+
+/// What the mailboxes have to tell for these items.
 fn fields(items: &[FetchItem]) -> Fields {
     items.iter().fold(Fields::NONE, |fields, item| {
         fields
             | match item {
                 FetchItem::Flags => Fields::FLAGS,
                 FetchItem::InternalDate => Fields::DATES,
-                FetchItem::Size => Fields::BLOB,
+                FetchItem::Size => Fields::SIZE,
                 FetchItem::Section(_) => Fields::BLOB | Fields::INDEX,
                 _ => Fields::INDEX,
             }

@@ -1,11 +1,11 @@
-//! Commands about mailboxes as a whole: SELECT, LIST, STATUS, CREATE and their kin (RFC 3501 §6.3).
+//! Commands about mailboxes as a whole: SELECT, LIST, STATUS, CREATE and their kin (RFC 9051 §6.3).
 
+use super::backend::{Backend, Mailboxes};
 use super::convert::{name, special_use_from_imap, special_use_to_imap};
 use super::selected::Selected;
-use super::{Session, Stop};
-use crate::clock::unix_now;
+use super::session::{Session, Stop};
 use mailwright_imap::{Code, ListRequest, ListRow, Rejection, SpecialUse, Status};
-use mailwright_mailbox::{Batch, MailboxId, MailboxInfo, MailboxName, Op, Outcome, Snapshot, Store};
+use mailwright_mailbox::{MailboxId, MailboxName, Rights, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
@@ -15,29 +15,15 @@ struct Row {
     mailbox: Option<MailboxId>,
     special_use: Option<SpecialUse>,
     subscribed: bool,
+    rights: Rights,
 }
 
-impl<S: Store> Session<S> {
-    pub(super) async fn find(&mut self, mailbox: &str) -> Result<MailboxId, Stop> {
-        let wanted = name(mailbox)?;
-        let mailboxes = self.mailboxes().await?;
-        let found = mailboxes.iter().find(|info| info.name == wanted);
-        Ok(found.map(|info| info.id).ok_or(Rejection::NO_SUCH_MAILBOX)?)
-    }
-
-    async fn mailboxes(&mut self) -> Result<Vec<MailboxInfo>, Stop> {
-        self.shared
-            .store
-            .mailboxes(self.account()?)
-            .await
-            .map_err(Stop::from)
-    }
-
-    pub(super) async fn select(&mut self, mailbox: &str) -> Result<(), Stop> {
+impl<B: Backend> Session<B> {
+    pub(super) async fn select(&mut self, mailbox: &str, _read_only: bool) -> Result<(), Stop> {
         // Whatever was selected is not, even if this fails (RFC 3501 §6.3.1).
         self.selected = None;
-        let id = self.find(mailbox).await?;
-        let (selected, told) = Selected::open(&self.shared.store, id).await?;
+        let listed = self.find(mailbox).await?;
+        let (selected, told) = Selected::open(&*self.mail()?, &listed).await?;
         self.selected = Some(selected);
         self.conn.machine().selected(told);
         Ok(())
@@ -49,62 +35,40 @@ impl<S: Store> Session<S> {
             [one] => Some(special_use_from_imap(*one).ok_or(Rejection::CANNOT)?),
             _ => return Err(Rejection::new(Some(Code::UseAttr), "One special use at a time").into()),
         };
-        let (account, name) = (self.account()?.clone(), name(mailbox)?);
-        self.change(Op::CreateMailbox {
-            account,
-            name,
-            special_use,
-        })
-        .await?;
+        self.mail()?.create(&name(mailbox)?, special_use).await?;
         self.yes()
     }
 
     pub(super) async fn delete(&mut self, mailbox: &str) -> Result<(), Stop> {
-        let (account, name) = (self.account()?.clone(), name(mailbox)?);
-        let outcome = self.change(Op::DeleteMailbox { account, name }).await?;
-        if let Outcome::Deleted { mailbox } = outcome
-            && self
-                .selected
-                .as_ref()
-                .is_some_and(|selected| selected.mailbox == mailbox)
+        let deleted = self.mail()?.delete(&name(mailbox)?).await?;
+        self.conn.machine().accept();
+        if self
+            .selected
+            .as_ref()
+            .is_some_and(|selected| selected.mailbox == deleted)
         {
             self.selected = None;
-            self.conn.machine().accept();
             self.conn.machine().shutdown("The selected mailbox was deleted");
-            return Ok(());
         }
-        self.yes()
+        Ok(())
     }
 
     pub(super) async fn rename(&mut self, from: &str, to: &str) -> Result<(), Stop> {
-        let account = self.account()?.clone();
-        self.change(Op::RenameMailbox {
-            account,
-            from: name(from)?,
-            to: name(to)?,
-        })
-        .await?;
+        self.mail()?.rename(&name(from)?, &name(to)?).await?;
         self.sync_or_end().await;
         self.yes()
     }
 
     pub(super) async fn subscribe(&mut self, mailbox: &str, on: bool) -> Result<(), Stop> {
-        let (account, name) = (self.account()?.clone(), name(mailbox)?);
-        self.change(Op::Subscribe { account, name, on }).await?;
+        self.mail()?.subscribe(&name(mailbox)?, on).await?;
         self.yes()
-    }
-
-    /// Commits one operation.
-    pub(super) async fn change(&mut self, op: Op) -> Result<Outcome, Stop> {
-        let mut committed = self.shared.store.commit(Batch::new(unix_now()).with(op)).await?;
-        Ok(committed.outcomes.pop().ok_or(Rejection::UNAVAILABLE)?)
     }
 
     pub(super) async fn list(&mut self, request: &ListRequest) -> Result<(), Stop> {
         for (name, row, children) in self.rows(request.subscribed_only).await? {
             let special_use: Vec<_> = row.special_use.into_iter().collect();
             let mut told = ListRow::new(&name);
-            told.no_select = row.mailbox.is_none();
+            told.no_select = row.mailbox.is_none() || !row.rights.contains(Rights::READ);
             // A level above others is there; a name that is only subscribed to is not.
             told.non_existent = row.mailbox.is_none() && !children;
             told.children = Some(children);
@@ -113,7 +77,7 @@ impl<S: Store> Session<S> {
             if self.conn.machine().list(&told)
                 && !request.status.is_empty()
                 && let Some(mailbox) = row.mailbox
-                && let Ok(snapshot) = self.shared.store.snapshot(mailbox).await
+                && let Ok(snapshot) = self.mail()?.snapshot(mailbox).await
             {
                 self.conn.machine().list_status(&name, &status_of(&snapshot));
             }
@@ -124,27 +88,28 @@ impl<S: Store> Session<S> {
 
     /// Every name there is to list, with whether others are below it.
     async fn rows(&mut self, with_missing: bool) -> Result<Vec<(String, Row, bool)>, Stop> {
+        let mail = self.mail()?;
         let mut rows: BTreeMap<MailboxName, Row> = BTreeMap::new();
-        for info in self.mailboxes().await? {
-            let special_use = info.special_use.and_then(special_use_to_imap);
+        for listed in mail.list().await? {
+            let special_use = listed.special_use.and_then(special_use_to_imap);
             let row = Row {
-                mailbox: Some(info.id),
+                mailbox: Some(listed.id),
                 special_use,
-                subscribed: info.subscribed,
+                subscribed: listed.subscribed,
+                rights: listed.rights,
             };
             // Levels above mailboxes are names as well, which cannot be selected.
-            let mut above = info.name.parent();
+            let mut above = listed.name.parent();
             while let Some(parent) = above {
                 above = parent.parent();
                 rows.entry(parent).or_default();
             }
-            rows.insert(info.name, row);
+            rows.insert(listed.name, row);
         }
         // Only what exists is a child (RFC 3348 §3), and not a name that is merely subscribed to.
         let parents: BTreeSet<MailboxName> = rows.keys().filter_map(MailboxName::parent).collect();
         if with_missing {
-            let names = self.shared.store.subscriptions(self.account()?).await;
-            for name in names? {
+            for name in mail.subscriptions().await? {
                 rows.entry(name).or_default().subscribed = true;
             }
         }
@@ -156,8 +121,8 @@ impl<S: Store> Session<S> {
     }
 
     pub(super) async fn status(&mut self, mailbox: &str) -> Result<(), Stop> {
-        let id = self.find(mailbox).await?;
-        let snapshot = self.shared.store.snapshot(id).await?;
+        let listed = self.find(mailbox).await?;
+        let snapshot = self.mail()?.snapshot(listed.id).await?;
         self.conn.machine().status(&status_of(&snapshot));
         Ok(())
     }

@@ -1,25 +1,24 @@
-//! Commands about messages but FETCH: APPEND, STORE, SEARCH, COPY, MOVE, EXPUNGE, CLOSE (RFC 3501 §6.4, RFC 6851).
+//! Commands about messages but FETCH: APPEND, STORE, SEARCH, COPY, MOVE, EXPUNGE, CLOSE (RFC 9051 §6.4, RFC 6851).
 
+use super::backend::{Backend, Failure, Incoming, Mailboxes, NewMessage};
 use super::convert::{flags_from_imap, flags_to_imap, uids_from_imap, uids_to_imap};
-use super::{Append, Session, Stop, search};
-use crate::clock::unix_now;
-use crate::delivery::MessageWriter;
+use super::session::{Append, Session, Stop};
 use bytes::Bytes;
 use mailwright_imap::{
     self as imap, AppendRequest, CopyUid, Criterion, Rejection, StoreAction, StoreRequest,
 };
-use mailwright_mailbox::{
-    Batch, CommitError, Fields, FlagChange, MailboxId, Op, Outcome, Scan, Store, Uid, UidSet,
-};
+use mailwright_mailbox::{Fields, FlagChange, MailboxId, Scan, Uid, UidSet};
 use std::num::NonZeroU32;
 
-impl<S: Store> Session<S> {
+impl<B: Backend> Session<B> {
     pub(super) async fn append_start(&mut self, request: AppendRequest) -> Result<(), Stop> {
-        self.find(&request.mailbox).await?;
-        let writer = MessageWriter::new(&self.shared.store);
+        let mailbox = self.find(&request.mailbox).await?;
+        let octets = self.mail()?.incoming(&mailbox, request.size).await?;
+        let date = request.internal_date.map(imap::DateTime::unix);
         self.append = Some(Box::new(Append {
-            request,
-            writer,
+            mailbox: request.mailbox,
+            whole: Vec::new(),
+            coming: NewMessage::new(octets, flags_from_imap(&request.flags), date),
             failed: None,
         }));
         self.yes()
@@ -29,55 +28,45 @@ impl<S: Store> Session<S> {
         if let Some(append) = &mut self.append
             && append.failed.is_none()
         {
-            append.failed = append.writer.write(data).await.err();
+            append.failed = append.coming.octets.write(data).await.err();
         }
     }
 
     pub(super) async fn append_end(&mut self) -> Result<(), Stop> {
-        let append = *self.append.take().ok_or(Rejection::UNAVAILABLE)?;
-        if let Some(error) = append.failed {
-            return Err(error.into());
+        let mut append = *self.append.take().ok_or(Rejection::UNAVAILABLE)?;
+        if let Some(failure) = append.failed {
+            return Err(failure.into());
         }
-        let mailbox = self.find(&append.request.mailbox).await?;
-        let written = append.writer.finish().await?;
-        let date = append
-            .request
-            .internal_date
-            .map_or_else(unix_now, imap::DateTime::unix);
-        let outcome = self
-            .change(written.append(mailbox, flags_from_imap(&append.request.flags), date))
-            .await?;
+        append.coming.octets.end().await?;
+        append.whole.push(append.coming);
+        // Another mailbox may have got the name meanwhile.
+        let mailbox = self.find(&append.mailbox).await?;
+        let appended = self.mail()?.append(mailbox.id, append.whole).await?;
         self.sync_or_end().await;
-        if let Outcome::Appended {
-            uid_validity, uid, ..
-        } = outcome
-            && let Some((uid_validity, uid)) =
-                NonZeroU32::new(uid_validity.value()).zip(NonZeroU32::new(uid.value()))
-        {
-            self.conn.machine().appended(uid_validity, uid);
-            return Ok(());
+        let validity = NonZeroU32::new(appended.uid_validity.value());
+        let uid = appended.uids.first().and_then(|uid| NonZeroU32::new(uid.value()));
+        match validity.zip(uid) {
+            Some((validity, uid)) => self.conn.machine().appended(validity, uid),
+            None => self.conn.machine().accept(),
         }
-        self.yes()
+        Ok(())
     }
 
     pub(super) fn selected_mailbox(&self) -> Result<MailboxId, Stop> {
-        Ok(self
-            .selected
-            .as_ref()
-            .map(|selected| selected.mailbox)
-            .ok_or(Rejection::UNAVAILABLE)?)
+        let selected = self.selected.as_ref().ok_or(Rejection::UNAVAILABLE)?;
+        Ok(selected.mailbox)
     }
 
     pub(super) async fn search(&mut self, wanted: &Criterion) -> Result<(), Stop> {
         let mailbox = self.selected_mailbox()?;
-        let found = search::run(&self.shared, mailbox, wanted).await?;
+        let found = self.mail()?.search(mailbox, wanted).await?;
         let found: Vec<u32> = found.into_iter().map(Uid::value).collect();
         self.conn.machine().search(&found);
         self.yes()
     }
 
     pub(super) async fn store(&mut self, request: &StoreRequest) -> Result<(), Stop> {
-        let mailbox = self.selected_mailbox()?;
+        let (mail, mailbox) = (self.mail()?, self.selected_mailbox()?);
         let uids = uids_from_imap(&request.uids);
         let flags = flags_from_imap(&request.flags);
         let change = match request.action {
@@ -85,17 +74,11 @@ impl<S: Store> Session<S> {
             StoreAction::Add => FlagChange::Add(flags),
             StoreAction::Remove => FlagChange::Remove(flags),
         };
-        self.change(Op::StoreFlags {
-            mailbox,
-            uids: uids.clone(),
-            change,
-            unchanged_since: None,
-        })
-        .await?;
+        mail.store(mailbox, uids.clone(), change, None).await?;
         self.sync_or_end().await;
         let mut next = Some(Scan::new(uids, Fields::FLAGS));
         while let Some(scan) = next {
-            let page = self.shared.store.scan(mailbox, scan.clone()).await?;
+            let page = mail.scan(mailbox, scan.clone()).await?;
             for message in &page.messages {
                 self.conn
                     .machine()
@@ -110,50 +93,33 @@ impl<S: Store> Session<S> {
     pub(super) async fn copy(&mut self, uids: &imap::UidSet, to: &str, moving: bool) -> Result<(), Stop> {
         let from = self.selected_mailbox()?;
         let (uids, to) = (uids_from_imap(uids), self.find(to).await?);
-        let op = match moving {
-            true => Op::Move { from, uids, to },
-            false => Op::Copy { from, uids, to },
-        };
-        let outcome = self.change(op).await?;
+        let copied = self.mail()?.copy(from, uids, to.id, moving).await?;
         self.sync_or_end().await;
-        if let Outcome::Copied {
-            uid_validity,
-            from,
-            to,
-            ..
-        } = outcome
-            && let Some(validity) = NonZeroU32::new(uid_validity.value())
-            && let Some(copied) = CopyUid::new(validity, uids_to_imap(&from), uids_to_imap(&to))
-        {
-            self.conn.machine().copied(&copied);
-            return Ok(());
+        let validity = NonZeroU32::new(copied.uid_validity.value());
+        let told = validity.and_then(|validity| {
+            CopyUid::new(validity, uids_to_imap(&copied.from), uids_to_imap(&copied.to))
+        });
+        match told {
+            Some(told) => self.conn.machine().copied(&told),
+            None => self.conn.machine().accept(),
         }
-        self.yes()
+        Ok(())
     }
 
     pub(super) async fn expunge(&mut self, uids: Option<&imap::UidSet>) -> Result<(), Stop> {
         let mailbox = self.selected_mailbox()?;
         let uids = uids.map_or_else(UidSet::all, uids_from_imap);
-        self.change(Op::Expunge {
-            mailbox,
-            uids,
-            deleted_only: true,
-        })
-        .await?;
+        self.mail()?.expunge(mailbox, uids).await?;
         self.sync_or_end().await;
         self.yes()
     }
 
     pub(super) async fn close(&mut self, expunge: bool) -> Result<(), Stop> {
         if expunge && let Some(selected) = &self.selected {
-            let op = Op::Expunge {
-                mailbox: selected.mailbox,
-                uids: UidSet::all(),
-                deleted_only: true,
-            };
-            match self.shared.store.commit(Batch::new(unix_now()).with(op)).await {
-                Ok(_) | Err(CommitError::NoSuchMailbox { .. }) => {}
-                Err(error) => return Err(error.into()),
+            match self.mail()?.expunge(selected.mailbox, UidSet::all()).await {
+                // Whoever may not expunge closes all the same (RFC 4314 §4).
+                Ok(()) | Err(Failure::NoSuchMailbox | Failure::Refused(_)) => {}
+                Err(failure) => return Err(failure.into()),
             }
         }
         self.selected = None;

@@ -3,26 +3,33 @@
 //! A criterion is first judged by what the store tells of a message without reading it. Only where that leaves it
 //! open is the header read, and only then the text of the body, one part at a time.
 
+use super::backend::{Failure, Mailboxes};
 use super::body;
 use super::convert::{has_flag, uids_from_imap};
-use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_imap::{Criterion, Date};
-use mailwright_mailbox::{BlobRef, Fields, MailboxId, Message, Scan, Store, StoreError, Uid};
+use mailwright_mailbox::{Fields, MailboxId, Message, Scan, Uid};
 use mailwright_message::index::{Kind, Section};
 use mailwright_message::{Index, date, header};
 use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+use tokio::sync::Semaphore;
 
 /// Parts above this size are decoded apart from the threads that serve connections.
 const LARGE: usize = 256 * 1024;
 
+/// Held by those who decode a large part, which takes several times its size: no more at a time than can be at work.
+static HEAVY: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
+
 /// Finds the messages of a mailbox that fulfil a criterion, in order.
-pub(super) async fn run<S: Store>(
-    shared: &Shared<S>,
+pub(super) async fn run<M: Mailboxes>(
+    mail: &M,
     mailbox: MailboxId,
     wanted: &Criterion,
-) -> Result<Vec<Uid>, StoreError> {
-    let store = &shared.store;
+) -> Result<Vec<Uid>, Failure> {
     let mut words = Words::new();
     collect_words(wanted, &mut words);
     let mut fields = Fields::FLAGS | Fields::DATES | Fields::BLOB;
@@ -32,14 +39,14 @@ pub(super) async fn run<S: Store>(
     let mut found = vec![];
     let mut next = Some(Scan::new(candidates(wanted), fields).limit(500));
     while let Some(scan) = next {
-        let page = store.scan(mailbox, scan.clone()).await?;
+        let page = mail.scan(mailbox, scan.clone()).await?;
         for message in &page.messages {
-            match holds(shared, wanted, &words, message).await {
+            match holds(mail, mailbox, wanted, &words, message).await {
                 Ok(true) => found.push(message.uid),
                 Ok(false) => {}
                 // Expunged since the page was read.
-                Err(StoreError::NoSuchBlob) if body::is_gone(store, mailbox, message.uid).await? => {}
-                Err(error) => return Err(error),
+                Err(Failure::Gone) if body::is_gone(mail, mailbox, message.uid).await? => {}
+                Err(failure) => return Err(failure),
             }
         }
         next = scan.after(&page);
@@ -93,13 +100,13 @@ fn collect_words(wanted: &Criterion, words: &mut Words) {
     }
 }
 
-async fn holds<S: Store>(
-    shared: &Shared<S>,
+async fn holds<M: Mailboxes>(
+    mail: &M,
+    mailbox: MailboxId,
     wanted: &Criterion,
     words: &Words,
     message: &Message,
-) -> Result<bool, StoreError> {
-    let store = &shared.store;
+) -> Result<bool, Failure> {
     let mut known = Known {
         message,
         sent: None,
@@ -109,21 +116,21 @@ async fn holds<S: Store>(
     if let Some(answer) = known.judge(wanted) {
         return Ok(answer);
     }
-    let Some(blob) = message.blob.clone() else {
-        return Ok(false);
+    let source = Source {
+        mail,
+        mailbox,
+        message,
     };
-    let Ok(index) = Index::from_bytes(message.index.clone()) else {
-        return Err(StoreError::Corrupt("a part index".into()));
-    };
+    let index = body::index_of(mail, mailbox, message).await?;
     known.sent = Some(index.envelope().date().and_then(date::parse).map(day_of));
     if let Some(answer) = known.judge(wanted) {
         return Ok(answer);
     }
-    known.header = Some(read_header(store, &blob, &index).await?);
+    known.header = Some(source.read_header(&index).await?);
     if let Some(answer) = known.judge(wanted) {
         return Ok(answer);
     }
-    known.body = Some(words_in_body(shared, &blob, &index, words).await?);
+    known.body = Some(source.words_in_body(&index, words).await?);
     Ok(known.judge(wanted).unwrap_or(false))
 }
 
@@ -208,59 +215,63 @@ fn day_of(moment: date::DateTime) -> Date {
     Date::from_unix_days((moment.unix + i64::from(moment.offset) * 60).div_euclid(86_400))
 }
 
-async fn read_header<S: Store>(
-    store: &S,
-    blob: &BlobRef,
-    index: &Index,
-) -> Result<Vec<(String, String)>, StoreError> {
-    let range = index.section(&[], Section::Header).unwrap_or(0..0);
-    let bytes = body::read_all(store, blob, range).await?;
-    let field = |field: header::Field<'_>| {
-        let name = String::from_utf8_lossy(field.name).into_owned();
-        (name, header::decode(field.value).to_lowercase())
-    };
-    Ok(header::fields(&bytes).map(field).collect())
+/// Where the octets of a message are.
+struct Source<'a, M> {
+    mail: &'a M,
+    mailbox: MailboxId,
+    message: &'a Message,
 }
 
-/// Which of the words are in the text of a message: its text parts, and the headers of messages within it, but not
-/// its attachments.
-async fn words_in_body<S: Store>(
-    shared: &Shared<S>,
-    blob: &BlobRef,
-    index: &Index,
-    words: &Words,
-) -> Result<Words, StoreError> {
-    let mut found = Words::new();
-    let mut left: Vec<String> = words.iter().cloned().collect();
-    // The empty string is in every body, whatever that holds.
-    left.retain(|word| !(word.is_empty() && found.insert(String::new())));
-    for (place, part) in index.parts().enumerate() {
-        if left.is_empty() {
-            break;
-        }
-        let range = match part.kind() {
-            Kind::Message => part.children().next().map_or(0..0, |nested| nested.header()),
-            _ if part.is_text() => part.body(),
-            _ => continue,
-        };
-        // What a large part takes several times over is taken by few at a time.
-        let _turn = match range.end.saturating_sub(range.start) > LARGE as u64 {
-            true => shared.heavy.acquire().await.ok(),
-            false => None,
-        };
-        let octets = body::read_all(&shared.store, blob, range).await?;
-        let missing = if octets.len() > LARGE {
-            let (index, looked_for) = (index.clone(), left.clone());
-            let look = move || words_not_in(&index, place, &octets, looked_for);
-            let looked = tokio::task::spawn_blocking(look).await;
-            looked.map_err(|error| StoreError::Io(error.to_string()))?
-        } else {
-            words_not_in(index, place, &octets, left.clone())
-        };
-        found.extend(left.into_iter().filter(|word| !missing.contains(word)));
-        left = missing;
+impl<M: Mailboxes> Source<'_, M> {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, Failure> {
+        body::read_all(self.mail, self.mailbox, self.message, range).await
     }
-    Ok(found)
+
+    async fn read_header(&self, index: &Index) -> Result<Vec<(String, String)>, Failure> {
+        let bytes = self
+            .read(index.section(&[], Section::Header).unwrap_or(0..0))
+            .await?;
+        let field = |field: header::Field<'_>| {
+            let name = String::from_utf8_lossy(field.name).into_owned();
+            (name, header::decode(field.value).to_lowercase())
+        };
+        Ok(header::fields(&bytes).map(field).collect())
+    }
+
+    /// Which of the words are in the text of a message: its text parts, and the headers of messages within it, but
+    /// not its attachments.
+    async fn words_in_body(&self, index: &Index, words: &Words) -> Result<Words, Failure> {
+        let mut found = Words::new();
+        let mut left: Vec<String> = words.iter().cloned().collect();
+        // The empty string is in every body, whatever that holds.
+        left.retain(|word| !(word.is_empty() && found.insert(String::new())));
+        for (place, part) in index.parts().enumerate() {
+            if left.is_empty() {
+                break;
+            }
+            let range = match part.kind() {
+                Kind::Message => part.children().next().map_or(0..0, |nested| nested.header()),
+                _ if part.is_text() => part.body(),
+                _ => continue,
+            };
+            let _turn = match range.end.saturating_sub(range.start) > LARGE as u64 {
+                true => HEAVY.acquire().await.ok(),
+                false => None,
+            };
+            let octets = self.read(range).await?;
+            let missing = if octets.len() > LARGE {
+                let (index, looked_for) = (index.clone(), left.clone());
+                let look = move || words_not_in(&index, place, &octets, looked_for);
+                let looked = tokio::task::spawn_blocking(look).await;
+                looked.map_err(|error| Failure::Broken(error.to_string()))?
+            } else {
+                words_not_in(index, place, &octets, left.clone())
+            };
+            found.extend(left.into_iter().filter(|word| !missing.contains(word)));
+            left = missing;
+        }
+        Ok(found)
+    }
 }
 
 /// The words that are not in the text of the part at a place, of which these are the octets.

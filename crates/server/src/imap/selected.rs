@@ -1,8 +1,9 @@
 //! The selected mailbox of a session, and how it keeps up with the store.
 
+use super::backend::{Abilities, Failure, Listed, Mailboxes};
 use super::convert::{flags_to_imap, uids_to_imap};
 use mailwright_imap as imap;
-use mailwright_mailbox::{Fields, MailboxId, ModSeq, Scan, Store, StoreError, SystemFlags, Uid, UidSet};
+use mailwright_mailbox::{Feed, Fields, MailboxId, ModSeq, Rights, Scan, SystemFlags, Uid, UidSet};
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
@@ -14,22 +15,25 @@ pub(super) struct Selected {
     known: ModSeq,
     /// The highest UID that was given to the engine.
     last: Option<Uid>,
+    /// What changes in the mailboxes of whom it belongs to, where that is somebody else.
+    pub(super) feed: Option<Feed>,
 }
 
 impl Selected {
     /// Reads a mailbox that is being selected: for the engine, and to keep up with.
-    pub(super) async fn open<S: Store>(
-        store: &S,
-        mailbox: MailboxId,
-    ) -> Result<(Self, imap::Selected), StoreError> {
-        let snapshot = store.snapshot(mailbox).await?;
+    pub(super) async fn open<M: Mailboxes>(
+        mail: &M,
+        listed: &Listed,
+    ) -> Result<(Self, imap::Selected), Failure> {
+        let mailbox = listed.id;
+        let snapshot = mail.snapshot(mailbox).await?;
         let mut uids = UidSet::new();
         let mut keywords = BTreeSet::new();
         let mut first_unseen = None;
         let mut known = None;
         let mut next = Some(Scan::all(Fields::FLAGS).limit(10_000));
         while let Some(scan) = next {
-            let page = store.scan(mailbox, scan.clone()).await?;
+            let page = mail.scan(mailbox, scan.clone()).await?;
             // What changes between two pages is read once more by the first `sync`.
             known.get_or_insert(page.highest_mod_seq);
             for message in &page.messages {
@@ -51,6 +55,7 @@ impl Selected {
             NonZeroU32::new(uid_next).unwrap_or(NonZeroU32::MIN),
         );
         selected.first_unseen = first_unseen;
+        selected.read_only = !is_writable::<M>(listed.rights);
         selected.keywords = keywords
             .iter()
             .filter_map(|keyword| imap::Keyword::new(keyword.as_str()))
@@ -61,29 +66,34 @@ impl Selected {
                 mailbox,
                 known,
                 last: uids.last(),
+                feed: listed.owner.as_ref().and_then(|owner| mail.feed(Some(owner))),
             },
             selected,
         ))
     }
 
     /// Whether a notice tells of something new.
-    pub(super) fn is_behind(&self, change: &mailwright_mailbox::Change) -> bool {
-        change.mailbox == self.mailbox && change.mod_seq > self.known
+    pub(super) fn is_behind<M: Mailboxes>(&self, change: &mailwright_mailbox::Change) -> bool {
+        change.mailbox == self.mailbox && (change.mod_seq > self.known || !has_mod_seqs::<M>())
     }
 
     /// Reads what has changed since the last look. What is told twice does the engine no harm.
-    pub(super) async fn sync<S: Store>(&mut self, store: &S) -> Result<Vec<imap::Change>, StoreError> {
+    pub(super) async fn sync<M: Mailboxes>(&mut self, mail: &M) -> Result<Vec<imap::Change>, Failure> {
         let mut changes = vec![];
-        let (since, mut known) = (self.known, None);
+        let mut known = None;
+        let since = match has_mod_seqs::<M>() {
+            true => self.known,
+            false => ModSeq::ZERO,
+        };
         let (mut appended, before) = (UidSet::new(), self.last);
         let mut next = Some(Scan::all(Fields::FLAGS).since(since));
         while let Some(scan) = next {
-            let page = store.scan(self.mailbox, scan.clone()).await?;
+            let page = mail.scan(self.mailbox, scan.clone()).await?;
             known.get_or_insert(page.highest_mod_seq);
             for message in &page.messages {
                 if before.is_none_or(|before| message.uid > before) {
                     appended.insert(message.uid);
-                } else {
+                } else if has_mod_seqs::<M>() {
                     let flags = flags_to_imap(&message.flags);
                     changes.push(imap::Change::Flags {
                         uid: message.uid.value(),
@@ -93,11 +103,11 @@ impl Selected {
             }
             next = scan.after(&page);
         }
-        let vanished = store.vanished(self.mailbox, since).await?;
+        let vanished = mail.vanished(self.mailbox, since).await?;
         let mut expunged = vanished.uids;
         if !vanished.complete {
             // The history does not reach back so far: what is not there is gone.
-            let present = self.present(store).await?;
+            let present = self.present(mail).await?;
             let ever: UidSet = before
                 .or(appended.last())
                 .map_or_else(UidSet::new, |last| (Uid::MIN..=last).into());
@@ -114,14 +124,25 @@ impl Selected {
         Ok(changes)
     }
 
-    async fn present<S: Store>(&self, store: &S) -> Result<UidSet, StoreError> {
+    async fn present<M: Mailboxes>(&self, mail: &M) -> Result<UidSet, Failure> {
         let mut uids = UidSet::new();
         let mut next = Some(Scan::all(Fields::NONE).limit(10_000));
         while let Some(scan) = next {
-            let page = store.scan(self.mailbox, scan.clone()).await?;
+            let page = mail.scan(self.mailbox, scan.clone()).await?;
             page.messages.iter().for_each(|message| uids.insert(message.uid));
             next = scan.after(&page);
         }
         Ok(uids)
     }
+}
+
+/// Whether it is known what has changed; else all is compared, and flags that others change are not noticed.
+fn has_mod_seqs<M: Mailboxes>() -> bool {
+    M::ABILITIES.contains(Abilities::MOD_SEQS)
+}
+
+/// Whether anything can be changed by somebody who has these rights (RFC 4314 §5.2).
+fn is_writable<M: Mailboxes>(rights: Rights) -> bool {
+    let any = Rights::SEEN | Rights::WRITE | Rights::DELETE_MESSAGES | Rights::EXPUNGE | Rights::INSERT;
+    M::ABILITIES.contains(Abilities::CHANGE) && !(rights & any).is_empty()
 }

@@ -1,0 +1,384 @@
+//! One session from its greeting to its end (RFC 9051 §3)
+
+use super::backend::{Backend, Failure, Mailboxes, NewMessage};
+use super::convert::{name, refusal};
+use super::selected::Selected;
+use crate::Stream;
+use crate::conn::{Conn, ConnError, Turn};
+use crate::random::entropy;
+use crate::shutdown::Shutdown;
+use mailwright_imap::{self as imap, Capabilities, Capability, Config, Event, Rejection, Server, Transport};
+use mailwright_mailbox::{Change, Feed};
+use mailwright_sasl::{Answer, ChannelBindings, Identity};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a connection is served.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Limits and choices of the engine; by default all extensions. Whether STARTTLS is offered follows from [`tls`](Options::tls), and what
+    /// the mailboxes cannot do is not offered, whatever stands here.
+    pub engine: Config,
+    /// The server's side of TLS, for STARTTLS; none by default. A stream that is under TLS already needs none.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The hash of the server's certificate, as RFC 5929 §4.1 wants it, for SCRAM-PLUS; none by default.
+    pub certificate_hash: Option<Arc<[u8]>>,
+    /// How long the client may take nothing of what is sent to it; five minutes by default.
+    pub write_timeout: Duration,
+    /// Tells that the server stops.
+    pub shutdown: Shutdown,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let mut engine = Config::default();
+        engine.capabilities = Capabilities::all();
+        Self {
+            engine,
+            tls: None,
+            certificate_hash: None,
+            write_timeout: Conn::<Server>::WRITE_TIMEOUT,
+            shutdown: Shutdown::new(),
+        }
+    }
+}
+
+/// Serves one connection until it ends.
+pub async fn serve<B: Backend>(
+    backend: Arc<B>,
+    stream: impl Into<Stream>,
+    peer: SocketAddr,
+    options: Options,
+) {
+    let Options {
+        mut engine,
+        tls,
+        certificate_hash,
+        write_timeout,
+        shutdown,
+    } = options;
+    let stream = stream.into();
+    let transport = match stream.is_tls() {
+        true => Transport::Tls,
+        false => Transport::Plaintext,
+    };
+    engine.starttls = tls.is_some();
+    engine.capabilities = served::<B>(engine.capabilities);
+    let now = tokio::time::Instant::now().into_std();
+    let bindings = stream.channel_bindings(certificate_hash.as_deref());
+    let capabilities = engine.capabilities;
+    let mut engine = Server::new(Arc::new(engine), transport, entropy(), now);
+    engine.bind_channel(bindings);
+    let mut conn = Conn::new(engine, stream);
+    conn.set_write_timeout(write_timeout);
+    let session = Box::new(Session {
+        backend,
+        conn,
+        peer,
+        capabilities,
+        mail: None,
+        feed: None,
+        selected: None,
+        append: None,
+        shutdown,
+        told: false,
+    });
+    session.run(tls, certificate_hash).await;
+}
+
+/// Of some extensions those that a backend's mailboxes can serve.
+fn served<B: Backend>(wanted: Capabilities) -> Capabilities {
+    let served = |capability: &Capability| <B::Mailboxes as Mailboxes>::ABILITIES.serve(*capability);
+    wanted
+        .iter()
+        .filter(served)
+        .fold(Capabilities::NONE, Capabilities::with)
+}
+
+/// One IMAP session.
+pub(super) struct Session<B: Backend> {
+    backend: Arc<B>,
+    pub(super) conn: Conn<Server>,
+    pub(super) peer: SocketAddr,
+    /// What is offered to those who are masked nothing.
+    capabilities: Capabilities,
+    mail: Option<Arc<B::Mailboxes>>,
+    /// What changes in the user's own mailboxes.
+    feed: Option<Feed>,
+    pub(super) selected: Option<Selected>,
+    pub(super) append: Option<Box<Append<<B::Mailboxes as Mailboxes>::Incoming>>>,
+    shutdown: Shutdown,
+    /// The engine knows that the server stops.
+    told: bool,
+}
+
+/// Messages that are coming in.
+pub(super) struct Append<I> {
+    pub(super) mailbox: String,
+    pub(super) whole: Vec<NewMessage<I>>,
+    pub(super) coming: NewMessage<I>,
+    /// Something failed on the way; the client is told at the end of the message.
+    pub(super) failed: Option<Failure>,
+}
+
+/// Why a question is not answered with yes.
+pub(super) enum Stop {
+    /// The client is told no.
+    No(Rejection),
+    /// A message cannot be read in the middle of a literal: nothing can follow it.
+    Cut,
+    /// The connection or the engine gave up.
+    Lost(ConnError<imap::Error>),
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::No(rejection)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::No(refusal(failure))
+    }
+}
+
+impl From<ConnError<imap::Error>> for Stop {
+    fn from(error: ConnError<imap::Error>) -> Self {
+        Self::Lost(error)
+    }
+}
+
+/// What a session waits for.
+enum Wake {
+    Turn(Turn<Event>),
+    Changed(Option<Vec<Change>>),
+    Shutdown,
+}
+
+/// How a session goes on.
+enum Flow {
+    On,
+    StartTls,
+    Close,
+}
+
+impl<B: Backend> Session<B> {
+    async fn run(
+        mut self: Box<Self>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        certificate_hash: Option<Arc<[u8]>>,
+    ) {
+        loop {
+            match self.step().await {
+                Ok(Flow::On) => {}
+                Ok(Flow::StartTls) => {
+                    let Some(tls) = tls.clone() else { break };
+                    // Boxed, so that the task is not as large as a handshake for all its life.
+                    match Box::pin(self.conn.accept_tls(tls)).await {
+                        Ok(conn) => self.conn = conn,
+                        Err(error) => return tracing::debug!(peer = %self.peer, "imap: no TLS: {error}"),
+                    }
+                    let bindings = self.bindings(certificate_hash.as_deref());
+                    self.conn.machine().tls_started();
+                    self.conn.machine().bind_channel(bindings);
+                }
+                Ok(Flow::Close) => break,
+                Err(error) => {
+                    tracing::debug!(peer = %self.peer, "imap: {error}");
+                    break;
+                }
+            }
+        }
+        Box::pin(self.conn.close()).await;
+    }
+
+    fn bindings(&self, certificate_hash: Option<&[u8]>) -> ChannelBindings {
+        self.conn.stream().channel_bindings(certificate_hash)
+    }
+
+    async fn step(&mut self) -> Result<Flow, ConnError<imap::Error>> {
+        let of_selected = self.selected.as_mut().and_then(|selected| selected.feed.as_mut());
+        let wake = tokio::select! {
+            turn = self.conn.next() => Wake::Turn(turn?),
+            changes = changed(self.feed.as_mut()) => Wake::Changed(changes),
+            changes = changed(of_selected) => Wake::Changed(changes),
+            () = self.shutdown.begun(), if !self.told => Wake::Shutdown,
+        };
+        match wake {
+            // Boxed, so that a session that idles does not keep the room that its commands need.
+            Wake::Turn(Turn::Event(event)) => Box::pin(self.event(event)).await?,
+            // Every question is answered where its event is handled.
+            Wake::Turn(Turn::Answer) => self.conn.machine().reject(Rejection::UNAVAILABLE),
+            Wake::Turn(Turn::StartTls) => return Ok(Flow::StartTls),
+            Wake::Turn(Turn::Close) => return Ok(Flow::Close),
+            Wake::Changed(Some(changes)) => {
+                let behind = |selected: &Selected| {
+                    changes
+                        .iter()
+                        .any(|change| selected.is_behind::<B::Mailboxes>(change))
+                };
+                if self.selected.as_ref().is_some_and(behind) {
+                    Box::pin(self.sync_or_end()).await;
+                }
+            }
+            Wake::Changed(None) => {
+                self.feed = None;
+                if let Some(selected) = &mut self.selected {
+                    selected.feed = None;
+                }
+                self.conn.machine().shutdown("The mailboxes are closing");
+            }
+            Wake::Shutdown => {
+                self.told = true;
+                self.conn.machine().shutdown("Server is shutting down");
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    async fn event(&mut self, event: Event) -> Result<(), ConnError<imap::Error>> {
+        match event {
+            Event::Auth(question) => {
+                let user = question.username().to_owned();
+                self.mask(&user);
+                let answer = self.backend.authenticate(question).await;
+                if matches!(answer, Answer::Deny) {
+                    tracing::info!(peer = %self.peer, ?user, "imap: login refused");
+                }
+                self.conn.machine().answer_auth(answer);
+            }
+            Event::Authenticated(identity) => self.log_in(&identity).await,
+            Event::Id(fields) => tracing::debug!(peer = %self.peer, ?fields, "imap: client says what it is"),
+            Event::AppendData(data) => self.append_data(data).await,
+            Event::AppendAborted => self.append = None,
+            Event::Idle => {}
+            question => match self.question(question).await {
+                Ok(()) => {}
+                Err(Stop::No(rejection)) => self.conn.machine().reject(rejection),
+                Err(Stop::Cut) => self.conn.machine().abort(),
+                Err(Stop::Lost(error)) => return Err(error),
+            },
+        }
+        Ok(())
+    }
+
+    /// Answers a question with yes, or returns the no.
+    async fn question(&mut self, question: Event) -> Result<(), Stop> {
+        match question {
+            Event::Select { mailbox, read_only } => self.select(&mailbox, read_only).await,
+            Event::Create { mailbox, special_use } => self.create(&mailbox, &special_use).await,
+            Event::Delete { mailbox } => self.delete(&mailbox).await,
+            Event::Rename { from, to } => self.rename(&from, &to).await,
+            Event::Subscribe { mailbox } => self.subscribe(&mailbox, true).await,
+            Event::Unsubscribe { mailbox } => self.subscribe(&mailbox, false).await,
+            Event::List(request) => self.list(&request).await,
+            Event::Status { mailbox, .. } => self.status(&mailbox).await,
+            Event::Namespace => {
+                let namespaces = self.mail()?.namespaces();
+                self.conn.machine().namespaces(&namespaces);
+                Ok(())
+            }
+            Event::Append(request) => self.append_start(request).await,
+            Event::Noop => {
+                self.sync().await?;
+                self.yes()
+            }
+            Event::Close { expunge } => self.close(expunge).await,
+            Event::Expunge { uids } => self.expunge(uids.as_ref()).await,
+            Event::Search(criterion) => self.search(&criterion).await,
+            Event::Store(request) => self.store(&request).await,
+            Event::Copy { uids, mailbox } => self.copy(&uids, &mailbox, false).await,
+            Event::Move { uids, mailbox } => self.copy(&uids, &mailbox, true).await,
+            Event::AppendEnd => self.append_end().await,
+            Event::Fetch(request) => self.fetch(&request).await,
+            _ => Err(Rejection::CANNOT.into()),
+        }
+    }
+
+    pub(super) fn yes(&mut self) -> Result<(), Stop> {
+        self.conn.machine().accept();
+        Ok(())
+    }
+
+    /// Takes away what is not offered to a user, before the answer to the login tells what is.
+    fn mask(&mut self, user: &str) {
+        let offered = |capability: &Capability| self.backend.offers(user, *capability);
+        let capabilities = self.capabilities.iter().filter(offered);
+        let capabilities = capabilities.fold(Capabilities::NONE, Capabilities::with);
+        self.conn.machine().set_capabilities(capabilities);
+    }
+
+    async fn log_in(&mut self, identity: &Identity) {
+        match self.backend.open(identity).await {
+            Ok(mail) => {
+                tracing::info!(peer = %self.peer, user = ?identity.authcid, "imap: logged in");
+                self.feed = mail.feed(None);
+                self.mail = Some(Arc::new(mail));
+            }
+            Err(failure) => {
+                tracing::info!(peer = %self.peer, user = ?identity.authcid, "imap: not let in: {failure}");
+                let why = refusal(failure);
+                self.conn.machine().shutdown(why.text());
+            }
+        }
+    }
+
+    pub(super) fn mail(&self) -> Result<Arc<B::Mailboxes>, Rejection> {
+        self.mail.clone().ok_or(Rejection::UNAVAILABLE)
+    }
+
+    /// Finds a mailbox by the name that a client gave.
+    pub(super) async fn find(&mut self, mailbox: &str) -> Result<super::Listed, Stop> {
+        Ok(self.mail()?.find(&name(mailbox)?).await?)
+    }
+
+    /// Tells the engine what has changed in the selected mailbox.
+    async fn sync(&mut self) -> Result<(), Stop> {
+        let mail = self.mail()?;
+        let Some(selected) = &mut self.selected else {
+            return Ok(());
+        };
+        let changes = selected.sync(&*mail).await?;
+        for change in changes {
+            self.conn.machine().notify(change);
+        }
+        Ok(())
+    }
+
+    /// The same between commands, and after a change: what is done is not denied because the look at it fails,
+    /// or the client would do it again. If the mailbox was deleted by somebody else there is nothing left to talk
+    /// about.
+    pub(super) async fn sync_or_end(&mut self) {
+        let (Some(mail), Some(selected)) = (&self.mail, &mut self.selected) else {
+            return;
+        };
+        match selected.sync(&**mail).await {
+            Ok(changes) => changes
+                .into_iter()
+                .for_each(|change| self.conn.machine().notify(change)),
+            Err(Failure::NoSuchMailbox) => {
+                self.selected = None;
+                self.conn.machine().shutdown("The selected mailbox was deleted");
+            }
+            // Rights were taken away: what the client sees is what it was given before.
+            Err(Failure::Refused(_)) => {
+                self.selected = None;
+                self.conn
+                    .machine()
+                    .shutdown("The selected mailbox is no longer shared with you");
+            }
+            Err(failure) => tracing::error!(peer = %self.peer, "imap: {failure}"),
+        }
+    }
+}
+
+/// Waits for changes; for ever where there is no feed.
+async fn changed(feed: Option<&mut Feed>) -> Option<Vec<Change>> {
+    match feed {
+        Some(feed) => feed.changed().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,489 @@
+//! A store as a [`Backend`]: every account's own mailboxes, and those that others share with it (RFC 4314)
+//!
+//! Mailboxes of others are seen below `Shared/`, under the name of their account. What may be done with them follows
+//! from their access control lists, is looked up for each command, and is decided here: whatever a session asks for.
+
+use super::backend::{
+    Abilities, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
+};
+use super::sessions::Place;
+use crate::clock::unix_now;
+use crate::config::Quota;
+use crate::delivery::{MessageWriter, WrittenMessage};
+use crate::shared::Shared;
+use bytes::Bytes;
+use mailwright_imap::{Capability, Code, Namespace, Namespaces, Rejection};
+use mailwright_mailbox::{
+    Account, AclEntry, Batch, Feed, FlagChange, Flags, Identifier, MailboxId, MailboxName, Message, ModSeq,
+    Op, Outcome, Page, Precondition, Rights, Scan, SharedMailbox, Snapshot, SpecialUse, Store, SystemFlags,
+    UidSet, Vanished,
+};
+use mailwright_sasl::{Answer, Identity, Question};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the names of others' mailboxes begin with.
+const SHARED: &str = "Shared/";
+
+impl<S: Store> Backend for Shared<S> {
+    type Mailboxes = StoreMailboxes<S>;
+
+    async fn authenticate(&self, question: Question) -> Answer {
+        self.accounts.answer(question).await
+    }
+
+    async fn open(self: &Arc<Self>, user: &Identity) -> Result<Self::Mailboxes, Failure> {
+        // It may have been removed between the check of the password and here.
+        let account = self
+            .accounts
+            .account(user)
+            .ok_or_else(|| Rejection::new(Some(Code::AuthorizationFailed), "The account is gone"))?;
+        let place = self
+            .sessions
+            .enter(&account)
+            .ok_or_else(|| Rejection::new(Some(Code::Limit), "Too many sessions of this account"))?;
+        Ok(StoreMailboxes {
+            quota: self.accounts.quota(&account).unwrap_or(self.config.quota),
+            shared: self.clone(),
+            account,
+            of_others: Mutex::default(),
+            _place: place,
+        })
+    }
+
+    fn offers(&self, user: &str, capability: Capability) -> bool {
+        !self.accounts.is_masked(user, capability.as_str())
+    }
+}
+
+/// The mailboxes of an account of a store, and those that are shared with it.
+#[derive(Debug)]
+pub struct StoreMailboxes<S> {
+    shared: Arc<Shared<S>>,
+    account: Account,
+    quota: Quota,
+    /// The mailboxes of others that this session has come across, and whose they are.
+    of_others: Mutex<HashMap<MailboxId, Account>>,
+    _place: Place,
+}
+
+impl<S: Store> StoreMailboxes<S> {
+    fn store(&self) -> &S {
+        &self.shared.store
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, Failure> {
+        Ok(self.store().commit(batch).await?.outcomes)
+    }
+
+    /// Commits one operation.
+    async fn change(&self, op: Op) -> Result<Outcome, Failure> {
+        let mut outcomes = self.commit(Batch::new(unix_now()).with(op)).await?;
+        outcomes.pop().ok_or_else(untold)
+    }
+
+    /// A batch that leaves the account of a mailbox within its quota.
+    fn within_quota(&self, mailbox: MailboxId) -> Batch {
+        let owner = self.owner(mailbox);
+        let quota = match &owner {
+            Some(owner) => self
+                .shared
+                .accounts
+                .quota(owner)
+                .unwrap_or(self.shared.config.quota),
+            None => self.quota,
+        };
+        let batch = Batch::new(unix_now());
+        if quota == Quota::default() {
+            return batch;
+        }
+        batch.only_if(Precondition::Quota {
+            account: owner.unwrap_or_else(|| self.account.clone()),
+            octets: quota.storage,
+            messages: quota.messages,
+        })
+    }
+
+    /// Whose mailbox it is, if it is not the user's own.
+    fn owner(&self, mailbox: MailboxId) -> Option<Account> {
+        let of_others = self.of_others.lock().unwrap_or_else(PoisonError::into_inner);
+        of_others.get(&mailbox).cloned()
+    }
+
+    /// What the user may do with a mailbox.
+    async fn rights(&self, mailbox: MailboxId) -> Result<Rights, Failure> {
+        match self.owner(mailbox) {
+            None => Ok(Rights::ALL),
+            Some(_) => Ok(self.granted(&self.store().acl(mailbox).await?)),
+        }
+    }
+
+    /// Fails unless the user has these rights on a mailbox.
+    async fn need(&self, mailbox: MailboxId, needed: Rights) -> Result<(), Failure> {
+        permit(self.rights(mailbox).await?, needed)
+    }
+
+    /// What an access control list gives to this user (RFC 4314 §2).
+    fn granted(&self, acl: &[AclEntry]) -> Rights {
+        let of = |name: &str| {
+            let entry = acl.iter().find(|entry| entry.identifier.as_str() == name);
+            entry.map_or(Rights::NONE, |entry| entry.rights)
+        };
+        let user = self.account.as_str();
+        let given = of("anyone") | of(user);
+        let taken = of("-anyone") | of(&format!("-{user}"));
+        given & !taken
+    }
+
+    /// The mailboxes that others share with this user, as far as it may see them.
+    async fn shared_mailboxes(&self) -> Result<Vec<Listed>, Failure> {
+        let user = self.account.as_str();
+        let identifiers = [user, "anyone"].map(Identifier::from);
+        let mut found = Vec::new();
+        for mailbox in self.store().shared_with(&identifiers).await? {
+            if mailbox.account == self.account {
+                continue;
+            }
+            let Some(name) = name_of_shared(&mailbox) else {
+                continue;
+            };
+            let rights = self.granted(&self.store().acl(mailbox.mailbox).await?);
+            let mut listed = Listed::new(mailbox.mailbox, name);
+            listed.rights = rights;
+            listed.owner = Some(mailbox.account.clone());
+            found.push(listed);
+            let mut of_others = self.of_others.lock().unwrap_or_else(PoisonError::into_inner);
+            of_others.insert(mailbox.mailbox, mailbox.account);
+        }
+        Ok(found)
+    }
+
+    async fn own_mailboxes(&self) -> Result<Vec<Listed>, Failure> {
+        let own = self.store().mailboxes(&self.account).await?;
+        let listed = own.into_iter().map(|info| {
+            let mut listed = Listed::new(info.id, info.name);
+            listed.special_use = info.special_use;
+            listed.subscribed = info.subscribed;
+            listed
+        });
+        Ok(listed.collect())
+    }
+
+    /// Fails for a name among those of others: mailboxes there are made, renamed and deleted by whom they belong to.
+    fn must_be_own(name: &MailboxName) -> Result<(), Failure> {
+        match is_shared(name) {
+            true => Err(Failure::Refused(Rejection::NO_PERMISSION)),
+            false => Ok(()),
+        }
+    }
+
+    /// Of the flags of a message that is to come, those that the user may set (RFC 4314 §4).
+    fn settable(rights: Rights, flags: &Flags) -> Flags {
+        let mut settable = Flags::new();
+        for (flag, right) in [
+            (SystemFlags::SEEN, Rights::SEEN),
+            (SystemFlags::DELETED, Rights::DELETE_MESSAGES),
+            (SystemFlags::ANSWERED, Rights::WRITE),
+            (SystemFlags::FLAGGED, Rights::WRITE),
+            (SystemFlags::DRAFT, Rights::WRITE),
+        ] {
+            if flags.contains(flag) && rights.contains(right) {
+                settable.insert(flag);
+            }
+        }
+        if rights.contains(Rights::WRITE) {
+            let keywords = flags.keywords().iter().cloned();
+            keywords.for_each(|keyword| settable.insert_keyword(keyword));
+        }
+        settable
+    }
+}
+
+impl<S: Store> Mailboxes for StoreMailboxes<S> {
+    const ABILITIES: Abilities = Abilities::ALL;
+
+    type Incoming = IncomingMessage<S>;
+
+    async fn list(&self) -> Result<Vec<Listed>, Failure> {
+        let mut all = self.own_mailboxes().await?;
+        let mut of_others = self.shared_mailboxes().await?;
+        of_others.retain(|listed| listed.rights.contains(Rights::LOOKUP));
+        if !of_others.is_empty() {
+            let subscribed = self.store().subscriptions(&self.account).await?;
+            for listed in &mut of_others {
+                listed.subscribed = subscribed.contains(&listed.name);
+            }
+        }
+        all.append(&mut of_others);
+        Ok(all)
+    }
+
+    async fn find(&self, name: &MailboxName) -> Result<Listed, Failure> {
+        let own = self.own_mailboxes().await?;
+        if let Some(listed) = own.into_iter().find(|listed| listed.name == *name) {
+            return Ok(listed);
+        }
+        if !is_shared(name) {
+            return Err(Failure::NoSuchMailbox);
+        }
+        let of_others = self.shared_mailboxes().await?;
+        let found = of_others.into_iter().find(|listed| listed.name == *name);
+        // Whoever may not even see it is not told that it is there (RFC 4314 §6).
+        let found = found.filter(|listed| listed.rights != Rights::NONE);
+        found.ok_or(Failure::NoSuchMailbox)
+    }
+
+    async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, Failure> {
+        self.need(mailbox, Rights::READ).await?;
+        Ok(self.store().snapshot(mailbox).await?)
+    }
+
+    async fn scan(&self, mailbox: MailboxId, scan: Scan) -> Result<Page, Failure> {
+        self.need(mailbox, Rights::READ).await?;
+        Ok(self.store().scan(mailbox, scan).await?)
+    }
+
+    async fn read(&self, _: MailboxId, message: &Message, range: Range<u64>) -> Result<Bytes, Failure> {
+        let blob = message.blob.as_ref().ok_or(Failure::Gone)?;
+        Ok(self.store().read_blob(blob, range).await?)
+    }
+
+    async fn subscriptions(&self) -> Result<Vec<MailboxName>, Failure> {
+        Ok(self.store().subscriptions(&self.account).await?)
+    }
+
+    fn namespaces(&self) -> Namespaces {
+        let mut namespaces = Namespaces::default();
+        namespaces.others.push(Namespace {
+            prefix: SHARED.to_owned(),
+        });
+        namespaces
+    }
+
+    fn feed(&self, owner: Option<&Account>) -> Option<Feed> {
+        Some(self.store().subscribe(owner.unwrap_or(&self.account)))
+    }
+
+    async fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, Failure> {
+        Ok(self.store().vanished(mailbox, since).await?)
+    }
+
+    async fn incoming(&self, mailbox: &Listed, octets: u64) -> Result<Self::Incoming, Failure> {
+        permit(mailbox.rights, Rights::INSERT)?;
+        // Said before the octets come, and decided when they are committed.
+        if let Some(Precondition::Quota {
+            account,
+            octets: Some(most),
+            ..
+        }) = self.within_quota(mailbox.id).preconditions.first()
+            && self.store().usage(account).await?.octets.saturating_add(octets) > *most
+        {
+            return Err(Rejection::OVER_QUOTA.into());
+        }
+        let writer = MessageWriter::new(self.store());
+        Ok(IncomingMessage(Progress::Coming(Box::new(writer))))
+    }
+
+    async fn append(
+        &self,
+        mailbox: MailboxId,
+        messages: Vec<NewMessage<Self::Incoming>>,
+    ) -> Result<Appended, Failure> {
+        let rights = self.rights(mailbox).await?;
+        permit(rights, Rights::INSERT)?;
+        let mut batch = self.within_quota(mailbox);
+        for message in messages {
+            let Progress::Whole(written) = message.octets.0 else {
+                return Err(Failure::Broken("a message was appended before its end".into()));
+            };
+            let date = message.internal_date.unwrap_or(batch.now);
+            batch.push(written.append(mailbox, Self::settable(rights, &message.flags), date));
+        }
+        let mut appended = None;
+        for outcome in self.commit(batch).await? {
+            if let Outcome::Appended {
+                uid_validity, uid, ..
+            } = outcome
+            {
+                let appended = appended.get_or_insert_with(|| Appended::new(uid_validity, UidSet::new()));
+                appended.uids.insert(uid);
+            }
+        }
+        appended.ok_or_else(untold)
+    }
+
+    async fn store(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Stored, Failure> {
+        let rights = self.rights(mailbox).await?;
+        let change = match change {
+            change if rights.contains(Rights::SEEN | Rights::WRITE | Rights::DELETE_MESSAGES) => change,
+            // What has no right is left as it is (RFC 4314 §4); a replacement would not leave it.
+            FlagChange::Replace(_) => return Err(Rejection::NO_PERMISSION.into()),
+            FlagChange::Add(flags) => FlagChange::Add(Self::settable(rights, &flags)),
+            FlagChange::Remove(flags) => FlagChange::Remove(Self::settable(rights, &flags)),
+        };
+        if change.flags().is_empty() && !matches!(change, FlagChange::Replace(_)) {
+            return match rights.contains(Rights::WRITE) {
+                true => Ok(Stored::default()),
+                false => Err(Rejection::NO_PERMISSION.into()),
+            };
+        }
+        let op = Op::StoreFlags {
+            mailbox,
+            uids,
+            change,
+            unchanged_since,
+        };
+        match self.change(op).await? {
+            Outcome::Stored { changed, failed, .. } => Ok(Stored::new(changed, failed)),
+            _ => Err(untold()),
+        }
+    }
+
+    async fn copy(
+        &self,
+        from: MailboxId,
+        uids: UidSet,
+        to: MailboxId,
+        moving: bool,
+    ) -> Result<Copied, Failure> {
+        self.need(from, Rights::READ).await?;
+        let there = self.rights(to).await?;
+        permit(there, Rights::INSERT)?;
+        let op = if moving {
+            self.need(from, Rights::DELETE_MESSAGES | Rights::EXPUNGE).await?;
+            Op::Move { from, uids, to }
+        } else {
+            Op::Copy { from, uids, to }
+        };
+        // A copy has the flags of the message: of rights on some of them alone, a store knows nothing.
+        permit(there, Rights::SEEN | Rights::WRITE)?;
+        let mut outcomes = self.commit(self.within_quota(to).with(op)).await?;
+        match outcomes.pop() {
+            Some(Outcome::Copied {
+                uid_validity,
+                from,
+                to,
+                ..
+            }) => Ok(Copied::new(uid_validity, from, to)),
+            _ => Err(untold()),
+        }
+    }
+
+    async fn expunge(&self, mailbox: MailboxId, uids: UidSet) -> Result<(), Failure> {
+        self.need(mailbox, Rights::EXPUNGE).await?;
+        let op = Op::Expunge {
+            mailbox,
+            uids,
+            deleted_only: true,
+        };
+        self.change(op).await.map(drop)
+    }
+
+    async fn create(
+        &self,
+        name: &MailboxName,
+        special_use: Option<SpecialUse>,
+    ) -> Result<MailboxId, Failure> {
+        Self::must_be_own(name)?;
+        let op = Op::CreateMailbox {
+            account: self.account.clone(),
+            name: name.clone(),
+            special_use,
+        };
+        match self.change(op).await? {
+            Outcome::Created { mailbox, .. } => Ok(mailbox),
+            _ => Err(untold()),
+        }
+    }
+
+    async fn delete(&self, name: &MailboxName) -> Result<MailboxId, Failure> {
+        Self::must_be_own(name)?;
+        let (account, name) = (self.account.clone(), name.clone());
+        match self.change(Op::DeleteMailbox { account, name }).await? {
+            Outcome::Deleted { mailbox } => Ok(mailbox),
+            _ => Err(untold()),
+        }
+    }
+
+    async fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<(), Failure> {
+        Self::must_be_own(from)?;
+        Self::must_be_own(to)?;
+        let op = Op::RenameMailbox {
+            account: self.account.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        };
+        self.change(op).await.map(drop)
+    }
+
+    async fn subscribe(&self, name: &MailboxName, on: bool) -> Result<(), Failure> {
+        let (account, name) = (self.account.clone(), name.clone());
+        self.change(Op::Subscribe { account, name, on }).await.map(drop)
+    }
+}
+
+/// A message on its way into a store.
+pub struct IncomingMessage<S: Store>(Progress<S>);
+
+enum Progress<S: Store> {
+    /// Its octets come.
+    Coming(Box<MessageWriter<S>>),
+    /// The store has them all.
+    Whole(Box<WrittenMessage>),
+    /// Something went wrong.
+    Lost,
+}
+
+impl<S: Store> std::fmt::Debug for IncomingMessage<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IncomingMessage").finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Incoming for IncomingMessage<S> {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), Failure> {
+        match &mut self.0 {
+            Progress::Coming(writer) => Ok(writer.write(chunk).await?),
+            _ => Err(Failure::Broken("octets came behind the end of a message".into())),
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        if let Progress::Coming(writer) = std::mem::replace(&mut self.0, Progress::Lost) {
+            self.0 = Progress::Whole(Box::new(writer.finish().await?));
+        }
+        Ok(())
+    }
+}
+
+/// The name by which others know a shared mailbox; none where it cannot be written.
+fn name_of_shared(mailbox: &SharedMailbox) -> Option<MailboxName> {
+    // The delimiter may stand in the name of an account, and not within one level of a name.
+    let owner = mailbox.account.as_str().replace(MailboxName::SEPARATOR, "|");
+    MailboxName::parse(&format!("{SHARED}{owner}/{}", mailbox.name.as_str())).ok()
+}
+
+/// Whether a name is that of the others' mailboxes, or below.
+fn is_shared(name: &MailboxName) -> bool {
+    let name = name.as_str();
+    name.starts_with(SHARED) || name == SHARED.trim_end_matches(MailboxName::SEPARATOR)
+}
+
+fn permit(rights: Rights, needed: Rights) -> Result<(), Failure> {
+    match rights.contains(needed) {
+        true => Ok(()),
+        false => Err(Failure::Refused(Rejection::NO_PERMISSION)),
+    }
+}
+
+/// A store that does not keep to its contract.
+fn untold() -> Failure {
+    Failure::Broken("the store did not tell what it has done".into())
+}
