@@ -59,6 +59,8 @@
 //! | [`Batch`], [`Op`], [`Outcome`], [`CommitError`], [`Limits`] | what is committed, and what comes of it |
 //! | [`rules`] | what operations mean, for all stores alike: a store brings the steps |
 //! | [`Model`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
+//! | [`digest`] | what is computed of a message once, when it comes in |
+//! | [`casemap`] | text without regard to case |
 //! | [`conversation`] | trees of messages, by reference or by subject |
 //! | [`Feed`], [`ChangeHub`] | who is told of changes |
 //! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`], [`ThreadId`] | the nouns |
@@ -72,6 +74,7 @@
 //! | 9051, 3501: UIDs, UIDVALIDITY, flags, mailbox names, INBOX | `id.rs`, `flags.rs`, `name.rs`, `rules/` |
 //! | 4315, 6851: UIDPLUS, MOVE | `rules/messages.rs` |
 //! | 4314: access control lists | `access.rs`, `rules/annotations.rs` |
+//! | 5051: i;unicode-casemap | `casemap.rs` |
 //! | 5256: THREAD | `conversation.rs` |
 //! | 5464: metadata | `metadata.rs`, `rules/annotations.rs` |
 //! | 6154, 8457: special uses | `name.rs` |
@@ -89,9 +92,11 @@
 mod access;
 mod batch;
 mod blob;
+pub mod casemap;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod conversation;
+pub mod digest;
 mod feed;
 mod flags;
 mod id;

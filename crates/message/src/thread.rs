@@ -59,7 +59,19 @@ impl<'a> Links<'a> {
 /// assert_eq!(base_subject("[fwd: Re: Hello]"), "Hello");
 /// ```
 pub fn base_subject(subject: &str) -> String {
-    base(subject, &STANDARD)
+    base(subject, &STANDARD).0
+}
+
+/// Whether taking the base of a subject removes a mark of a reply or a forward: the message is one then (RFC 5256
+/// §2.1).
+///
+/// ```
+/// use mailwright_message::thread::is_reply_or_forward;
+/// assert!(is_reply_or_forward("Re: Hello") && is_reply_or_forward("Hello (fwd)"));
+/// assert!(!is_reply_or_forward("[list] Hello"));
+/// ```
+pub fn is_reply_or_forward(subject: &str) -> bool {
+    base(subject, &STANDARD).1
 }
 
 /// As [`base_subject`], with the marks of replies and forwards that programs write in other languages than English:
@@ -70,7 +82,7 @@ pub fn base_subject(subject: &str) -> String {
 /// assert_eq!(loose_base_subject("AW: SV: Ответ: hello (wg)"), "hello");
 /// ```
 pub fn loose_base_subject(subject: &str) -> String {
-    base(subject, &LOOSE)
+    base(subject, &LOOSE).0
 }
 
 /// Which marks count.
@@ -100,24 +112,25 @@ fn is_mark(word: &str) -> bool {
     MARKS.contains(&&*word)
 }
 
-fn base(subject: &str, marks: &Marks) -> String {
+/// The base, and whether a mark was removed.
+fn base(subject: &str, marks: &Marks) -> (String, bool) {
     // Step 1.
     let words: Vec<&str> = subject.split_whitespace().collect();
     let subject = words.join(" ");
-    let mut rest = &*subject;
+    let (mut rest, mut marked) = (&*subject, false);
     loop {
-        rest = trim_trailers(rest, marks);
-        rest = trim_leaders(rest, marks);
+        rest = trim_trailers(rest, marks, &mut marked);
+        rest = trim_leaders(rest, marks, &mut marked);
         // Step 6.
         match forwarded(rest, marks) {
-            Some(inner) => rest = inner,
-            None => return rest.to_owned(),
+            Some(inner) => (rest, marked) = (inner, true),
+            None => return (rest.to_owned(), marked),
         }
     }
 }
 
 /// Step 2.
-fn trim_trailers<'s>(text: &'s str, marks: &Marks) -> &'s str {
+fn trim_trailers<'s>(text: &'s str, marks: &Marks, marked: &mut bool) -> &'s str {
     let mut rest = text.trim_end();
     while let Some(inner) = rest.strip_suffix(')') {
         let Some(at) = inner.rfind('(') else {
@@ -127,12 +140,13 @@ fn trim_trailers<'s>(text: &'s str, marks: &Marks) -> &'s str {
             break;
         }
         rest = inner[..at].trim_end();
+        *marked = true;
     }
     rest
 }
 
 /// Steps 3 to 5.
-fn trim_leaders<'s>(text: &'s str, marks: &Marks) -> &'s str {
+fn trim_leaders<'s>(text: &'s str, marks: &Marks, marked: &mut bool) -> &'s str {
     let mut rest = text.trim_start();
     loop {
         let mut behind = rest;
@@ -143,6 +157,7 @@ fn trim_leaders<'s>(text: &'s str, marks: &Marks) -> &'s str {
             break;
         };
         rest = after.trim_start();
+        *marked = true;
     }
     // Step 4: no mark is behind these blobs, nor will be when one of them is gone.
     while let Some(after) = blob(rest).filter(|after| !after.is_empty()) {

@@ -6,13 +6,11 @@ use crate::names;
 use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
+use mailwright_mailbox::digest::text::Walk;
 use mailwright_mailbox::{
     Account, Batch, BlobRef, BlobWriter, CommitError, Flags, MailboxId, MailboxName, MessageMeta, Op,
-    Outcome, SpecialUse, Store, StoreError, ThreadKey, Threading,
+    Outcome, SpecialUse, Store, StoreError, digest,
 };
-use mailwright_message::header::Headers;
-use mailwright_message::index::{self, Index};
-use mailwright_message::thread::Links;
 use std::collections::HashSet;
 
 /// Where mail for an address goes.
@@ -122,47 +120,11 @@ fn alias<'a>(aliases: &'a Aliases, local: &str, domain: &str) -> Option<&'a Vec<
         .or_else(|| aliases.get(local))
 }
 
-/// Takes the octets of a message into a store, and indexes them on the way.
+/// Takes the octets of a message into a store, and makes its digest on the way.
 #[derive(Debug)]
 pub struct MessageWriter<S: Store> {
     blob: S::BlobWriter,
-    index: index::Builder,
-    header: Header,
-}
-
-/// The header of a message as it comes in.
-#[derive(Debug, Default)]
-struct Header {
-    octets: Vec<u8>,
-    is_whole: bool,
-}
-
-impl Header {
-    /// What is beyond does not count for the thread.
-    const LONGEST: usize = 64 * 1024;
-
-    fn push(&mut self, chunk: &[u8]) {
-        if self.is_whole {
-            return;
-        }
-        // An empty line may have begun in the chunk before.
-        let looked = self.octets.len().saturating_sub(3);
-        let room = Self::LONGEST - self.octets.len();
-        self.octets.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        let fresh = &self.octets[looked..];
-        let ends = |line: &[u8]| line.starts_with(b"\n\r\n") || line.starts_with(b"\n\n");
-        self.is_whole = self.octets.len() == Self::LONGEST || (0..fresh.len()).any(|at| ends(&fresh[at..]));
-    }
-
-    fn threading(&self) -> Threading {
-        let headers = Headers::new(&self.octets);
-        let links = Links::of(&headers);
-        let key = |id: &str| ThreadKey::of(id.as_bytes());
-        Threading::new(
-            links.id.as_deref().map(key),
-            links.ancestors.iter().map(|id| key(id)),
-        )
-    }
+    digest: digest::Builder,
 }
 
 impl<S: Store> MessageWriter<S> {
@@ -170,8 +132,7 @@ impl<S: Store> MessageWriter<S> {
     pub fn new(store: &S) -> Self {
         Self {
             blob: store.new_blob(),
-            index: Index::builder(index::Options::default()),
-            header: Header::default(),
+            digest: digest::Builder::new(digest::Options::default()),
         }
     }
 
@@ -181,8 +142,7 @@ impl<S: Store> MessageWriter<S> {
     ///
     /// When the store cannot write them; the message is lost then.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
-        self.index.push(&chunk);
-        self.header.push(&chunk);
+        self.digest.push(&chunk);
         self.blob.write(chunk).await
     }
 
@@ -190,13 +150,21 @@ impl<S: Store> MessageWriter<S> {
     ///
     /// # Errors
     ///
-    /// When the store cannot write it.
-    pub async fn finish(mut self) -> Result<WrittenMessage, StoreError> {
+    /// When the store cannot write it, or not read again what of a long message was not held in memory.
+    pub async fn finish(self, store: &S) -> Result<WrittenMessage, StoreError> {
         let blob = self.blob.finish().await?;
+        let mut digest = self.digest.finish();
+        if let Some(mut text) = digest.left.take() {
+            let mut walk = Walk::new(&digest.index);
+            while let Some(range) = walk.wanted(&mut text) {
+                let octets = store.read_blob(&blob, range).await?;
+                walk.push(&octets, &mut text);
+            }
+            digest.keep(text);
+        }
         Ok(WrittenMessage {
             blob,
-            index: self.index.finish(),
-            threading: self.header.threading(),
+            meta: digest.meta,
         })
     }
 }
@@ -207,21 +175,17 @@ impl<S: Store> MessageWriter<S> {
 pub struct WrittenMessage {
     /// Its octets.
     pub blob: BlobRef,
-    /// Its structure.
-    pub index: Index,
-    /// What puts it into a thread.
-    pub threading: Threading,
+    /// Its digest.
+    pub meta: MessageMeta,
 }
 
 impl WrittenMessage {
     /// The operation that puts the message into a mailbox.
     pub fn append(&self, mailbox: MailboxId, flags: Flags, internal_date: i64) -> Op {
-        let mut message = MessageMeta::new(self.index.to_bytes());
-        message.threading = self.threading.clone();
         Op::Append {
             mailbox,
             blob: self.blob.clone(),
-            message,
+            message: self.meta.clone(),
             flags,
             internal_date,
         }
@@ -300,29 +264,5 @@ async fn make_folders<S: Store>(store: &S, account: &Account) -> Result<MailboxI
         _ => Err(CommitError::Io(
             "the store did not tell which mailbox it made".into(),
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_thread_is_the_same_however_the_message_comes_in() {
-        let message = b"Message-ID: <c@x>\r\nReferences: <a@x>\r\n <b@x>\r\n\r\nReferences: <not@x>\r\n";
-        let key = |id: &str| ThreadKey::of(id.as_bytes());
-        let wanted = Threading::new(Some(key("c@x")), ["a@x", "b@x"].map(key));
-        for size in 1..=message.len() {
-            let mut header = Header::default();
-            message.chunks(size).for_each(|chunk| header.push(chunk));
-            assert_eq!(header.threading(), wanted, "in pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn a_header_without_end_is_not_kept_whole() {
-        let mut header = Header::default();
-        (0..100).for_each(|_| header.push(&[b'x'; 4096]));
-        assert_eq!(header.octets.len(), Header::LONGEST);
     }
 }

@@ -68,7 +68,7 @@ impl Site {
     async fn deliver(&self, message: &[u8]) {
         let mut writer = MessageWriter::new(self.store());
         writer.write(Bytes::copy_from_slice(message)).await.expect("room");
-        let written = writer.finish().await.expect("room");
+        let written = writer.finish(self.store()).await.expect("room");
         let ops = written
             .deliver_to(self.store(), std::slice::from_ref(&self.bob))
             .await
@@ -283,7 +283,7 @@ async fn a_maildrop_of_many_pages_is_listed_whole() {
     let site = Site::start(&[], |_| {}).await;
     let mut writer = MessageWriter::new(site.store());
     writer.write(Bytes::from_static(ONE)).await.expect("room");
-    let written = writer.finish().await.expect("room");
+    let written = writer.finish(site.store()).await.expect("room");
     let one = written
         .deliver_to(site.store(), std::slice::from_ref(&site.bob))
         .await

@@ -282,7 +282,10 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             return Err(Rejection::OVER_QUOTA.into());
         }
         let writer = MessageWriter::new(self.store());
-        Ok(IncomingMessage(Progress::Coming(Box::new(writer))))
+        Ok(IncomingMessage(Progress::Coming(
+            Box::new(writer),
+            Arc::clone(&self.shared),
+        )))
     }
 
     async fn append(
@@ -434,7 +437,7 @@ pub struct IncomingMessage<S: Store>(Progress<S>);
 
 enum Progress<S: Store> {
     /// Its octets come.
-    Coming(Box<MessageWriter<S>>),
+    Coming(Box<MessageWriter<S>>, Arc<Shared<S>>),
     /// The store has them all.
     Whole(Box<WrittenMessage>),
     /// Something went wrong.
@@ -450,14 +453,14 @@ impl<S: Store> std::fmt::Debug for IncomingMessage<S> {
 impl<S: Store> Incoming for IncomingMessage<S> {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Failure> {
         match &mut self.0 {
-            Progress::Coming(writer) => Ok(writer.write(chunk).await?),
+            Progress::Coming(writer, _) => Ok(writer.write(chunk).await?),
             _ => Err(Failure::Broken("octets came behind the end of a message".into())),
         }
     }
 
     async fn end(&mut self) -> Result<(), Failure> {
-        if let Progress::Coming(writer) = std::mem::replace(&mut self.0, Progress::Lost) {
-            self.0 = Progress::Whole(Box::new(writer.finish().await?));
+        if let Progress::Coming(writer, shared) = std::mem::replace(&mut self.0, Progress::Lost) {
+            self.0 = Progress::Whole(Box::new(writer.finish(&shared.store).await?));
         }
         Ok(())
     }

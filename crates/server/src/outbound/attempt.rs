@@ -257,7 +257,7 @@ impl<S: Store> Job<S> {
                 offset += chunk.len() as u64;
                 writer.write(chunk).await.map_err(failed)?;
             }
-            let written = writer.finish().await.map_err(failed)?;
+            let written = writer.finish(store).await.map_err(failed)?;
             for op in written.deliver_to(store, &accounts).await? {
                 batch.push(op);
             }

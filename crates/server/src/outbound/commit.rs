@@ -129,7 +129,7 @@ async fn notice<S: Store>(
         for chunk in &message {
             writer.write(chunk.clone()).await.map_err(failed)?;
         }
-        let written = writer.finish().await.map_err(failed)?;
+        let written = writer.finish(&shared.store).await.map_err(failed)?;
         ops.extend(written.deliver_to(&shared.store, &targets.accounts).await?);
     }
     if !targets.elsewhere.is_empty() {

@@ -110,14 +110,14 @@ impl<S: Store> Intake<S> {
     }
 
     /// Ends the message.
-    pub(super) async fn finish(mut self) -> Result<Received, StoreError> {
+    pub(super) async fn finish(mut self, store: &S) -> Result<Received, StoreError> {
         self.pass_header().await?;
         let remote = match self.remote {
             Some(writer) => Some(writer.finish().await?),
             None => None,
         };
         let local = match self.local {
-            Some(writer) => Some(writer.finish().await?),
+            Some(writer) => Some(writer.finish(store).await?),
             None => None,
         };
         Ok(Received {

@@ -297,7 +297,7 @@ impl<S: Store> Session<S> {
         let (Some(envelope), Some(intake)) = (envelope, intake) else {
             return answer_all(machine, &Err(Rejection::TRY_AGAIN));
         };
-        let received = match intake.finish().await {
+        let received = match intake.finish(&self.shared.store).await {
             Ok(received) => received,
             Err(error) => {
                 tracing::error!(peer = %self.peer, "a message cannot be stored: {error}");
