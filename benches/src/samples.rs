@@ -80,7 +80,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
                     .extension()
                     .is_some_and(|e| e == "eml" || e == "msg" || e == "txt") =>
             {
-                files.push(path)
+                files.push(path);
             }
             false => {}
         }

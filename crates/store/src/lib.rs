@@ -40,7 +40,10 @@
 //! - Every body has a checksum that is verified each time it is read; [`SqliteStore::check`] verifies everything
 //!   against everything. Damage to one body concerns that body.
 //! - Bodies are kept once for all messages that share a [`BlobRef`](mailwright_mailbox::BlobRef). The space of small
-//!   ones is used again at once; a pack goes when the last of its bodies does.
+//!   ones is used again at once. A pack that has lost most of its bodies is emptied in the background, into others, and
+//!   goes; whoever reads meanwhile is not stopped.
+//! - [`SqliteStore::backup`] copies the store as it is at one moment, while work goes on.
+//! - The last of the room on a disk is kept for what makes room ([`Config::reserve_octets`](sqlite::Config)).
 //!
 //! # Modules
 //!
@@ -49,14 +52,15 @@
 //! | [`SqliteStore`], [`Config`], [`Durability`] | the store (feature `sqlite`, on by default) |
 //! | [`sqlite`] | its statistics, its check and its blob writer |
 //! | `pack.rs` | the format of pack segments |
+//! | `sqlite/compact.rs`, `sqlite/backup.rs` | emptying packs, copying a store while it works |
 //! | `sqlite/schema.rs` | the tables, and the way from one version to the next |
 //!
 //! # Limits
 //!
-//! Packs are not compacted: one live body keeps its whole pack (64 MiB by default). Every pack is an open file as long
-//! as the store is: the process must be granted that many, or the store does not open. Deleting a mailbox of very many
-//! messages holds up the writer while it lasts, some 10 µs a message. The index cannot be rebuilt from the packs
-//! alone, because small bodies are not in them. There is one database and one writer for all accounts.
+//! Every pack is an open file as long as the store is: the process must be granted that many, or the store does not
+//! open. Deleting a mailbox of very many messages holds up the writer while it lasts, some 10 µs a message. The index
+//! cannot be rebuilt from the packs alone, because small bodies are not in them. There is one database and one writer
+//! for all accounts.
 //!
 //! Minimum Rust version: 1.89, for file locks.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // This crate is where the files are.

@@ -48,6 +48,8 @@ struct State {
     files: HashMap<u64, Pack>,
     // Packs that may have nothing left that anyone refers to.
     suspects: BTreeSet<u64>,
+    // How many want that no pack is removed for the time being.
+    holds: u64,
 }
 
 #[derive(Debug)]
@@ -223,6 +225,9 @@ impl Packs {
     /// Returns the packs that may be removed: suspected, not being written to, and not pinned.
     pub(crate) fn removable(&self) -> Vec<u64> {
         let mut state = self.state();
+        if state.holds > 0 {
+            return Vec::new();
+        }
         let suspects = core::mem::take(&mut state.suspects);
         let free = |id: &u64| {
             state
@@ -247,6 +252,35 @@ impl Packs {
         drop(state);
         fs::remove_file(self.file_path(pack))?;
         Ok(true)
+    }
+
+    /// Takes a pack out of use for writing, so that what is left in it can be moved elsewhere; `None` when someone
+    /// writes to it or has uncommitted records in it.
+    pub(crate) fn empty(self: &Arc<Self>, pack: u64) -> Option<Emptying> {
+        let mut state = self.state();
+        let it = state.files.get_mut(&pack)?;
+        if it.leased || it.pins > 0 {
+            return None;
+        }
+        it.leased = true;
+        let (packs, octets, failed) = (Arc::clone(self), it.length, it.failed);
+        Some(Emptying {
+            packs,
+            pack,
+            octets,
+            failed,
+        })
+    }
+
+    /// Keeps all packs from being removed as long as the value lives.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        self.state().holds += 1;
+        Hold(Arc::clone(self))
+    }
+
+    /// Returns the ids of all packs.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        self.state().files.keys().copied().collect()
     }
 
     fn lease(&self) -> io::Result<(u64, Arc<File>, u64)> {
@@ -308,7 +342,7 @@ impl Packs {
             .ok_or_else(missing)
     }
 
-    fn file_path(&self, pack: u64) -> PathBuf {
+    pub(crate) fn file_path(&self, pack: u64) -> PathBuf {
         self.path.join(format!("{pack:010}.pack"))
     }
 
@@ -350,6 +384,33 @@ impl Pack {
             pins: 0,
             failed: !usable,
         })
+    }
+}
+
+/// A pack that nobody writes to as long as the value lives.
+#[derive(Debug)]
+pub(crate) struct Emptying {
+    packs: Arc<Packs>,
+    pack: u64,
+    failed: bool,
+    /// How long the pack is.
+    pub(crate) octets: u64,
+}
+
+impl Drop for Emptying {
+    fn drop(&mut self) {
+        let length = (!self.failed).then_some(self.octets);
+        self.packs.end_lease(self.pack, length);
+    }
+}
+
+/// Keeps packs from being removed.
+#[derive(Debug)]
+pub(crate) struct Hold(Arc<Packs>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.state().holds -= 1;
     }
 }
 

@@ -50,6 +50,7 @@ impl SqliteBlobWriter {
         let write = move |_: &mut Connection| {
             let mut appender = match appender {
                 Some(appender) => appender,
+                None if shared.room.is_low() => return Err(StoreError::Full),
                 None => Box::new(shared.packs.begin(shared.next_blob()).map_err(io_failed)?),
             };
             appender.frame(&frame).map_err(io_failed)?;
@@ -195,16 +196,28 @@ impl Shared {
                 }) => Place::Packed(*location),
                 _ => place(conn, &blob)?,
             };
-            match place {
-                Place::Inline => Ok(cut(&inline(conn, blob.locator())?, range)),
-                Place::Packed(at) => {
-                    let octets = shared.packs.read(blob.locator(), at, blob.size(), range);
-                    octets.map_err(|error| match error.kind() {
-                        io::ErrorKind::InvalidData
-                        | io::ErrorKind::UnexpectedEof
-                        | io::ErrorKind::NotFound => StoreError::Corrupt(error.to_string()),
-                        _ => StoreError::Io(error.to_string()),
-                    })
+            let mut at = match place {
+                Place::Inline => return Ok(cut(&inline(conn, blob.locator())?, range)),
+                Place::Packed(at) => at,
+            };
+            loop {
+                match shared.packs.read(blob.locator(), at, blob.size(), range.clone()) {
+                    Ok(octets) => return Ok(octets),
+                    // It may have moved to another pack, and its old one be gone, since it was looked up.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        match self::place(conn, &blob)? {
+                            Place::Packed(moved) if moved != at => at = moved,
+                            _ => return Err(StoreError::Corrupt(error.to_string())),
+                        }
+                    }
+                    Err(error) => {
+                        return Err(match error.kind() {
+                            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                                StoreError::Corrupt(error.to_string())
+                            }
+                            _ => StoreError::Io(error.to_string()),
+                        });
+                    }
                 }
             }
         };

@@ -26,17 +26,24 @@ pub(super) fn check(conn: &mut Connection, shared: &Arc<Shared>) -> Result<Repor
     // Not at the same moment: the write-ahead log grows as long as a moment is held, and this takes long.
     let mut after = 0;
     loop {
-        let bodies = bodies(conn, after)?;
-        let Some(last) = bodies.last() else {
+        let found = bodies(conn, after)?;
+        let Some(last) = found.last() else {
             return Ok(report);
         };
         after = last.id;
-        for body in bodies {
+        for body in found {
             report.bodies += 1;
-            if let Err(problem) = body.verify(conn, shared) {
-                // It may have been expunged meanwhile.
-                if number(conn, &format!("SELECT count(*) FROM blob WHERE id = {}", body.id))? > 0 {
-                    report.problems.push(format!("body {}: {problem}", body.id));
+            let mut body = body;
+            while let Err(problem) = body.verify(conn, shared) {
+                // It may have been expunged or moved meanwhile.
+                let (id, before) = (body.id, body.at);
+                match bodies(conn, id - 1)?.into_iter().next().filter(|it| it.id == id) {
+                    Some(again) if again.at != before => body = again,
+                    Some(_) => {
+                        report.problems.push(format!("body {id}: {problem}"));
+                        break;
+                    }
+                    None => break,
                 }
             }
         }

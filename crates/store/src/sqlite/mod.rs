@@ -8,22 +8,25 @@
 //! ```
 
 mod apply;
+mod backup;
 mod blob;
 mod cache;
 mod check;
+mod compact;
 mod links;
 mod pool;
 mod read;
+mod room;
 mod rows;
 mod schema;
 mod writer;
 
 use core::{
     ops::Range,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
@@ -36,10 +39,12 @@ use mailwright_mailbox::{
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-pub use self::{blob::SqliteBlobWriter, check::Report};
+pub use self::{backup::Backup, blob::SqliteBlobWriter, check::Report};
 use self::{
+    compact::{Compactor, Thinned},
     pool::Pool,
-    writer::{Request, Tally, Writer},
+    room::Room,
+    writer::{Job, Request, Tally, Writer},
 };
 use crate::{
     Error,
@@ -60,6 +65,12 @@ pub struct Config {
     pub reader_threads: usize,
     /// No record is added to a pack that has this many octets; 64 MiB by default. A single body may be larger.
     pub pack_octets: u64,
+    /// A pack is emptied in the background when less than this share of it is still used, in percent; 50 by default,
+    /// 0 to keep every pack until its last body goes.
+    pub live_percent: u8,
+    /// New mail is refused with [`CommitError::Full`] while the disk has no more free octets than this, 64 MiB by
+    /// default: expunging, and what else is needed to make room, goes on.
+    pub reserve_octets: u64,
     /// The most octets of `mail.db`; beyond it commits fail with [`CommitError::Full`]. No limit by default.
     pub database_octets: Option<u64>,
 }
@@ -71,6 +82,8 @@ impl Default for Config {
             durability: Durability::Synced,
             reader_threads: 4,
             pack_octets: 64 << 20,
+            live_percent: 50,
+            reserve_octets: 64 << 20,
             database_octets: None,
         }
     }
@@ -107,8 +120,10 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    requests: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    compactor: Mutex<Option<JoinHandle<()>>>,
+    thinned: Mutex<mpsc::Sender<Thinned>>,
     hub: Arc<ChangeHub>,
     tally: Arc<Tally>,
 }
@@ -118,6 +133,10 @@ pub struct SqliteStore {
 struct Shared {
     pool: Pool,
     packs: Arc<Packs>,
+    room: Arc<Room>,
+    file: PathBuf,
+    // Work that can wait for the next run is left.
+    closing: Arc<AtomicBool>,
     // Tells references of this store from those of others.
     identity: Arc<()>,
     blobs: AtomicU64,
@@ -167,6 +186,13 @@ impl SqliteStore {
             Arc::new(()),
         );
         let pool = Pool::start(&file, config.reader_threads)?;
+        let room = Arc::new(Room::new(folder.path(), config.reserve_octets));
+        let closing = Arc::new(AtomicBool::new(false));
+        let (thinned, to_compact) = mpsc::channel();
+        for pack in packs.ids() {
+            // What an earlier run has left thin.
+            thinned.send(Thinned::Pack(pack)).expect("the receiver is there");
+        }
         let writer = Writer::new(
             conn,
             config.limits,
@@ -175,17 +201,33 @@ impl SqliteStore {
             Arc::clone(&hub),
             Arc::clone(&identity),
             Arc::clone(&tally),
+            Arc::clone(&room),
+            thinned.clone(),
         );
         let writer = writer.map_err(failed)?;
         let (requests, queue) = mpsc::channel();
+        let compactor = Compactor {
+            conn: schema::open_reader(&file)?,
+            packs: Arc::clone(&packs),
+            writer: requests.clone(),
+            live_percent: config.live_percent,
+            closing: Arc::clone(&closing),
+        };
         let thread = thread::Builder::new()
             .name("mail-writer".into())
             .spawn(move || writer.run(&queue));
         let thread = thread.map_err(|error| Error::io(&file, &error))?;
+        let compactor = thread::Builder::new()
+            .name("mail-compactor".into())
+            .spawn(move || compactor.run(&to_compact));
+        let compactor = compactor.map_err(|error| Error::io(&file, &error))?;
         let blobs = AtomicU64::new(first_blob);
         let shared = Arc::new(Shared {
             pool,
             packs,
+            room,
+            file,
+            closing,
             identity,
             blobs,
             _folder: folder,
@@ -195,6 +237,8 @@ impl SqliteStore {
             shared,
             requests,
             writer,
+            compactor: Mutex::new(Some(compactor)),
+            thinned: Mutex::new(thinned),
             hub,
             tally,
         })
@@ -228,6 +272,19 @@ impl SqliteStore {
             .await
     }
 
+    /// Copies all that is committed at one moment into a folder, which is created or empty, while work goes on. The copy
+    /// is durable when this returns, and is opened like any other store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the folder is not empty, or something cannot be read or written.
+    pub async fn backup(&self, folder: impl Into<PathBuf>) -> Result<Backup, StoreError> {
+        let (shared, folder) = (Arc::clone(&self.shared), folder.into());
+        self.shared
+            .pool
+            .run(move |_| backup::backup(&shared, &folder))
+            .await
+    }
+
     /// Runs a query of several statements at one moment of the database.
     async fn read<T: Send + 'static>(
         &self,
@@ -244,19 +301,24 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         // The writer's connection is the last to close: SQLite then copies the log into the database and removes it.
         self.shared.pool.close();
+        // The compactor may wait for the writer, and keeps it going: it ends first.
+        self.shared.closing.store(true, Ordering::Relaxed);
+        let thinned = self.thinned.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = thinned.send(Thinned::End);
+        join(&mut self.compactor);
         self.requests
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(writer) = self
-            .writer
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            // A writer that panicked has told its sessions by dropping their replies.
-            let _ = writer.join();
-        }
+        join(&mut self.writer);
+    }
+}
+
+/// Waits for a thread; one that panicked has told its sessions by dropping their replies.
+fn join(thread: &mut Mutex<Option<JoinHandle<()>>>) {
+    let thread = thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+    if let Some(thread) = thread.take() {
+        let _ = thread.join();
     }
 }
 
@@ -272,7 +334,7 @@ impl Store for SqliteStore {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         let (reply, replied) = oneshot::channel();
         let sent = match &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(requests) => requests.send(Request { batch, reply }).is_ok(),
+            Some(requests) => requests.send(Job::Commit(Request { batch, reply })).is_ok(),
             None => false,
         };
         if !sent {

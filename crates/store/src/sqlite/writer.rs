@@ -19,16 +19,42 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailwright_mailbox::{Account, Batch, Change, ChangeHub, CommitError, Committed, Limits};
+use mailwright_mailbox::{Account, Batch, Change, ChangeHub, CommitError, Committed, Limits, Op};
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
     Durability,
     apply::{Failure, Transaction},
     cache::Cache,
+    compact::Thinned,
     links::Done,
+    room::Room,
 };
-use crate::{oneshot, pack::Packs};
+use crate::{
+    oneshot,
+    pack::{Location, Packs},
+};
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    /// Commit a batch.
+    Commit(Request),
+    /// Note that bodies have moved to another pack, where they are durable.
+    Relocate {
+        moves: Vec<Move>,
+        reply: mpsc::Sender<Result<(), CommitError>>,
+    },
+    /// Look which packs can go.
+    Tidy,
+}
+
+/// A body that is to be found in another place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) blob: i64,
+    pub(super) from: Location,
+    pub(super) to: Location,
+}
 
 /// A batch on its way to the writer, and where the reply goes.
 pub(super) struct Request {
@@ -54,6 +80,9 @@ pub(super) struct Writer {
     hub: Arc<ChangeHub>,
     identity: Arc<()>,
     tally: Arc<Tally>,
+    room: Arc<Room>,
+    // Packs that have lost bodies, for whoever moves what is left.
+    thinned: mpsc::Sender<Thinned>,
     // How many pages the write-ahead log has since it was last begun anew.
     log_pages: Arc<AtomicI32>,
     // At how many of them it is copied into the database.
@@ -81,6 +110,8 @@ impl Writer {
         hub: Arc<ChangeHub>,
         identity: Arc<()>,
         tally: Arc<Tally>,
+        room: Arc<Room>,
+        thinned: mpsc::Sender<Thinned>,
     ) -> rusqlite::Result<Self> {
         let cache = Cache::load(&conn)?;
         let log_pages = Arc::new(AtomicI32::new(0));
@@ -99,25 +130,58 @@ impl Writer {
             hub,
             identity,
             tally,
+            room,
+            thinned,
             log_pages,
             copy_at: Self::LOG_PAGES,
         })
     }
 
     /// Works until all senders are gone and the queue is empty.
-    pub(super) fn run(mut self, queue: &mpsc::Receiver<Request>) {
-        let (mut expected, mut patience) = (1, Duration::ZERO);
-        while let Ok(first) = queue.recv() {
-            let group = gather(first, queue, expected, patience);
-            expected = group.len();
-            let start = Instant::now();
-            self.commit(group);
-            // Sessions that were just answered come back within a moment. Who would not wait for them commits one
-            // batch, then all others, in turn; an eighth of a commit is a small price for sharing each one. A
-            // session that is alone never waits.
-            patience = (start.elapsed() / 8).min(Self::PATIENCE);
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        let (mut expected, mut patience, mut next) = (1, Duration::ZERO, None);
+        while let Some(job) = next.take().or_else(|| queue.recv().ok()) {
+            match job {
+                Job::Commit(first) => {
+                    let group;
+                    (group, next) = gather(first, queue, expected, patience);
+                    expected = group.len();
+                    let start = Instant::now();
+                    self.commit(group);
+                    // Sessions that were just answered come back within a moment. Who would not wait for them commits
+                    // one batch, then all others, in turn; an eighth of a commit is a small price for sharing each
+                    // one. A session that is alone never waits.
+                    patience = (start.elapsed() / 8).min(Self::PATIENCE);
+                }
+                Job::Relocate { moves, reply } => {
+                    let done = self.relocate(&moves);
+                    if done.is_err() {
+                        self.roll_back();
+                    }
+                    // Whoever asked may have given up.
+                    let _ = reply.send(done);
+                }
+                Job::Tidy => {}
+            }
             self.tidy();
         }
+    }
+
+    /// Bodies that were expunged or moved meanwhile are passed over.
+    fn relocate(&mut self, moves: &[Move]) -> Result<(), CommitError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let failed = |error: rusqlite::Error| engine_failed(&error);
+        let sql = "UPDATE blob SET pack = ?4, start = ?5 WHERE id = ?1 AND pack = ?2 AND start = ?3";
+        for it in moves {
+            let [from, to] = [it.from, it.to].map(|at| (at.pack as i64, at.offset as i64));
+            let mut update = self.conn.prepare_cached(sql).map_err(failed)?;
+            update
+                .execute((it.blob, from.0, from.1, to.0, to.1))
+                .map_err(failed)?;
+        }
+        self.execute("COMMIT")?;
+        self.tally.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn commit(&mut self, group: Vec<Request>) {
@@ -156,10 +220,15 @@ impl Writer {
     }
 
     fn transact(&mut self, batches: &[&Batch]) -> Result<Vec<Reply>, CommitError> {
+        let is_low = self.room.is_low();
         self.execute("BEGIN IMMEDIATE")?;
         let mut replies = Vec::with_capacity(batches.len());
         let mut packs = Done::default();
         for batch in batches {
+            if is_low && batch.ops.iter().any(adds_mail) {
+                replies.push(Err(CommitError::Full));
+                continue;
+            }
             self.execute("SAVEPOINT batch")?;
             let transaction = Transaction::new(
                 &self.conn,
@@ -234,9 +303,14 @@ impl Writer {
         }
         for pack in self.packs.removable() {
             let used = "SELECT EXISTS (SELECT 1 FROM blob WHERE pack = ?1)";
-            if let Ok(false) = self.conn.query_row(used, [pack as i64], |row| row.get(0)) {
-                // What cannot be removed is tried again when the store is next opened.
-                let _ = self.packs.remove(pack);
+            match self.conn.query_row(used, [pack as i64], |row| row.get(0)) {
+                Ok(false) => {
+                    // What cannot be removed is tried again when the store is next opened.
+                    let _ = self.packs.remove(pack);
+                }
+                // Nobody moves anything any more when the store is being closed.
+                Ok(true) => drop(self.thinned.send(Thinned::Pack(pack))),
+                Err(_) => {}
             }
         }
     }
@@ -250,29 +324,35 @@ impl Writer {
     }
 }
 
-/// Takes what waits in the queue; where that is less than expected, also what comes within a moment.
+/// Tells whether an operation needs room for mail; all others are done on a disk that is nearly full, too.
+const fn adds_mail(op: &Op) -> bool {
+    matches!(op, Op::Append { .. } | Op::SpoolPut { key: None, .. })
+}
+
+/// Takes the batches that wait in the queue; where those are fewer than expected, also those that come within a moment.
+/// A job of another kind ends the group and is returned with it.
 fn gather(
     first: Request,
-    queue: &mpsc::Receiver<Request>,
+    queue: &mpsc::Receiver<Job>,
     expected: usize,
     patience: Duration,
-) -> Vec<Request> {
+) -> (Vec<Request>, Option<Job>) {
     let end = Instant::now() + patience;
     let mut group = vec![first];
     while group.len() < Writer::GROUP {
-        let request = if group.len() < expected {
+        let job = if group.len() < expected {
             queue
                 .recv_timeout(end.saturating_duration_since(Instant::now()))
                 .ok()
         } else {
             queue.try_recv().ok()
         };
-        match request {
-            Some(request) => group.push(request),
-            None => break,
+        match job {
+            Some(Job::Commit(request)) => group.push(request),
+            other => return (group, other),
         }
     }
-    group
+    (group, None)
 }
 
 fn merge(all: &mut BTreeMap<u64, u64>, more: BTreeMap<u64, u64>) {
