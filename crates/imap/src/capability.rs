@@ -55,11 +55,17 @@ pub enum Capability {
     ListMyRights,
     /// LIST with RETURN METADATA (RFC 9590).
     ListMetadata,
+    /// Compression (RFC 4978).
+    Compress,
+    /// Logging out without closing the connection (RFC 8437).
+    Unauthenticate,
+    /// Commands that take time say so (RFC 9585).
+    InProgress,
 }
 
 impl Capability {
     /// Every extension, in the order in which they are told.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::LiteralPlus,
         Self::SaslIr,
         Self::Enable,
@@ -84,6 +90,9 @@ impl Capability {
         Self::MetadataServer,
         Self::ListMyRights,
         Self::ListMetadata,
+        Self::Compress,
+        Self::Unauthenticate,
+        Self::InProgress,
     ];
 
     /// How many of [`ALL`](Self::ALL) ask nothing of the embedder beyond the questions of IMAP4rev1.
@@ -116,6 +125,9 @@ impl Capability {
             Self::MetadataServer => "METADATA-SERVER",
             Self::ListMyRights => "LIST-MYRIGHTS",
             Self::ListMetadata => "LIST-METADATA",
+            Self::Compress => "COMPRESS=DEFLATE",
+            Self::Unauthenticate => "UNAUTHENTICATE",
+            Self::InProgress => "INPROGRESS",
         }
     }
 

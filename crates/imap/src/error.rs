@@ -18,6 +18,8 @@ pub enum Error {
     IdleTimeout,
     /// The peer closed the connection without LOGOUT.
     Closed,
+    /// What the peer sent is not compressed as was agreed (RFC 4978).
+    Compression,
     /// The caller gave up in the middle of an answer that cannot be taken back.
     CutShort,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Error {
             Self::LoginTimeout => "the peer did not log in in time",
             Self::IdleTimeout => "the peer was idle for too long",
             Self::Closed => "the peer closed the connection without logging out",
+            Self::Compression => "the peer's compressed stream is corrupt",
             Self::CutShort => "an answer was cut short",
         })
     }

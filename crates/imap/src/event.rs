@@ -124,6 +124,9 @@ pub enum Event {
     Acl(crate::AclRequest),
     /// *Question* about annotations (RFC 5464); each kind says how it is answered.
     Metadata(crate::MetadataRequest),
+    /// The client is no longer logged in (RFC 8437): whatever was selected is closed without expunging. Another
+    /// login may follow, of anybody.
+    Unauthenticated,
     /// The client idles (RFC 2177): from here on each [`notify`](crate::Server::notify) is told at once.
     Idle,
 }

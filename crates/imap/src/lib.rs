@@ -117,13 +117,16 @@
 //! | 4314 | ACL | `server/acl.rs`, `data/acl.rs` |
 //! | 4315, 6851 | UIDPLUS, MOVE | `server/answers.rs` |
 //! | 4959 | SASL-IR | `server/auth.rs` |
+//! | 4978 | COMPRESS=DEFLATE | `server/compress.rs`, `compression.rs` |
 //! | 5161 | ENABLE | `server/commands.rs` |
 //! | 5464 | METADATA | `server/metadata.rs`, `data/metadata.rs` |
 //! | 5530 | response codes | `code.rs` |
 //! | 7888 | LITERAL+ | `codec/frame.rs`, `server/literal.rs` |
+//! | 8437 | UNAUTHENTICATE | `server/unauthenticate.rs` |
 //! | 8438 | STATUS=SIZE | `data/status.rs` |
 //! | 8440, 9590 | LIST-MYRIGHTS, LIST-METADATA | `server/list_returns.rs` |
 //! | 9208 | QUOTA | `server/quota.rs`, `data/quota.rs` |
+//! | 9585 | INPROGRESS | `server/inprogress.rs` |
 //!
 //! Feature `message` (default) prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of
 //! `mailwright-message`; without it there are plain types for them.
@@ -152,6 +155,7 @@
 mod capability;
 mod code;
 pub mod codec;
+mod compression;
 mod config;
 mod data;
 mod date;

@@ -24,6 +24,7 @@ transcripts! {
     fetch: "fetch",
     idle: "idle",
     list_extended: "list-extended",
+    inprogress: "inprogress",
     literals: "literals",
     list_returns: "list-returns",
     mailboxes: "mailboxes",
@@ -43,6 +44,7 @@ transcripts! {
     timeouts_idle: "timeouts-idle",
     too_many_bad: "too-many-bad",
     too_many_logins: "too-many-logins",
+    unauthenticate: "unauthenticate",
     untold: "untold",
 }
 

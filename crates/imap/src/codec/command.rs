@@ -109,6 +109,10 @@ pub enum Body {
     Acl(AclCommand),
     /// GETMETADATA, SETMETADATA (RFC 5464)
     Metadata(MetadataCommand),
+    /// COMPRESS (RFC 4978), with the algorithm's name.
+    Compress(Bytes),
+    /// UNAUTHENTICATE (RFC 8437)
+    Unauthenticate,
     /// IDLE (RFC 2177)
     Idle,
     /// CHECK

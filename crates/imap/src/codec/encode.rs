@@ -128,6 +128,11 @@ impl Printer<'_> {
             Body::Status { mailbox, items } => {
                 self.raw("STATUS ").string(mailbox).raw(" ").status_items(items)
             }
+            Body::Compress(algorithm) => {
+                self.raw("COMPRESS ").0.0.put(algorithm);
+                self
+            }
+            Body::Unauthenticate => self.raw("UNAUTHENTICATE"),
             Body::Quota(command) => self.quota(command),
             Body::Acl(command) => self.acl(command),
             Body::Metadata(command) => self.metadata(command),

@@ -2,12 +2,14 @@
 
 use super::{Phase, Server, State};
 use crate::Error;
-use mailwright_wire::SendBuf;
 use std::time::{Duration, Instant};
 
 impl Server {
     pub(super) fn watch_clock(&mut self, now: Instant) {
         let logged_in = !matches!(self.state, State::NotAuthenticated);
+        if std::mem::take(&mut self.login_restarts) {
+            self.deadline = now + self.config.login_timeout;
+        }
         if std::mem::take(&mut self.active) && logged_in && self.failed.is_none() {
             self.deadline = now + self.config.idle_timeout;
         }
@@ -16,7 +18,7 @@ impl Server {
             self.active = true;
             return;
         }
-        let done = matches!(self.phase, Phase::Closing) && self.tx.is_empty();
+        let done = matches!(self.phase, Phase::Closing) && !self.has_output();
         if now < self.deadline || done {
             return;
         }
@@ -24,20 +26,20 @@ impl Server {
             true => (Error::IdleTimeout, "Idle for too long"),
             false => (Error::LoginTimeout, "Login took too long"),
         };
-        let can_hear = self.tx.is_empty() && !matches!(self.phase, Phase::StartTls);
+        let can_hear = !self.has_output() && !matches!(self.phase, Phase::StartTls);
         if can_hear && self.failed.is_none() {
             self.fail(error, text);
             self.deadline = now + FAREWELL_TIME;
         } else {
             // The client does not take our output, so it will not take a farewell either.
-            self.tx = SendBuf::new();
+            self.drop_output();
             self.failed.get_or_insert(error);
         }
     }
 
     /// Nothing the client does could help: the embedder has to answer.
     pub(super) fn waits_for_caller(&self) -> bool {
-        matches!(self.phase, Phase::Asked(_)) && self.tx.is_empty() && self.failed.is_none()
+        matches!(self.phase, Phase::Asked(_)) && !self.has_output() && self.failed.is_none()
     }
 }
 

@@ -230,6 +230,8 @@ impl Server {
                 self.phase = Phase::Idle(Default::default());
                 self.events.push_back(Event::Idle);
             }
+            Body::Compress(algorithm) => self.compress_command(&algorithm),
+            Body::Unauthenticate => self.unauthenticate(),
             Body::Quota(command) => self.quota_command(command),
             Body::Acl(command) => self.acl_command(command),
             Body::Metadata(command) => self.metadata_command(command),

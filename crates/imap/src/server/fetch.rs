@@ -38,6 +38,10 @@ impl Row {
 }
 
 impl Fetching {
+    pub(super) fn has_open_row(&self) -> bool {
+        self.row.is_some()
+    }
+
     pub(super) fn new(uid: bool, with_uid: bool, asked: UidSet) -> Self {
         Self {
             uid,

@@ -147,9 +147,15 @@ impl Server {
 
     /// Ends the response that was begun.
     pub(super) fn close_metadata(&mut self, task: &Annotating) {
-        if let Annotating::Get(Getting { is_open: true, .. }) = task {
+        if task.is_open() {
             self.out().raw(")\r\n");
         }
+    }
+}
+
+impl Annotating {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Get(Getting { is_open: true, .. }))
     }
 }
 

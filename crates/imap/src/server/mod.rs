@@ -6,8 +6,10 @@ mod append;
 mod auth;
 mod clock;
 mod commands;
+mod compress;
 mod fetch;
 mod idle;
+mod inprogress;
 mod list;
 mod list_returns;
 mod literal;
@@ -15,10 +17,12 @@ mod metadata;
 mod quota;
 mod replies;
 mod search;
+mod unauthenticate;
 
 pub use fetch::FetchRow;
 
 use crate::codec::{Frame, Framer, TooLong};
+use crate::compression::Compression;
 use crate::{Capabilities, Change, Config, Error, Event, Updates, View};
 use append::Appending;
 use bytes::Bytes;
@@ -58,6 +62,7 @@ pub struct Server {
     capabilities: Capabilities,
     rx: RecvBuf,
     tx: SendBuf,
+    compression: Option<Box<Compression>>,
     framer: Framer,
     state: State,
     phase: Phase,
@@ -72,6 +77,8 @@ pub struct Server {
     bad_commands: u32,
     auth_failures: u32,
     deadline: Instant,
+    /// The client has logged out of its account, and has the time of a login again.
+    login_restarts: bool,
     /// Something was received or sent since the last poll.
     active: bool,
     failed: Option<Error>,
@@ -194,6 +201,7 @@ impl Server {
             // One octet more than the longest command, so that a longer one shows.
             rx: RecvBuf::new(config.max_command_before_login + 1),
             tx: SendBuf::new(),
+            compression: None,
             framer: Framer::default(),
             state: State::NotAuthenticated,
             phase: Phase::Command,
@@ -206,6 +214,7 @@ impl Server {
             bad_commands: 0,
             auth_failures: 0,
             deadline: now + config.login_timeout,
+            login_restarts: false,
             active: false,
             failed: None,
             farewell: None,
@@ -343,14 +352,14 @@ impl Server {
 
     /// More input is needed.
     fn read(&mut self) -> Turn {
-        if self.rx.is_eof() {
+        if self.inflate() {
+            return Turn::Again;
+        }
+        if self.input_has_ended() {
             self.failed = Some(Error::Closed);
             return Turn::Again;
         }
-        if matches!(self.phase, Phase::Command | Phase::Idle(_)) {
-            // It may be long until more comes, and most sessions are quiet most of the time.
-            self.rx.shrink();
-        }
+        self.shrink();
         Turn::Wait(Step::Read)
     }
 
@@ -396,25 +405,31 @@ impl Machine for Server {
         self.watch_clock(now);
         loop {
             if let Some(error) = self.failed {
-                return if self.tx.is_empty() {
-                    Err(error)
-                } else {
+                self.deflate();
+                return if self.has_output() {
                     Ok(Step::Write)
+                } else {
+                    Err(error)
                 };
             }
             if let Some(event) = self.events.pop_front() {
                 return Ok(Step::Event(event));
             }
             if !self.has_room() {
+                self.deflate();
                 return Ok(Step::Write);
             }
             if let Turn::Wait(step) = self.turn() {
-                return Ok(if self.tx.is_empty() { step } else { Step::Write });
+                self.deflate();
+                return Ok(if self.has_output() { Step::Write } else { step });
             }
         }
     }
 
     fn recv_buf(&mut self) -> &mut [u8] {
+        if let Some(compression) = &mut self.compression {
+            return compression.input().room();
+        }
         match &self.phase {
             Phase::Append(_) => self.rx.room_for(APPEND_READ),
             _ => self.rx.room(),
@@ -422,26 +437,32 @@ impl Machine for Server {
     }
 
     fn received(&mut self, n: usize) {
-        self.rx.received(n);
+        match &mut self.compression {
+            Some(compression) => compression.input().received(n),
+            None => self.rx.received(n),
+        }
         self.active = true;
     }
 
     fn send_buf(&self) -> &[u8] {
-        self.tx.data()
+        self.wire_output().data()
     }
 
     fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
-        self.tx.vectored(chunks)
+        self.wire_output().vectored(chunks)
     }
 
     fn sent(&mut self, n: usize) {
         // After a failure the output may have been dropped while a write was on its way.
         let n = if self.failed.is_some() {
-            n.min(self.tx.len())
+            n.min(self.wire_output().len())
         } else {
             n
         };
-        self.tx.sent(n);
+        match &mut self.compression {
+            Some(compression) => compression.sent(n),
+            None => self.tx.sent(n),
+        }
         self.active = true;
     }
 

@@ -12,7 +12,7 @@ pub(super) struct Searching {
     pub(super) uid: bool,
     returns: Option<ReturnOptions>,
     /// The line of a plain SEARCH has been begun.
-    is_open: bool,
+    pub(super) is_open: bool,
     /// ESEARCH: the numbers found.
     found: UidSet,
 }

@@ -164,6 +164,7 @@ impl Backend {
             Event::AppendData(data) => self.upload.extend_from_slice(&data),
             Event::AppendAborted => self.upload.clear(),
             Event::Authenticated(_) | Event::Id(_) | Event::Idle => {}
+            Event::Unauthenticated => self.selected = None,
             question => {
                 if let Event::Append(head) = &question {
                     self.upload_head = Some(head.clone());
@@ -639,6 +640,16 @@ impl Fixture for Host {
                     m.flags = flags.clone();
                 }
                 server.notify(Change::Flags { uid, flags });
+            }
+            // Before the default answer to the question that is open.
+            "progress" => {
+                let mut numbers = rest.split(' ').map(|n| n.parse().ok());
+                server.in_progress(numbers.next().flatten(), numbers.next().flatten());
+                self.backend.answer(server);
+            }
+            "soft" => {
+                server.warn_over_quota();
+                self.backend.answer(server);
             }
             "shutdown" => server.shutdown(rest),
             "abort" => server.abort(),

@@ -26,6 +26,7 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("CAPABILITY", |_, _| Ok(Body::Capability)),
     ("CHECK", |_, _| Ok(Body::Check)),
     ("CLOSE", |_, _| Ok(Body::Close)),
+    ("COMPRESS", |c, _| compress(c)),
     ("COPY", |c, _| copy(c, false, false)),
     ("CREATE", |c, _| create(c)),
     ("DELETE", |c, _| mailbox(c).map(Body::Delete)),
@@ -60,6 +61,7 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("STORE", |c, _| store(c, false)),
     ("SUBSCRIBE", |c, _| mailbox(c).map(Body::Subscribe)),
     ("UID", uid),
+    ("UNAUTHENTICATE", |_, _| Ok(Body::Unauthenticate)),
     ("UNSELECT", |_, _| Ok(Body::Unselect)),
     ("UNSUBSCRIBE", |c, _| mailbox(c).map(Body::Unsubscribe)),
 ];
@@ -201,6 +203,12 @@ fn id(c: &mut Cursor<'_>) -> Result<Body> {
         fields.push((name, c.nstring()?));
     }
     Ok(Body::Id(fields))
+}
+
+fn compress(c: &mut Cursor<'_>) -> Result<Body> {
+    c.sp()?;
+    let algorithm = c.atom()?;
+    Ok(Body::Compress(c.slice(algorithm.as_bytes())))
 }
 
 fn rename(c: &mut Cursor<'_>) -> Result<Body> {
