@@ -5,10 +5,11 @@
 
 use super::search;
 use bytes::Bytes;
-use mailwright_imap::{Capability, Criterion, Namespaces, Rejection};
+use mailwright_imap::{Capability, Criterion, Namespaces, Quota, Rejection};
 use mailwright_mailbox::{
-    Account, CommitError, Feed, FlagChange, Flags, MailboxId, MailboxName, Message, ModSeq, Page, Rights,
-    Scan, Snapshot, SpecialUse, StoreError, Uid, UidSet, UidValidity, Vanished,
+    Account, AclEntry, Annotation, CommitError, EntryName, Feed, FlagChange, Flags, Identifier, MailboxId,
+    MailboxName, Message, ModSeq, Page, Rights, Scan, Snapshot, SpecialUse, StoreError, Uid, UidSet,
+    UidValidity, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::ops::{BitOr, Range};
@@ -248,6 +249,69 @@ pub trait Mailboxes: Send + Sync + 'static {
         async { Err(Failure::READ_ONLY) }
     }
 
+    /// Lists the quota roots of the user, or those that count for a mailbox, which need not exist
+    /// ([`Abilities::QUOTAS`]). By default there are none.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn quotas(
+        &self,
+        _mailbox: Option<&MailboxName>,
+    ) -> impl Future<Output = Result<Vec<Quota>, Failure>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Lists who has which rights on a mailbox that the user may administer ([`Abilities::RIGHTS`]).
+    ///
+    /// # Errors
+    /// [`Failure`] says why they are not told.
+    fn acl(&self, _mailbox: MailboxId) -> impl Future<Output = Result<Vec<AclEntry>, Failure>> + Send {
+        async { Err(Failure::READ_ONLY) }
+    }
+
+    /// Gives an identifier rights on a mailbox, in place of those it had ([`Abilities::RIGHTS`]); none takes it off
+    /// the list.
+    ///
+    /// # Errors
+    /// [`Failure`] says why nothing was changed.
+    fn set_rights(
+        &self,
+        _mailbox: MailboxId,
+        _identifier: &Identifier,
+        _rights: Rights,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        async { Err(Failure::READ_ONLY) }
+    }
+
+    /// Tells which rights an identifier has on a mailbox whatever its list says ([`Abilities::RIGHTS`]). By default
+    /// none.
+    fn required_rights(&self, _mailbox: &Listed, _identifier: &str) -> Rights {
+        Rights::NONE
+    }
+
+    /// Lists the annotations that a mailbox, or the server, has for this user ([`Abilities::ANNOTATIONS`]).
+    ///
+    /// # Errors
+    /// [`Failure`] says why they are not told.
+    fn annotations(
+        &self,
+        _mailbox: Option<MailboxId>,
+    ) -> impl Future<Output = Result<Vec<Annotation>, Failure>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Sets annotations, or removes those without a value, all or none ([`Abilities::ANNOTATIONS`]).
+    ///
+    /// # Errors
+    /// [`Failure`] says why nothing was changed.
+    fn annotate(
+        &self,
+        _mailbox: Option<MailboxId>,
+        _entries: Vec<(EntryName, Option<Bytes>)>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        async { Err(Failure::READ_ONLY) }
+    }
+
     /// Subscribes to a name or ends that, whether or not there is such a mailbox ([`Abilities::FOLDERS`]).
     ///
     /// # Errors
@@ -308,8 +372,14 @@ impl Abilities {
     pub const OBJECT_IDS: Self = Self(1 << 3);
     /// Messages have save dates (RFC 8514).
     pub const SAVE_DATES: Self = Self(1 << 4);
+    /// There are quotas (RFC 9208).
+    pub const QUOTAS: Self = Self(1 << 5);
+    /// Mailboxes are shared, and rights can be given (RFC 4314).
+    pub const RIGHTS: Self = Self(1 << 6);
+    /// Mailboxes and the server have annotations (RFC 5464).
+    pub const ANNOTATIONS: Self = Self(1 << 7);
     /// All of them.
-    pub const ALL: Self = Self((1 << 5) - 1);
+    pub const ALL: Self = Self((1 << 8) - 1);
 
     /// Tells whether all of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -334,6 +404,9 @@ impl Abilities {
             | Capability::ListStatus => Self::READ,
             Capability::UidPlus | Capability::Move | Capability::AppendLimit => Self::CHANGE,
             Capability::CreateSpecialUse => Self::FOLDERS,
+            Capability::Quota => Self::QUOTAS,
+            Capability::Acl | Capability::ListMyRights => Self::RIGHTS,
+            Capability::Metadata | Capability::ListMetadata => Self::ANNOTATIONS,
             // What the engine can do and a session does not serve is not offered.
             _ => return false,
         };
@@ -471,6 +544,12 @@ pub enum Failure {
     /// The message was expunged.
     #[error("the message is gone")]
     Gone,
+    /// An annotation is larger than this many octets.
+    #[error("an annotation is larger than {0} octets")]
+    AnnotationTooLarge(u32),
+    /// There would be too many annotations.
+    #[error("there are too many annotations")]
+    TooManyAnnotations,
     /// It is refused, and the client is told why.
     #[error("refused: {0:?}")]
     Refused(Rejection),

@@ -93,6 +93,16 @@ pub(super) fn special_use_from_imap(of: imap::SpecialUse) -> Option<mailbox::Spe
         .or_else(|| mailbox::SpecialUse::from_name(of.as_str().trim_start_matches('\\')))
 }
 
+/// What a client may do, for the engine.
+pub(super) fn rights_to_imap(rights: mailbox::Rights) -> imap::Rights {
+    imap::Rights::from_bits(rights.bits())
+}
+
+/// What somebody is to be permitted, for the store.
+pub(super) fn rights_from_imap(rights: imap::Rights) -> mailbox::Rights {
+    mailbox::Rights::from_bits(rights.bits())
+}
+
 /// A name that a client gave.
 pub(super) fn name(text: &str) -> Result<MailboxName, imap::Rejection> {
     MailboxName::parse(text)
@@ -105,6 +115,9 @@ pub(super) fn refusal(failure: Failure) -> imap::Rejection {
         Failure::NoSuchMailbox => imap::Rejection::NO_SUCH_MAILBOX,
         Failure::Gone => imap::Rejection::EXPUNGE_ISSUED,
         Failure::Refused(rejection) => rejection,
+        Failure::AnnotationTooLarge(_) | Failure::TooManyAnnotations => {
+            imap::Rejection::new(Some(imap::Code::Limit), failure.to_string())
+        }
         Failure::Damaged(what) => {
             tracing::error!("imap: a message is damaged: {what}");
             imap::Rejection::new(Some(imap::Code::Corruption), "The message is damaged on disk")
@@ -137,6 +150,18 @@ mod tests {
     fn uid_sets_go_both_ways() {
         let uids = imap::UidSet::from_ranges([1..=3, 7..=7, 4_000_000_000..=u32::MAX]);
         assert_eq!(uids_to_imap(&uids_from_imap(&uids)), uids);
+    }
+
+    #[test]
+    fn rights_are_the_same_on_both_sides() {
+        for letter in mailbox::Rights::ALL.letters() {
+            let stored = mailbox::Rights::from_letter(letter).unwrap();
+            let told = rights_to_imap(stored);
+            assert_eq!(
+                (told.to_string(), rights_from_imap(told)),
+                (letter.to_string(), stored)
+            );
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Commands about mailboxes as a whole: SELECT, LIST, STATUS, CREATE and their kin (RFC 9051 §6.3).
 
 use super::backend::{Backend, Mailboxes};
-use super::convert::{name, special_use_from_imap, special_use_to_imap};
+use super::convert::{name, rights_to_imap, special_use_from_imap, special_use_to_imap};
 use super::selected::Selected;
 use super::session::{Session, Stop};
-use mailwright_imap::{Code, ListRequest, ListRow, Rejection, SpecialUse, Status};
+use mailwright_imap::{Code, EntryName, ListRequest, ListRow, Rejection, SpecialUse, Status};
 use mailwright_mailbox::{MailboxId, MailboxName, Rights, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -75,15 +75,44 @@ impl<B: Backend> Session<B> {
             told.subscribed = row.subscribed;
             told.special_use = &special_use;
             if self.conn.machine().list(&told)
-                && !request.status.is_empty()
                 && let Some(mailbox) = row.mailbox
-                && let Ok(snapshot) = self.mail()?.snapshot(mailbox).await
             {
-                self.conn.machine().list_status(&name, &status_of(&snapshot));
+                self.list_returns(request, &name, mailbox, row.rights).await?;
             }
             self.make_room().await?;
         }
         self.yes()
+    }
+
+    /// What else is to be told of a mailbox that is listed.
+    async fn list_returns(
+        &mut self,
+        request: &ListRequest,
+        name: &str,
+        mailbox: MailboxId,
+        rights: Rights,
+    ) -> Result<(), Stop> {
+        let mail = self.mail()?;
+        if !request.status.is_empty()
+            && let Ok(snapshot) = mail.snapshot(mailbox).await
+        {
+            self.conn.machine().list_status(name, &status_of(&snapshot));
+        }
+        if request.my_rights {
+            self.conn.machine().list_my_rights(name, rights_to_imap(rights));
+        }
+        if !request.metadata.is_empty()
+            && let Ok(annotations) = mail.annotations(Some(mailbox)).await
+        {
+            let value = |wanted: &EntryName| {
+                let found = annotations
+                    .iter()
+                    .find(|one| one.name.as_str() == wanted.as_str());
+                found.map(|one| one.value.clone())
+            };
+            self.conn.machine().list_metadata(name, value);
+        }
+        Ok(())
     }
 
     /// Every name there is to list, with whether others are below it.

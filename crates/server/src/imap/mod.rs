@@ -96,12 +96,15 @@
 //! # }
 //! ```
 
+mod acl;
 mod backend;
 mod body;
 mod convert;
 mod fetch;
 mod folders;
 mod messages;
+mod metadata;
+mod quota;
 mod search;
 mod selected;
 mod session;

@@ -281,6 +281,9 @@ impl<B: Backend> Session<B> {
                 self.conn.machine().namespaces(&namespaces);
                 Ok(())
             }
+            Event::Quota(request) => self.quota(&request).await,
+            Event::Acl(request) => self.acl(&request).await,
+            Event::Metadata(request) => self.metadata(request).await,
             Event::Append(request) => self.append_start(request).await,
             Event::Noop => {
                 self.sync().await?;

@@ -12,11 +12,13 @@ use crate::config::Quota;
 use crate::delivery::{MessageWriter, WrittenMessage};
 use crate::shared::Shared;
 use bytes::Bytes;
-use mailwright_imap::{Capability, Code, Namespace, Namespaces, Rejection};
+use mailwright_imap::{
+    self as imap, Capability, Code, Namespace, Namespaces, QuotaResource, QuotaUsage, Rejection,
+};
 use mailwright_mailbox::{
-    Account, AclEntry, Batch, Feed, FlagChange, Flags, Identifier, MailboxId, MailboxName, Message, ModSeq,
-    Op, Outcome, Page, Precondition, Rights, Scan, SharedMailbox, Snapshot, SpecialUse, Store, SystemFlags,
-    UidSet, Vanished,
+    Account, AclEntry, Annotation, Batch, CommitError, EntryName, Feed, FlagChange, Flags, Identifier,
+    MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Precondition, Rights, Scan, SharedMailbox,
+    Snapshot, SpecialUse, Store, SystemFlags, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::collections::HashMap;
@@ -103,6 +105,17 @@ impl<S: Store> StoreMailboxes<S> {
             octets: quota.storage,
             messages: quota.messages,
         })
+    }
+
+    /// The account of a mailbox of somebody's, or of the user's own, and how much it may keep.
+    fn quota_of(&self, owner: Option<Account>) -> (Account, Quota) {
+        match owner {
+            Some(owner) => {
+                let quota = self.shared.accounts.quota(&owner);
+                (owner, quota.unwrap_or(self.shared.config.quota))
+            }
+            None => (self.account.clone(), self.quota),
+        }
     }
 
     /// Whose mailbox it is, if it is not the user's own.
@@ -387,6 +400,148 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             deleted_only: true,
         };
         self.change(op).await.map(drop)
+    }
+
+    async fn quotas(&self, mailbox: Option<&MailboxName>) -> Result<Vec<imap::Quota>, Failure> {
+        let owner = match mailbox.filter(|name| is_shared(name)) {
+            Some(name) => self.find(name).await?.owner,
+            None => None,
+        };
+        let (account, bounds) = self.quota_of(owner);
+        let usage = self.store().usage(&account).await?;
+        let of = |resource, used, limit: Option<u64>| {
+            limit.map(|limit| QuotaUsage {
+                resource,
+                used,
+                limit,
+            })
+        };
+        // Space is told in units of 1024 octets, rounded so that "full" is never shown too early.
+        let usage: Vec<_> = [
+            of(
+                QuotaResource::Storage,
+                usage.octets.div_ceil(1024),
+                bounds.storage.map(|octets| octets.div_ceil(1024)),
+            ),
+            of(QuotaResource::Message, usage.messages, bounds.messages),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if usage.is_empty() {
+            return Ok(Vec::new());
+        }
+        let root = account.as_str().to_owned();
+        Ok(vec![imap::Quota { root, usage }])
+    }
+
+    async fn acl(&self, mailbox: MailboxId) -> Result<Vec<AclEntry>, Failure> {
+        self.need(mailbox, Rights::ADMINISTER).await?;
+        let owner = self.owner(mailbox).unwrap_or_else(|| self.account.clone());
+        let mut entries = vec![AclEntry::new(Identifier::from(owner.as_str()), Rights::ALL)];
+        entries.append(&mut self.store().acl(mailbox).await?);
+        Ok(entries)
+    }
+
+    async fn set_rights(
+        &self,
+        mailbox: MailboxId,
+        identifier: &Identifier,
+        rights: Rights,
+    ) -> Result<(), Failure> {
+        self.need(mailbox, Rights::ADMINISTER).await?;
+        let name = identifier.as_str();
+        let (minus, name) = match name.strip_prefix('-') {
+            Some(name) => ("-", name),
+            None => ("", name),
+        };
+        let name = match self.shared.accounts.find(name) {
+            _ if name == "anyone" => name.to_owned(),
+            Some(account) if account != self.owner(mailbox).unwrap_or_else(|| self.account.clone()) => {
+                account.as_str().to_owned()
+            }
+            Some(_) => {
+                let why = "Whom the mailbox belongs to has all rights, always";
+                return Err(Rejection::new(Some(Code::Cannot), why).into());
+            }
+            // What was given to an account that is gone can be taken away.
+            None if rights == Rights::NONE => name.to_owned(),
+            None => return Err(Rejection::new(Some(Code::Cannot), "Nobody has this name").into()),
+        };
+        let op = Op::SetRights {
+            mailbox,
+            identifier: Identifier::new(format!("{minus}{name}")),
+            rights,
+        };
+        self.change(op).await.map(drop)
+    }
+
+    fn required_rights(&self, mailbox: &Listed, identifier: &str) -> Rights {
+        let owner = mailbox.owner.as_ref().unwrap_or(&self.account);
+        match self.shared.accounts.find(identifier) {
+            Some(account) if account == *owner => Rights::ALL,
+            _ => Rights::NONE,
+        }
+    }
+
+    async fn annotations(&self, mailbox: Option<MailboxId>) -> Result<Vec<Annotation>, Failure> {
+        let owner = match mailbox {
+            Some(mailbox) => {
+                self.need(mailbox, Rights::READ).await?;
+                self.owner(mailbox)
+            }
+            None => None,
+        };
+        let mut all = self.store().annotations(&self.account, mailbox).await?;
+        if let Some(owner) = owner {
+            all.retain(|annotation| annotation.name.is_private());
+            let of_owner = self.store().annotations(&owner, mailbox).await?;
+            all.extend(
+                of_owner
+                    .into_iter()
+                    .filter(|annotation| !annotation.name.is_private()),
+            );
+        }
+        Ok(all)
+    }
+
+    async fn annotate(
+        &self,
+        mailbox: Option<MailboxId>,
+        entries: Vec<(EntryName, Option<Bytes>)>,
+    ) -> Result<(), Failure> {
+        let rights = match mailbox {
+            Some(mailbox) => self.rights(mailbox).await?,
+            // What the server says to all is not for one of them to write.
+            None => Rights::READ,
+        };
+        let mut batch = Batch::new(unix_now());
+        for (name, value) in entries {
+            let needed = match name.is_private() {
+                true => Rights::READ,
+                false => Rights::WRITE,
+            };
+            permit(rights, needed)?;
+            let owner = mailbox
+                .filter(|_| !name.is_private())
+                .and_then(|mailbox| self.owner(mailbox));
+            batch.push(Op::Annotate {
+                account: owner.unwrap_or_else(|| self.account.clone()),
+                mailbox,
+                name,
+                value,
+            });
+        }
+        match self.store().commit(batch).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Limit { limit, .. }) if limit.contains("octets") => {
+                // The limits that the server gives its stores.
+                let most = mailwright_mailbox::Limits::default().annotation_octets;
+                Err(Failure::AnnotationTooLarge(most))
+            }
+            Err(CommitError::Limit { .. }) => Err(Failure::TooManyAnnotations),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn create(
