@@ -3,7 +3,7 @@
 //! The engine owns the protocol: states, literals, tags and order, sequence numbers, when EXPUNGE may be told,
 //! IDLE, timers, and the shape of every response. It opens no sockets, does no TLS, stores no mail, and knows no
 //! clock: the embedder drives it through [`mailwright_wire::Machine`], answers its questions at leisure, and
-//! tells it what changed. There is no client engine yet.
+//! tells it what changed. The client's end is [`client::Client`], on the same terms.
 //!
 //! ```text
 //!   bytes in ─→ frame ──→ Command ──→ Event ─────────────→ embedder ──→ mail store
@@ -153,6 +153,7 @@
 //! [`Step::Answer`]: mailwright_wire::Step::Answer
 
 mod capability;
+pub mod client;
 mod code;
 pub mod codec;
 mod compression;

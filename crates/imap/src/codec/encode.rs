@@ -18,6 +18,19 @@ impl Command {
     }
 }
 
+/// Prints what FETCH asks for, in parentheses with a space before; with UID if `with_uid`.
+pub(crate) fn put_fetch_items(items: &[FetchItem], with_uid: bool, tx: &mut SendBuf) {
+    Printer(Out(tx)).fetch_items(items, with_uid);
+}
+
+/// Prints search keys, each with a space before.
+pub(crate) fn put_search_keys(keys: &[SearchKey], tx: &mut SendBuf) {
+    let mut printer = Printer(Out(tx));
+    for key in keys {
+        printer.raw(" ").key(key);
+    }
+}
+
 pub(super) struct Printer<'a>(pub(super) Out<'a>);
 
 impl Printer<'_> {

@@ -19,5 +19,6 @@ pub use extensions::{AclCommand, MetadataCommand, QuotaCommand};
 pub use frame::{Frame, Framer, Literal, TooLong};
 
 pub(crate) use cursor::is_atom_char;
+pub(crate) use encode::{put_fetch_items, put_search_keys};
 pub(crate) use out::Out;
 pub(crate) use parse::{append_head, tag_of};

@@ -1,0 +1,266 @@
+//! The client engine (RFC 3501, RFC 9051)
+//!
+//! ```text
+//!  command() ─▶ queue ─▶ send_buf          recv_buf ─▶ pieces ─▶ responses ─▶ events
+//!                 │ as many ahead as            sections pass through   ▲  tagged with
+//!                 ▼ is unambiguous                                      │  their command
+//!               open ───────────────────────────────────────────────────┘
+//! ```
+
+mod capabilities;
+mod command;
+mod config;
+mod data;
+mod error;
+mod event;
+mod login;
+mod machine;
+mod mailbox;
+mod reply;
+mod respond;
+mod response;
+mod row;
+mod search;
+mod send;
+mod text;
+mod upload;
+
+pub use crate::codec::SearchKey;
+pub use capabilities::Capabilities;
+pub use command::{BadText, Command, Fetch, List, Message, Messages, NoMessages, Select, Store};
+pub use config::Config;
+pub use data::{Data, ListRow, Namespace, Quota, SearchResult, Selected, StatusRow, ThreadNode};
+pub use error::{Error, Unsent};
+pub use event::{Event, Handle};
+pub use mailbox::Mailbox;
+pub use reply::{Appended, Copied, Reply, ReplyCode, ReplyKind, UidList};
+pub use row::{RawItem, Row, SectionHead};
+pub use search::{Search, SortKey};
+
+use bytes::Bytes;
+use command::Kind;
+use mailwright_sasl as sasl;
+use mailwright_wire::{RecvBuf, SendBuf};
+use response::Framer;
+use send::Sending;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The client's end of an IMAP connection.
+///
+/// Commands are queued with [`command`](Client::command) and sent when their turn comes, several ahead where
+/// that is unambiguous. Everything the server says comes as an [`Event`], with the [`Handle`] of the command
+/// that it answers.
+#[derive(Debug)]
+pub struct Client {
+    config: Arc<Config>,
+    nonces: sasl::NonceSource,
+    rx: RecvBuf,
+    tx: SendBuf,
+    framer: Framer,
+    stage: Stage,
+    events: VecDeque<Event>,
+    queue: VecDeque<Open>,
+    /// Sent, and not answered yet; the oldest first.
+    open: VecDeque<Open>,
+    /// What the newest open command has still to say.
+    sending: Sending,
+    /// `None` if they must be asked for.
+    capabilities: Option<Capabilities>,
+    enabled: Vec<String>,
+    /// Gathered while SELECT is open.
+    selected: Option<Box<Selected>>,
+    stop_idle: bool,
+    logging_out: bool,
+    said_bye: bool,
+    is_tls: bool,
+    bindings: sasl::ChannelBindings,
+    handles: u64,
+    tags: u64,
+    by: Instant,
+    moved: bool,
+    failed: Option<Error>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Greeting,
+    Ready,
+    StartTls,
+    Closed,
+}
+
+/// A command on its way.
+#[derive(Debug)]
+struct Open {
+    /// `None` for what the engine asks by itself.
+    handle: Option<Handle>,
+    /// 0 until it is sent.
+    tag: u64,
+    command: Command,
+}
+
+impl Client {
+    /// Starts a conversation; the greeting is awaited.
+    ///
+    /// `entropy` must be fresh, unpredictable randomness for each connection: nonces come from it.
+    pub fn new(config: impl Into<Arc<Config>>, entropy: [u8; 32], now: Instant) -> Self {
+        let config = config.into();
+        Self {
+            nonces: sasl::NonceSource::new(entropy),
+            rx: RecvBuf::new(Self::BUFFER),
+            tx: SendBuf::new(),
+            framer: Framer::default(),
+            stage: Stage::Greeting,
+            events: VecDeque::new(),
+            queue: VecDeque::new(),
+            open: VecDeque::new(),
+            sending: Sending::Nothing,
+            capabilities: None,
+            enabled: Vec::new(),
+            selected: None,
+            stop_idle: false,
+            logging_out: false,
+            said_bye: false,
+            is_tls: false,
+            bindings: sasl::ChannelBindings::none(),
+            handles: 0,
+            tags: 0,
+            by: now + config.reply_timeout,
+            moved: false,
+            failed: None,
+            config,
+        }
+    }
+
+    /// Says that the connection is under TLS from its start (RFC 8314 §3), or safe in another way.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self { is_tls: true, ..self }
+    }
+
+    /// Queues a command; it is sent when its turn comes.
+    ///
+    /// Whatever becomes of it, exactly one of [`Event::Done`], [`Event::Refused`], [`Event::Unsent`] tells it,
+    /// unless the conversation fails before. IDLE ends by itself when another command is queued.
+    pub fn command(&mut self, command: impl Into<Command>) -> Handle {
+        let command = command.into();
+        let handle = self.handle();
+        if self.logging_out || self.failed.is_some() || self.stage == Stage::Closed {
+            self.events.push_back(Event::Unsent(handle, Unsent::Finished));
+            return handle;
+        }
+        self.logging_out = matches!(command.kind, Kind::Logout);
+        self.moved |= self.open.is_empty();
+        self.queue.push_back(Open {
+            handle: Some(handle),
+            tag: 0,
+            command,
+        });
+        handle
+    }
+
+    /// Ends an IDLE that is open, or the next one; [`Event::Done`] tells when it has ended.
+    pub fn stop_idle(&mut self) {
+        let idles = |open: &Open| matches!(open.command.kind, Kind::Idle { .. });
+        self.stop_idle = self.open.iter().chain(&self.queue).any(idles);
+    }
+
+    /// How many octets of the message that [`Event::Upload`] asked for are still to be given.
+    pub fn upload_left(&self) -> u64 {
+        match &self.sending {
+            Sending::Upload(upload) => upload.left(),
+            _ => 0,
+        }
+    }
+
+    /// Gives the next octets of the message that [`Event::Upload`] asked for. What is large is not copied.
+    ///
+    /// Give as much as is at hand while [`has_room`](Client::has_room), then poll: when it is sent, the machine
+    /// says [`Step::Answer`](mailwright_wire::Step::Answer) for more. All octets that were announced have to
+    /// come, even if the server refuses the command in between.
+    ///
+    /// # Panics
+    ///
+    /// Panics if this is more than [`upload_left`](Client::upload_left).
+    pub fn upload(&mut self, data: Bytes) {
+        let Sending::Upload(upload) = &mut self.sending else {
+            assert!(data.is_empty(), "no message was asked for");
+            return;
+        };
+        assert!(data.len() as u64 <= upload.left(), "more than was announced");
+        upload.gave(data.len() as u64);
+        self.tx.put_bytes(data);
+    }
+
+    /// Whether more of a message may be given before what was given is sent.
+    pub fn has_room(&self) -> bool {
+        self.tx.len() < Self::BUFFER
+    }
+
+    /// Gives a message up in the middle. There is no way to tell the server but to close the connection, which
+    /// drops the message: the engine fails with [`Error::CutShort`].
+    pub fn abort(&mut self) {
+        self.tx = SendBuf::new();
+        self.failed.get_or_insert(Error::CutShort);
+    }
+
+    /// What the server can do, as it said last; `None` if it must be asked first.
+    pub fn capabilities(&self) -> Option<&Capabilities> {
+        self.capabilities.as_ref()
+    }
+
+    /// Whether the extension was enabled (RFC 5161).
+    pub fn is_enabled(&self, name: &str) -> bool {
+        self.enabled.iter().any(|e| e.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether all commands were answered.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.open.is_empty() && self.events.is_empty()
+    }
+
+    /// Whether the connection is under TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Goes on under TLS, after [`Step::StartTls`](mailwright_wire::Step::StartTls). What the server announced
+    /// before counts no more.
+    ///
+    /// # Panics
+    ///
+    /// Panics if TLS was not asked for.
+    pub fn tls_started(&mut self) {
+        assert!(self.stage == Stage::StartTls, "TLS was not asked for");
+        self.stage = Stage::Ready;
+        self.is_tls = true;
+        self.capabilities = None;
+        self.moved = true;
+    }
+
+    /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
+    /// after [`tls_started`](Client::tls_started), or at once where TLS came first; without it none is usable.
+    pub fn bind_channel(&mut self, bindings: sasl::ChannelBindings) {
+        self.bindings = bindings;
+    }
+
+    fn handle(&mut self) -> Handle {
+        self.handles += 1;
+        Handle(self.handles)
+    }
+
+    /// Whether mailbox names are UTF-8.
+    fn is_utf8(&self) -> bool {
+        self.is_enabled("UTF8=ACCEPT") || self.is_enabled("IMAP4rev2")
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.tx = SendBuf::new();
+        self.failed.get_or_insert(error);
+    }
+
+    /// How much is read ahead, and given ahead to be sent, in octets.
+    const BUFFER: usize = 16 * 1024;
+}
