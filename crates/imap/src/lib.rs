@@ -97,7 +97,8 @@
 //!
 //! # Modules
 //!
-//! Everything is at the top, but for [`codec`]: commands as they are written, for those who need no engine.
+//! Everything of the server is at the top; [`client`] is the other end. [`codec`] has commands as they are
+//! written, for those who need no engine.
 //!
 //! | RFC | what | file |
 //! |---|---|---|
@@ -127,6 +128,8 @@
 //! | 8440, 9590 | LIST-MYRIGHTS, LIST-METADATA | `server/list_returns.rs` |
 //! | 9208 | QUOTA | `server/quota.rs`, `data/quota.rs` |
 //! | 9585 | INPROGRESS | `server/inprogress.rs` |
+//! | 3501, 9051 §5.5 | the client: commands, pipelining, streams | `client/` |
+//! | 3501 §7 | what servers send, read with tolerance | `client/response/` |
 //!
 //! Feature `message` (default) prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of
 //! `mailwright-message`; without it there are plain types for them.
@@ -143,7 +146,7 @@
 //! # What is incomplete
 //!
 //! - IMAP4rev2, CONDSTORE, QRESYNC, NOTIFY, SORT, THREAD, BINARY, MULTIAPPEND, UTF8=ACCEPT, COMPRESS are not
-//!   there, nor is the client.
+//!   there in the server.
 //! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
 //!   [`Server::shutdown`] says BYE.

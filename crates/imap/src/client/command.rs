@@ -322,7 +322,7 @@ impl Command {
         }
     }
 
-    /// SEARCH for UIDs; all keys must match. [`Search`] has the options.
+    /// SEARCH for UIDs; all keys must match. [`Search`](super::Search) has the options.
     pub fn search(keys: Vec<SearchKey>) -> Self {
         super::Search::new(keys).into()
     }

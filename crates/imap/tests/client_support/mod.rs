@@ -1,6 +1,6 @@
 //! The client engine under the transcript runner.
 
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // shared by tests that use a part each
 
 use mailwright_imap::client::{
     Client, Command, Config, Data, Event, Fetch, List, Message, Messages, ReplyKind, Row, Search, SearchKey,
@@ -189,8 +189,8 @@ pub fn data(data: &Data) -> String {
                 "({f}{})",
                 if *open { " *" } else { "" }
             )),
-            s.uid_validity.map_or(0, |n| n.get()),
-            s.uid_next.map_or(0, |n| n.get()),
+            s.uid_validity.map_or(0, std::num::NonZero::get),
+            s.uid_next.map_or(0, std::num::NonZero::get),
             s.unseen.unwrap_or(0),
             s.highest_modseq.unwrap_or(0),
             if s.read_only { " read-only" } else { "" },
@@ -212,8 +212,8 @@ pub fn data(data: &Data) -> String {
                 ("unseen", i.unseen),
                 ("recent", i.recent),
                 ("deleted", i.deleted),
-                ("next", i.uid_next.map(|n| n.get())),
-                ("validity", i.uid_validity.map(|n| n.get())),
+                ("next", i.uid_next.map(std::num::NonZero::get)),
+                ("validity", i.uid_validity.map(std::num::NonZero::get)),
             ] {
                 if let Some(value) = value {
                     t.push_str(&format!(" {name}={value}"));
@@ -246,7 +246,7 @@ pub fn data(data: &Data) -> String {
                 .map(|n| format!(
                     "{}{}",
                     "-".repeat(n.depth as usize),
-                    n.message.map_or(0, |m| m.get())
+                    n.message.map_or(0, std::num::NonZero::get)
                 ))
                 .collect::<Vec<_>>()
                 .join(" ")
@@ -501,8 +501,7 @@ impl Fixture for Host {
     fn event(&mut self, _: &mut Client, event: Event) -> Seen {
         if let Event::Upload { .. } = event {
             self.upload =
-                b"From: bob\r\nSubject: a message of which the test takes the front\r\n\r\nbody\r\n"
-                    .repeat(1);
+                b"From: bob\r\nSubject: a message of which the test takes the front\r\n\r\nbody\r\n".to_vec();
         }
         seen(event)
     }
