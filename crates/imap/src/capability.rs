@@ -61,11 +61,45 @@ pub enum Capability {
     Unauthenticate,
     /// Commands that take time say so (RFC 9585).
     InProgress,
+    /// IMAP4rev2 beside IMAP4rev1 (RFC 9051). The client chooses by ENABLE.
+    Imap4Rev2,
+    /// Non-synchronising literals up to 4,096 octets (RFC 7888); [`LiteralPlus`](Self::LiteralPlus) has more.
+    LiteralMinus,
+    /// Mod-sequences, conditional STORE (RFC 7162).
+    CondStore,
+    /// Quick resynchronisation (RFC 7162).
+    QResync,
+    /// SEARCH results are kept as `$` (RFC 5182).
+    SearchRes,
+    /// SEARCH YOUNGER and OLDER (RFC 5032).
+    Within,
+    /// Paged SEARCH and FETCH (RFC 9394).
+    Partial,
+    /// Decoded parts in FETCH, and APPEND with NUL (RFC 3516).
+    Binary,
+    /// Several messages in one APPEND (RFC 3502).
+    MultiAppend,
+    /// APPEND of messages made from parts (RFC 4469).
+    Catenate,
+    /// REPLACE (RFC 8508).
+    Replace,
+    /// Mailbox names and headers in UTF-8 (RFC 6855).
+    Utf8Accept,
+    /// MAILBOXID, EMAILID, THREADID (RFC 8474).
+    ObjectId,
+    /// When a message came into its mailbox (RFC 8514).
+    SaveDate,
+    /// The first words of a message (RFC 8970).
+    Preview,
+    /// STATUS DELETED (RFC 9051).
+    StatusDeleted,
+    /// Sessions without sequence numbers (RFC 9586).
+    UidOnly,
 }
 
 impl Capability {
     /// Every extension, in the order in which they are told.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 44] = [
         Self::LiteralPlus,
         Self::SaslIr,
         Self::Enable,
@@ -93,6 +127,23 @@ impl Capability {
         Self::Compress,
         Self::Unauthenticate,
         Self::InProgress,
+        Self::Imap4Rev2,
+        Self::LiteralMinus,
+        Self::CondStore,
+        Self::QResync,
+        Self::SearchRes,
+        Self::Within,
+        Self::Partial,
+        Self::Binary,
+        Self::MultiAppend,
+        Self::Catenate,
+        Self::Replace,
+        Self::Utf8Accept,
+        Self::ObjectId,
+        Self::SaveDate,
+        Self::Preview,
+        Self::StatusDeleted,
+        Self::UidOnly,
     ];
 
     /// How many of [`ALL`](Self::ALL) ask nothing of the embedder beyond the questions of IMAP4rev1.
@@ -128,6 +179,23 @@ impl Capability {
             Self::Compress => "COMPRESS=DEFLATE",
             Self::Unauthenticate => "UNAUTHENTICATE",
             Self::InProgress => "INPROGRESS",
+            Self::Imap4Rev2 => "IMAP4rev2",
+            Self::LiteralMinus => "LITERAL-",
+            Self::CondStore => "CONDSTORE",
+            Self::QResync => "QRESYNC",
+            Self::SearchRes => "SEARCHRES",
+            Self::Within => "WITHIN",
+            Self::Partial => "PARTIAL",
+            Self::Binary => "BINARY",
+            Self::MultiAppend => "MULTIAPPEND",
+            Self::Catenate => "CATENATE",
+            Self::Replace => "REPLACE",
+            Self::Utf8Accept => "UTF8=ACCEPT",
+            Self::ObjectId => "OBJECTID",
+            Self::SaveDate => "SAVEDATE",
+            Self::Preview => "PREVIEW",
+            Self::StatusDeleted => "STATUS=DELETED",
+            Self::UidOnly => "UIDONLY",
         }
     }
 
@@ -135,7 +203,13 @@ impl Capability {
     pub(crate) fn before_login(self) -> bool {
         matches!(
             self,
-            Self::LiteralPlus | Self::SaslIr | Self::Enable | Self::Id | Self::Idle
+            Self::LiteralPlus
+                | Self::LiteralMinus
+                | Self::SaslIr
+                | Self::Enable
+                | Self::Id
+                | Self::Idle
+                | Self::Imap4Rev2
         )
     }
 }

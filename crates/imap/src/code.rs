@@ -10,6 +10,8 @@ use std::borrow::Cow;
 pub enum Code {
     /// The user must see the text.
     Alert,
+    /// A URL of CATENATE cannot be resolved (RFC 4469). The engine says which.
+    BadUrl,
     /// CREATE or RENAME to a name that is taken.
     AlreadyExists,
     /// The credentials are wrong.
@@ -42,6 +44,8 @@ pub enum Code {
     OverQuota,
     /// A message could not be parsed.
     Parse,
+    /// The result of SEARCH cannot be kept (RFC 5182).
+    NotSaved,
     /// Only over TLS.
     PrivacyRequired,
     /// Our fault.
@@ -52,6 +56,8 @@ pub enum Code {
     TryCreate,
     /// A subsystem is down for the moment.
     Unavailable,
+    /// A part's content transfer encoding cannot be decoded (RFC 3516).
+    UnknownCte,
     /// The mailbox cannot have the special use that was asked for (RFC 6154).
     UseAttr,
 }
@@ -61,6 +67,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alert => "ALERT",
+            Self::BadUrl => "BADURL",
             Self::AlreadyExists => "ALREADYEXISTS",
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
@@ -77,11 +84,13 @@ impl Code {
             Self::NoPerm => "NOPERM",
             Self::OverQuota => "OVERQUOTA",
             Self::Parse => "PARSE",
+            Self::NotSaved => "NOTSAVED",
             Self::PrivacyRequired => "PRIVACYREQUIRED",
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
         }
     }

@@ -1,6 +1,6 @@
 //! What a client asks for, owned and resolved
 
-use crate::{Criterion, DateTime, FetchItem, Flags, StatusItem, UidSet};
+use crate::{Criterion, DateTime, FetchItem, Flags, ObjectId, StatusItem, UidSet};
 use bytes::Bytes;
 use mailwright_sasl::{Identity, Question};
 
@@ -28,7 +28,8 @@ pub enum Event {
         /// EXAMINE.
         read_only: bool,
     },
-    /// *Question*: CREATE. A trailing delimiter has been taken off.
+    /// *Question*, answered by [`created`](crate::Server::created) or [`accept`](crate::Server::accept): CREATE.
+    /// A trailing delimiter has been taken off.
     Create {
         /// The mailbox.
         mailbox: String,
@@ -69,13 +70,24 @@ pub enum Event {
         items: Vec<StatusItem>,
     },
     /// *Question*, answered by [`accept`](crate::Server::accept) or [`reject`](crate::Server::reject): may this
-    /// message come? From APPEND, before the client sends the message if it waits for our leave.
+    /// message come? From APPEND and REPLACE, before the client sends the message if it waits for our leave.
     Append(AppendRequest),
     /// The next octets of the message.
     AppendData(Bytes),
-    /// *Question*, answered by [`appended`](crate::Server::appended): the message is complete.
+    /// *Question*: put what an IMAP URL (RFC 5092) refers to behind what came of the message, and accept
+    /// (CATENATE, RFC 4469). It is relative to this server and as the client wrote it. Refuse with
+    /// [`Code::BadUrl`](crate::Code::BadUrl), and the client hears which one it was.
+    AppendUrl(String),
+    /// *Question*: the message before is complete, and another one comes in the same command (MULTIAPPEND,
+    /// RFC 3502). Accept or refuse it as with [`Append`](Self::Append); a refusal, like
+    /// [`AppendAborted`](Self::AppendAborted), is for all messages of the command.
+    AppendNext(AppendRequest),
+    /// *Question*, answered by [`appended`](crate::Server::appended): the last message is complete. Store all
+    /// messages of the command, or none.
+    ///
+    /// If the request said [`replaces`](AppendRequest::replaces), remove that message in the same step.
     AppendEnd,
-    /// The command turned out malformed behind the message: drop what came.
+    /// The command turned out malformed behind a message: drop what came of all its messages.
     AppendAborted,
     /// *Question*: NOOP or CHECK with a mailbox selected. [`notify`](crate::Server::notify) what has changed,
     /// then accept.
@@ -91,11 +103,12 @@ pub enum Event {
         /// Only these (RFC 4315).
         uids: Option<UidSet>,
     },
-    /// *Question*, answered by [`search`](crate::Server::search) in pieces, then
+    /// *Question*, answered by [`search`](crate::Server::search) or
+    /// [`search_mod_seqs`](crate::Server::search_mod_seqs) in pieces, then
     /// [`accept`](crate::Server::accept): SEARCH, UID SEARCH.
-    Search(Criterion),
+    Search(SearchRequest),
     /// *Question*, answered by [`fetch`](crate::Server::fetch) for each message, then
-    /// [`accept`](crate::Server::accept): FETCH, UID FETCH.
+    /// [`accept`](crate::Server::accept): FETCH, UID FETCH, and what a SELECT with QRESYNC has to tell.
     Fetch(FetchRequest),
     /// *Question*, answered by [`stored`](crate::Server::stored) for each message, then
     /// [`accept`](crate::Server::accept): STORE, UID STORE.
@@ -159,8 +172,26 @@ pub struct AppendRequest {
     pub flags: Flags,
     /// Its internal date; `None` for the moment of arrival.
     pub internal_date: Option<DateTime>,
-    /// Its size in octets, which is exact.
-    pub size: u64,
+    /// Its size in octets, which is exact. `None` for a message that is catenated from parts (RFC 4469): then
+    /// [`Config::max_append`](crate::Config::max_append) bounds each part, and the sum is the embedder's to bound.
+    pub size: Option<u64>,
+    /// The message's header is in UTF-8 (RFC 6855).
+    pub utf8: bool,
+    /// The message may hold NUL (RFC 3516).
+    pub binary: bool,
+    /// The UID of the message in the selected mailbox that this one takes the place of (REPLACE, RFC 8508).
+    pub replaces: Option<u32>,
+}
+
+/// A SEARCH or UID SEARCH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SearchRequest {
+    /// What to look for.
+    pub criterion: Criterion,
+    /// The client wants to know the highest mod-sequence of what is found (RFC 7162): answer by
+    /// [`search_mod_seqs`](crate::Server::search_mod_seqs).
+    pub mod_seqs: bool,
 }
 
 /// A FETCH or UID FETCH.
@@ -172,8 +203,17 @@ pub struct FetchRequest {
     /// What to tell of each. Empty if only the UID is wanted, which the engine fills in.
     pub items: Vec<FetchItem>,
     /// Whether `\Seen` is to be set on all of them first: a body section was asked for without PEEK and the
-    /// mailbox is not read-only. Where that changed the flags, tell them in the message's row, asked or not.
+    /// mailbox is not read-only. Where that changed the flags, tell them in the message's row, asked or not, and
+    /// the mod-sequence if you keep one; the engine leaves it out where it is not wanted.
     pub mark_seen: bool,
+    /// Only messages whose mod-sequence is higher than this are asked for (RFC 7162); leave out the others.
+    /// 0 is allowed, and asks for all.
+    pub changed_since: Option<u64>,
+    /// The client also wants to hear which of these messages are gone since
+    /// [`changed_since`](Self::changed_since) (RFC 7162 §3.2.6): answer
+    /// [`vanished`](crate::Server::vanished) before the first row. If you no longer know, do not, and the engine
+    /// tells all of these that are not in the mailbox, which is too much but never too little.
+    pub vanished: Option<UidSet>,
 }
 
 /// A STORE or UID STORE.
@@ -186,6 +226,9 @@ pub struct StoreRequest {
     pub action: StoreAction,
     /// The flags.
     pub flags: Flags,
+    /// Only messages whose mod-sequence is not higher than this are to be changed (RFC 7162 §3.1.3); tell the
+    /// others by [`not_stored`](crate::Server::not_stored).
+    pub unchanged_since: Option<u64>,
 }
 
 /// What STORE does.
@@ -221,6 +264,11 @@ pub struct Selected {
     pub new_keywords: bool,
     /// Read-only although SELECT was asked. EXAMINE is read-only in any case.
     pub read_only: bool,
+    /// The highest mod-sequence, 1 to 2^63 - 1, of the state that [`uids`](Self::uids) is of (RFC 7162). `None`
+    /// if the mailbox has none, which is told as NOMODSEQ.
+    pub highest_mod_seq: Option<u64>,
+    /// The mailbox's identifier (RFC 8474).
+    pub mailbox_id: Option<ObjectId>,
 }
 
 impl Selected {
@@ -235,6 +283,8 @@ impl Selected {
             keywords: Vec::new(),
             new_keywords: true,
             read_only: false,
+            highest_mod_seq: None,
+            mailbox_id: None,
         }
     }
 }

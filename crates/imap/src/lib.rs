@@ -178,15 +178,16 @@ pub use capability::{Capabilities, Capability};
 pub use code::{Code, Rejection};
 pub use config::Config;
 pub use data::{
-    AclRequest, Address, BodyItem, BodyStructure, Depth, Disposition, EntryName, Envelope, FetchItem, Fields,
-    ListRow, MetadataRefusal, MetadataRequest, Multipart, Namespace, Namespaces, Params, Part, PartKind,
-    Partial, Quota, QuotaRequest, QuotaResource, QuotaUsage, Rights, RightsChange, Section, SectionText,
-    SpecialUse, Status, StatusItem,
+    AclRequest, Address, BinaryItem, BodyItem, BodyStructure, Depth, Disposition, EntryName, Envelope,
+    FetchItem, Fields, ListRow, MetadataRefusal, MetadataRequest, Multipart, Namespace, Namespaces, ObjectId,
+    Page, Params, Part, PartKind, Partial, Quota, QuotaRequest, QuotaResource, QuotaUsage, Rights,
+    RightsChange, Section, SectionText, SpecialUse, Status, StatusItem,
 };
 pub use date::{Date, DateTime};
 pub use error::Error;
 pub use event::{
-    AppendRequest, CopyUid, Event, FetchRequest, ListRequest, Selected, StoreAction, StoreRequest,
+    AppendRequest, CopyUid, Event, FetchRequest, ListRequest, SearchRequest, Selected, StoreAction,
+    StoreRequest,
 };
 pub use flag::{Flag, Flags, Keyword};
 pub use name::{decode_name, encode_name, matches_pattern};

@@ -27,6 +27,12 @@ pub fn decode_name(wire: &[u8]) -> Option<String> {
     (!name.chars().any(char::is_control)).then_some(name)
 }
 
+/// A mailbox name of a session that has UTF-8 on the wire (RFC 6855 §3); `None` for control characters.
+pub(crate) fn utf8_name(wire: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(wire).ok()?;
+    (!name.chars().any(char::is_control)).then(|| name.to_owned())
+}
+
 /// Encodes a mailbox name in modified UTF-7; borrowed when nothing needs encoding.
 ///
 /// Control characters are encoded too, so that whatever the name is, the result is printable ASCII.

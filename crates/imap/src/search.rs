@@ -1,6 +1,6 @@
 //! What SEARCH asks for, resolved and decoded (RFC 3501 §6.4.4)
 
-use crate::{Date, Flag, UidSet};
+use crate::{Date, Flag, ObjectId, UidSet};
 
 /// A search criterion over messages. The thirty-odd search keys come down to these.
 ///
@@ -43,6 +43,25 @@ pub enum Criterion {
     Body(String),
     /// Header or body contain the string.
     Text(String),
+    /// The mod-sequence is this or higher (RFC 7162 §3.1.5).
+    ModSeq(u64),
+    /// INTERNALDATE is within this many seconds of the moment (RFC 5032).
+    Younger(u32),
+    /// INTERNALDATE is this many seconds in the past, or more (RFC 5032).
+    Older(u32),
+    /// The message has this EMAILID (RFC 8474).
+    EmailId(ObjectId),
+    /// The message has this THREADID (RFC 8474).
+    ThreadId(ObjectId),
+    /// The message was saved in the mailbox before the day (RFC 8514). Where there is no such date,
+    /// INTERNALDATE is meant.
+    SavedBefore(Date),
+    /// The message was saved in the mailbox on the day.
+    SavedOn(Date),
+    /// The message was saved in the mailbox on the day or later.
+    SavedSince(Date),
+    /// The mailbox keeps the dates of saving (RFC 8514): all messages, or none.
+    SaveDateSupported,
     /// The criterion does not hold.
     Not(Box<Self>),
     /// One of the two holds.

@@ -34,7 +34,8 @@ impl fmt::Display for SeqNumber {
 
 /// A `sequence-set` as a client sent it: unresolved, in its own order, overlaps and all.
 ///
-/// Ranges stay ranges: `1:4294967295` takes eight octets.
+/// Ranges stay ranges: `1:4294967295` takes eight octets. A set can also be [`saved`](Self::saved), `$`: what the
+/// last SEARCH with SAVE found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SequenceSet(Vec<(SeqNumber, SeqNumber)>);
 
@@ -44,8 +45,21 @@ impl SequenceSet {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
-    /// Parses a whole sequence set such as `2,4:7,9,12:*`.
+    /// `$`: what the last SEARCH with SAVE found (RFC 5182). It has no ranges of its own.
+    pub const fn saved() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether this is `$`.
+    pub fn is_saved(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Parses a whole sequence set such as `2,4:7,9,12:*` or `$`.
     pub fn parse(text: &[u8]) -> Option<Self> {
+        if text == b"$" {
+            return Some(Self::saved());
+        }
         let mut ranges = Vec::with_capacity(1 + memchr::memchr_iter(b',', text).count());
         let mut at = 0;
         loop {
@@ -78,8 +92,17 @@ impl SequenceSet {
     }
 }
 
+impl From<SeqNumber> for SequenceSet {
+    fn from(number: SeqNumber) -> Self {
+        Self(vec![(number, number)])
+    }
+}
+
 impl fmt::Display for SequenceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_saved() {
+            return f.write_str("$");
+        }
         for (i, (from, to)) in self.ranges().enumerate() {
             if i > 0 {
                 f.write_str(",")?;
@@ -243,6 +266,26 @@ impl UidSet {
         Self(out)
     }
 
+    /// The members from one place to another, in ascending order, 0 being the smallest. Places behind the end
+    /// are left out.
+    #[must_use]
+    pub fn places(&self, places: std::ops::Range<u64>) -> Self {
+        let (mut at, mut out) = (0, Vec::new());
+        for &(from, to) in &self.0 {
+            let len = u64::from(to - from) + 1;
+            let (start, end) = (places.start.max(at), places.end.min(at + len));
+            if start < end {
+                // Both are within the range, whose length fits.
+                out.push((from + (start - at) as u32, from + (end - 1 - at) as u32));
+            }
+            at += len;
+            if at >= places.end {
+                break;
+            }
+        }
+        Self(out)
+    }
+
     /// The UIDs that are in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -308,7 +351,7 @@ mod tests {
 
     #[test]
     fn sequence_sets_print_as_they_were_written() {
-        for text in ["1", "*", "2,4:7,9,12:*", "*:4,5:7", "4294967295", "7:3"] {
+        for text in ["1", "*", "$", "2,4:7,9,12:*", "*:4,5:7", "4294967295", "7:3"] {
             assert_eq!(SequenceSet::parse(text.as_bytes()).unwrap().to_string(), text);
         }
         for text in [

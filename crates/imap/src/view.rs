@@ -1,5 +1,5 @@
 //! One session's view of a mailbox: sequence numbers, and what may be told when (RFC 3501 §7.4.1, RFC 2180,
-//! RFC 9051 §7.5.1)
+//! RFC 9051 §7.5.1, RFC 7162 §3.2.10)
 
 use crate::{Flags, SequenceSet, UidSet};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,9 +16,14 @@ pub enum Change {
         uid: u32,
         /// All its flags.
         flags: Flags,
+        /// The mod-sequence of this change, if there are any (RFC 7162).
+        mod_seq: Option<u64>,
     },
     /// Messages are gone.
     Expunged(UidSet),
+    /// All changes up to this mod-sequence were given (RFC 7162). The client may be told so only when it has heard
+    /// of all of them.
+    UpTo(u64),
 }
 
 /// The map between sequence numbers and UIDs of one session, and the changes it has not been told yet.
@@ -45,6 +50,9 @@ pub enum Change {
 /// assert_eq!((view.exists(), view.uid(2)), (3, Some(13)));
 /// ```
 ///
+/// With [`report_uids`](View::report_uids), messages that are gone are told by their UIDs (`VANISHED`, RFC 7162
+/// §3.2.10), at the same moments.
+///
 /// Memory: 8 octets for each run of consecutive UIDs, so at most 8 for each message.
 #[derive(Debug, Clone, Default)]
 pub struct View {
@@ -55,7 +63,12 @@ pub struct View {
     first_recent: Option<u32>,
     appended: UidSet,
     /// Only of messages that were told.
-    flags: BTreeMap<u32, Flags>,
+    flags: BTreeMap<u32, (Flags, Option<u64>)>,
+    /// The highest mod-sequence whose change is here, and the one up to which everything was told.
+    up_to: Option<u64>,
+    settled: Option<u64>,
+    /// Messages that are gone are told by UID.
+    by_uid: bool,
     /// Only messages that were told.
     gone: UidSet,
     /// Expunges that overtook the notice that their message came.
@@ -91,9 +104,13 @@ pub enum Update {
         uid: u32,
         /// All flags of the message.
         flags: Flags,
+        /// The mod-sequence of the change.
+        mod_seq: Option<u64>,
     },
     /// `* seq EXPUNGE`: all higher numbers fall by one.
     Expunge(u32),
+    /// `* VANISHED uids`: as many messages are gone, and the numbers above each fall by one.
+    Vanished(UidSet),
     /// `* n EXISTS`
     Exists(u32),
     /// `* n RECENT`
@@ -129,11 +146,15 @@ impl View {
                     self.early = self.early.difference(&UidSet::from(1..=self.highest));
                 }
             }
-            Change::Flags { uid, flags } => {
+            Change::Flags { uid, flags, mod_seq } => {
                 // Of a message that was not told yet the client knows no flags that could be wrong.
                 if self.seq(uid).is_some() && !self.gone.contains(uid) {
-                    self.flags.insert(uid, flags);
+                    self.flags.insert(uid, (flags, mod_seq));
                 }
+            }
+            Change::UpTo(mod_seq) => {
+                self.up_to = self.up_to.max(Some(mod_seq));
+                self.settle();
             }
             Change::Expunged(uids) => {
                 self.appended = self.appended.difference(&uids);
@@ -151,12 +172,24 @@ impl View {
     /// next command is looked at: the view is already what it will be afterwards.
     pub fn updates(&mut self, when: When) -> Updates {
         let mut updates = Updates::default();
-        for (uid, flags) in std::mem::take(&mut self.flags) {
-            updates.flags.extend(self.seq(uid).map(|seq| (seq, uid, flags)));
+        for (uid, (flags, mod_seq)) in std::mem::take(&mut self.flags) {
+            let seq = self.seq(uid);
+            updates.flags.extend(seq.map(|seq| Update::Flags {
+                seq,
+                uid,
+                flags,
+                mod_seq,
+            }));
         }
         let recent = self.recent();
         if when == When::Anything && !self.gone.is_empty() {
-            updates.expunges = self.expunge();
+            if self.by_uid {
+                updates.vanished = self.gone.clone();
+            }
+            let told = self.expunge();
+            if !self.by_uid {
+                updates.expunges = told;
+            }
         }
         if !self.appended.is_empty() {
             let appended = std::mem::take(&mut self.appended);
@@ -166,13 +199,39 @@ impl View {
         if self.recent() != recent {
             updates.recent = Some(self.recent());
         }
+        self.settle();
         updates
     }
 
     /// Forgets a flag change that waits to be told, if it says just this: the client has learnt it otherwise.
     pub fn known(&mut self, uid: u32, flags: &Flags) {
-        if self.flags.get(&uid) == Some(flags) {
+        if self.flags.get(&uid).is_some_and(|(pending, _)| pending == flags) {
             self.flags.remove(&uid);
+        }
+    }
+
+    /// The same for a client that follows mod-sequences: it has learnt the flags as of this one.
+    pub fn known_at(&mut self, uid: u32, mod_seq: u64) {
+        let pending = self.flags.get(&uid);
+        if pending.is_some_and(|(_, pending)| pending.is_none_or(|pending| pending <= mod_seq)) {
+            self.flags.remove(&uid);
+        }
+    }
+
+    /// From here on, tells messages that are gone by their UIDs: [`Update::Vanished`].
+    pub fn report_uids(&mut self) {
+        self.by_uid = true;
+    }
+
+    /// The mod-sequence up to which the client has been told everything; `None` if there are none. It never
+    /// runs ahead of what waits to be told, or a client that comes back with it would miss that.
+    pub fn told_up_to(&self) -> Option<u64> {
+        self.settled
+    }
+
+    fn settle(&mut self) {
+        if !self.has_updates(When::Anything) {
+            self.settled = self.up_to;
         }
     }
 
@@ -276,6 +335,11 @@ impl View {
         UidSet::from_ranges(set.bounded(last).map(|(from, to)| from..=to.min(last)))
     }
 
+    /// The highest UID that was ever seen here.
+    pub(crate) fn highest(&self) -> u32 {
+        self.highest
+    }
+
     /// The UIDs from the first `\Recent` one on.
     pub(crate) fn span_recent(&self) -> UidSet {
         let last = self.uid(self.exists).unwrap_or(0);
@@ -283,8 +347,15 @@ impl View {
             .map_or_else(UidSet::new, |first| UidSet::from(first..=last))
     }
 
+    /// The numbers of messages that the session knows, each of which has a UID in `uids`.
+    pub(crate) fn seqs(&self, uids: &UidSet) -> UidSet {
+        let ends =
+            |range: std::ops::RangeInclusive<u32>| Some(self.seq(*range.start())?..=self.seq(*range.end())?);
+        UidSet::from_ranges(self.told(uids).ranges().filter_map(ends))
+    }
+
     /// The members of `uids` that the session knows.
-    fn told(&self, uids: &UidSet) -> UidSet {
+    pub(crate) fn told(&self, uids: &UidSet) -> UidSet {
         let mut out = UidSet::new();
         for range in uids.ranges() {
             let (from, to) = range.into_inner();
@@ -367,19 +438,30 @@ impl View {
 /// Updates to be told, made by [`View::updates`].
 #[derive(Debug, Default)]
 pub struct Updates {
-    flags: VecDeque<(u32, u32, Flags)>,
+    flags: VecDeque<Update>,
     /// (number, how often it is told)
     expunges: VecDeque<(u32, u32)>,
+    vanished: UidSet,
     exists: Option<u32>,
     recent: Option<u32>,
+}
+
+impl Updates {
+    /// Whether messages are gone among what is to be told.
+    pub fn has_expunges(&self) -> bool {
+        !self.expunges.is_empty() || !self.vanished.is_empty()
+    }
 }
 
 impl Iterator for Updates {
     type Item = Update;
 
     fn next(&mut self) -> Option<Update> {
-        if let Some((seq, uid, flags)) = self.flags.pop_front() {
-            return Some(Update::Flags { seq, uid, flags });
+        if let Some(flags) = self.flags.pop_front() {
+            return Some(flags);
+        }
+        if !self.vanished.is_empty() {
+            return Some(Update::Vanished(std::mem::take(&mut self.vanished)));
         }
         if let Some((seq, count)) = self.expunges.front_mut() {
             let seq = *seq;

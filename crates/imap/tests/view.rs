@@ -53,7 +53,7 @@ impl Client {
                         self.messages.push((uid, flags));
                     }
                 }
-                Update::Flags { seq, uid, flags } => {
+                Update::Flags { seq, uid, flags, .. } => {
                     let message = &mut self.messages[seq as usize - 1];
                     assert_eq!(message.0, uid, "flags of another message");
                     message.1 = flags;
@@ -111,7 +111,7 @@ proptest! {
                 }
                 Step::Flags(at, on) => store.iter_mut().nth(at).map(|(&uid, flags)| {
                     if on { flags.insert(Flag::Seen) } else { flags.remove(&Flag::Seen) };
-                    Change::Flags { uid, flags: flags.clone() }
+                    Change::Flags { uid, flags: flags.clone(), mod_seq: None }
                 }),
                 Step::Deliver(session, count) => {
                     let client = &mut clients[session];

@@ -1,9 +1,13 @@
 //! Commands as they are written (RFC 3501 §6)
 
 use super::{AclCommand, MetadataCommand, QuotaCommand};
-use crate::{Date, DateTime, FetchItem, Flag, Flags, SequenceSet, SpecialUse, StatusItem, StoreAction};
+use crate::{
+    Date, DateTime, FetchItem, Flag, Flags, Page, SeqNumber, SequenceSet, SpecialUse, StatusItem,
+    StoreAction, UidSet,
+};
 use bytes::Bytes;
 use mailwright_sasl::Secret;
+use std::num::NonZeroU32;
 
 /// A command with its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +49,17 @@ pub enum Body {
     Enable(Vec<Bytes>),
     /// ID (RFC 2971); empty for NIL.
     Id(Vec<(Bytes, Option<Bytes>)>),
-    /// SELECT
-    Select(Bytes),
-    /// EXAMINE
-    Examine(Bytes),
+    /// SELECT, EXAMINE
+    Select {
+        /// The mailbox.
+        mailbox: Bytes,
+        /// EXAMINE.
+        read_only: bool,
+        /// CONDSTORE (RFC 7162 §3.1.8).
+        condstore: bool,
+        /// QRESYNC (RFC 7162 §3.2.5).
+        resync: Option<Resync>,
+    },
     /// CREATE
     Create {
         /// The mailbox.
@@ -113,6 +124,19 @@ pub enum Body {
     Compress(Bytes),
     /// UNAUTHENTICATE (RFC 8437)
     Unauthenticate,
+    /// REPLACE (RFC 8508), without the message.
+    Replace {
+        /// UID REPLACE.
+        uid: bool,
+        /// The message to replace.
+        number: SeqNumber,
+        /// The mailbox.
+        mailbox: Bytes,
+        /// The message's flags.
+        flags: Flags,
+        /// Its internal date.
+        internal_date: Option<DateTime>,
+    },
     /// IDLE (RFC 2177)
     Idle,
     /// CHECK
@@ -144,6 +168,8 @@ pub enum Body {
         items: Vec<FetchItem>,
         /// UID is among what to tell.
         with_uid: bool,
+        /// What limits it further.
+        modifiers: FetchModifiers,
     },
     /// STORE
     Store {
@@ -157,6 +183,8 @@ pub enum Body {
         silent: bool,
         /// The flags.
         flags: Flags,
+        /// UNCHANGEDSINCE (RFC 7162).
+        unchanged_since: Option<u64>,
     },
     /// COPY, or MOVE (RFC 6851).
     Copy {
@@ -169,6 +197,44 @@ pub enum Body {
         /// Where to.
         mailbox: Bytes,
     },
+}
+
+/// What a client with a cache says when it selects a mailbox (RFC 7162 §3.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resync {
+    /// The UID validity that the client knows.
+    pub uid_validity: NonZeroU32,
+    /// Its highest mod-sequence.
+    pub mod_seq: u64,
+    /// The UIDs it knows; `None` for all up to the next UID.
+    pub known: Option<UidSet>,
+    /// Some sequence numbers, and the UIDs that belong to them, pairwise and ascending.
+    pub sample: Option<(UidSet, UidSet)>,
+}
+
+impl Resync {
+    /// Makes the parameter of a client that knows all UIDs up to the next one.
+    pub fn new(uid_validity: NonZeroU32, mod_seq: u64) -> Self {
+        Self {
+            uid_validity,
+            mod_seq,
+            known: None,
+            sample: None,
+        }
+    }
+}
+
+/// The modifiers of FETCH (RFC 4466).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchModifiers {
+    /// CHANGEDSINCE (RFC 7162 §3.1.4.1).
+    pub changed_since: Option<u64>,
+    /// VANISHED (RFC 7162 §3.2.6).
+    pub vanished: bool,
+    /// PARTIAL (RFC 9394).
+    pub partial: Option<Page>,
 }
 
 /// The options of an extended LIST (RFC 5258, RFC 6154, RFC 5819).
@@ -195,7 +261,7 @@ pub struct ListOptions {
     pub return_metadata: Vec<crate::EntryName>,
 }
 
-/// What SEARCH RETURN asks for (RFC 4731). None of them means ALL.
+/// What SEARCH RETURN asks for (RFC 4731, RFC 5182, RFC 9394). None of them means ALL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct ReturnOptions {
@@ -207,6 +273,10 @@ pub struct ReturnOptions {
     pub all: bool,
     /// How many there are.
     pub count: bool,
+    /// Keep the result as `$`.
+    pub save: bool,
+    /// A page of them.
+    pub partial: Option<Page>,
 }
 
 /// A search key.
@@ -247,7 +317,25 @@ pub enum SearchKey {
     Body(Bytes),
     /// TEXT
     Text(Bytes),
-    /// A set of sequence numbers.
+    /// YOUNGER (RFC 5032)
+    Younger(u32),
+    /// OLDER (RFC 5032)
+    Older(u32),
+    /// MODSEQ (RFC 7162); entry names are not kept, for all flags share one mod-sequence.
+    ModSeq(u64),
+    /// EMAILID (RFC 8474)
+    EmailId(Bytes),
+    /// THREADID (RFC 8474)
+    ThreadId(Bytes),
+    /// SAVEDBEFORE (RFC 8514)
+    SavedBefore(Date),
+    /// SAVEDON
+    SavedOn(Date),
+    /// SAVEDSINCE
+    SavedSince(Date),
+    /// SAVEDATESUPPORTED
+    SaveDateSupported,
+    /// A set of sequence numbers, or `$`.
     Sequence(SequenceSet),
     /// UID
     Uid(SequenceSet),

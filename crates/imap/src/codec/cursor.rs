@@ -1,6 +1,6 @@
 //! The grammar's terminals, over a whole frame (RFC 3501 §9)
 
-use crate::{Flag, Flags, SequenceSet};
+use crate::{Flag, Flags, Page, SeqNumber, SequenceSet, UidSet};
 use bytes::Bytes;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -222,11 +222,53 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// One message number or UID, or `*`.
+    pub(super) fn seq_number(&mut self) -> Result<SeqNumber> {
+        if self.eat(b'*') {
+            return Ok(SeqNumber::Last);
+        }
+        self.nz_number().map(SeqNumber::Number)
+    }
+
+    /// A page of results (RFC 9394): `1:500`, or from the end `-1:-100`.
+    pub(super) fn page(&mut self) -> Result<Page> {
+        let from_end = self.eat(b'-');
+        let first = self.nz_number()?;
+        self.expect(b':', "a range is malformed")?;
+        if self.eat(b'-') != from_end {
+            return self.fail("a range cannot begin at one end and stop at the other");
+        }
+        let last = self.nz_number()?;
+        Ok(match from_end {
+            true => Page::from_end(first, last),
+            false => Page::from_start(first, last),
+        })
+    }
+
     pub(super) fn sequence_set(&mut self) -> Result<SequenceSet> {
-        let text = self.take_while(|b| matches!(b, b'0'..=b'9' | b':' | b',' | b'*'));
+        let text = self.take_while(|b| matches!(b, b'0'..=b'9' | b':' | b',' | b'*' | b'$'));
         match SequenceSet::parse(text) {
             Some(set) => Ok(set),
             None => self.fail("a set of messages is malformed"),
+        }
+    }
+
+    /// A set of UIDs without `*` (RFC 4315 `uid-set`, RFC 7162 `known-uids`).
+    pub(super) fn uid_set(&mut self) -> Result<UidSet> {
+        let set = self.sequence_set()?;
+        let mut ranges = set.ranges();
+        let last = |n| matches!(n, SeqNumber::Last);
+        if set.is_saved() || ranges.any(|(a, b)| last(a) || last(b)) {
+            return self.fail("a set of UIDs is malformed");
+        }
+        Ok(UidSet::from_ranges(set.bounded(0).map(|(a, b)| a..=b)))
+    }
+
+    /// A `mod-sequence-value`: 0 to 2^63 - 1.
+    pub(super) fn mod_seq(&mut self) -> Result<u64> {
+        match self.number64()? {
+            n if n <= i64::MAX as u64 => Ok(n),
+            _ => self.fail("a mod-sequence is too large"),
         }
     }
 

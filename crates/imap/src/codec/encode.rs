@@ -1,9 +1,9 @@
 //! Printing commands (RFC 3501 §9)
 
 use super::out::Out;
-use super::{Body, Command, ListOptions, ReturnOptions, SearchKey};
-use crate::data::{Alias, FetchItem, StatusItem};
-use crate::{Flag, Flags, StoreAction};
+use super::{Body, Command, FetchModifiers, ListOptions, Resync, ReturnOptions, SearchKey};
+use crate::data::{Alias, FetchItem, Partial, StatusItem};
+use crate::{DateTime, Flag, Flags, StoreAction};
 use bytes::Bytes;
 use mailwright_wire::SendBuf;
 
@@ -11,7 +11,7 @@ impl Command {
     /// Prints the command without its final CRLF. What can only be a literal is a non-synchronising one
     /// (RFC 7888). The message of APPEND is not part of it: the caller goes on with the literal.
     pub fn encode(&self, tx: &mut SendBuf) {
-        let mut out = Printer(Out(tx));
+        let mut out = Printer(Out::new(tx));
         out.0.0.put(&self.tag);
         out.0.raw(" ");
         out.body(&self.body);
@@ -20,12 +20,12 @@ impl Command {
 
 /// Prints what FETCH asks for, in parentheses with a space before; with UID if `with_uid`.
 pub(crate) fn put_fetch_items(items: &[FetchItem], with_uid: bool, tx: &mut SendBuf) {
-    Printer(Out(tx)).fetch_items(items, with_uid);
+    Printer(Out::new(tx)).fetch_items(items, with_uid);
 }
 
 /// Prints search keys, each with a space before.
 pub(crate) fn put_search_keys(keys: &[SearchKey], tx: &mut SendBuf) {
-    let mut printer = Printer(Out(tx));
+    let mut printer = Printer(Out::new(tx));
     for key in keys {
         printer.raw(" ").key(key);
     }
@@ -115,8 +115,23 @@ impl Printer<'_> {
                 }
                 self.raw(")")
             }
-            Body::Select(name) => self.raw("SELECT ").string(name),
-            Body::Examine(name) => self.raw("EXAMINE ").string(name),
+            Body::Select {
+                mailbox,
+                read_only,
+                condstore,
+                resync,
+            } => {
+                self.raw(if *read_only { "EXAMINE " } else { "SELECT " })
+                    .string(mailbox);
+                match (condstore, resync) {
+                    (false, None) => self,
+                    (true, None) => self.raw(" (CONDSTORE)"),
+                    (condstore, Some(resync)) => self
+                        .raw(if *condstore { " (CONDSTORE " } else { " (" })
+                        .resync(resync)
+                        .raw(")"),
+                }
+            }
             Body::Create { mailbox, special_use } => {
                 self.raw("CREATE ").string(mailbox);
                 if !special_use.is_empty() {
@@ -155,13 +170,18 @@ impl Printer<'_> {
                 internal_date,
             } => {
                 self.raw("APPEND ").string(mailbox).raw(" ");
-                if !flags.is_empty() {
-                    self.flags(flags).raw(" ");
-                }
-                if let Some(date) = internal_date {
-                    self.0.date_time(*date).raw(" ");
-                }
-                self
+                self.flags_and_date(flags, *internal_date)
+            }
+            Body::Replace {
+                uid,
+                number,
+                mailbox,
+                flags,
+                internal_date,
+            } => {
+                self.uid(*uid).raw("REPLACE ").0.display(number);
+                self.raw(" ").string(mailbox).raw(" ");
+                self.flags_and_date(flags, *internal_date)
             }
             Body::Search {
                 uid,
@@ -174,9 +194,11 @@ impl Printer<'_> {
                 set,
                 items,
                 with_uid,
+                modifiers,
             } => {
                 self.uid(*uid).raw("FETCH ").0.display(set);
                 self.fetch_items(items, *with_uid && !*uid)
+                    .fetch_modifiers(modifiers)
             }
             Body::Store {
                 uid,
@@ -184,8 +206,12 @@ impl Printer<'_> {
                 action,
                 silent,
                 flags,
+                unchanged_since,
             } => {
                 self.uid(*uid).raw("STORE ").0.display(set);
+                if let Some(mod_seq) = unchanged_since {
+                    self.raw(" (UNCHANGEDSINCE ").0.number(*mod_seq).raw(")");
+                }
                 self.raw(match action {
                     StoreAction::Replace => " FLAGS",
                     StoreAction::Add => " +FLAGS",
@@ -206,6 +232,50 @@ impl Printer<'_> {
                 self.raw(" ").string(mailbox)
             }
         };
+    }
+
+    fn resync(&mut self, resync: &Resync) -> &mut Self {
+        self.raw("QRESYNC (")
+            .0
+            .number(u64::from(resync.uid_validity.get()))
+            .raw(" ")
+            .number(resync.mod_seq);
+        if let Some(known) = resync.known.as_ref().filter(|known| !known.is_empty()) {
+            self.raw(" ").0.uid_set(known);
+        }
+        if let Some((numbers, uids)) = &resync.sample {
+            self.raw(" (").0.uid_set(numbers).raw(" ").uid_set(uids).raw(")");
+        }
+        self.raw(")")
+    }
+
+    fn flags_and_date(&mut self, flags: &Flags, internal_date: Option<DateTime>) -> &mut Self {
+        if !flags.is_empty() {
+            self.flags(flags).raw(" ");
+        }
+        if let Some(date) = internal_date {
+            self.0.date_time(date).raw(" ");
+        }
+        self
+    }
+
+    fn fetch_modifiers(&mut self, modifiers: &FetchModifiers) -> &mut Self {
+        if *modifiers == FetchModifiers::default() {
+            return self;
+        }
+        let mut gap = " (";
+        if let Some(mod_seq) = modifiers.changed_since {
+            self.raw(gap).raw("CHANGEDSINCE ").0.number(mod_seq);
+            gap = " ";
+        }
+        if modifiers.vanished {
+            self.raw(gap).raw("VANISHED");
+            gap = " ";
+        }
+        if let Some(page) = modifiers.partial {
+            self.raw(gap).raw("PARTIAL ").0.display(page);
+        }
+        self.raw(")")
     }
 
     fn uid(&mut self, uid: bool) -> &mut Self {
@@ -305,13 +375,21 @@ impl Printer<'_> {
                     None => {
                         out.raw(if item.peek { "BODY.PEEK[" } else { "BODY[" });
                         out.section(&item.section).raw("]");
-                        if let Some(partial) = item.partial {
-                            out.raw("<").number(u64::from(partial.start)).raw(".");
-                            out.number(u64::from(partial.len.get())).raw(">");
-                        }
-                        out
+                        partial_range(out, item.partial)
                     }
                 },
+                FetchItem::ModSeq => out.raw("MODSEQ"),
+                FetchItem::Binary(item) => {
+                    out.raw(if item.peek { "BINARY.PEEK[" } else { "BINARY[" });
+                    out.part(&item.part).raw("]");
+                    partial_range(out, item.partial)
+                }
+                FetchItem::BinarySize(part) => out.raw("BINARY.SIZE[").part(part).raw("]"),
+                FetchItem::EmailId => out.raw("EMAILID"),
+                FetchItem::ThreadId => out.raw("THREADID"),
+                FetchItem::SaveDate => out.raw("SAVEDATE"),
+                FetchItem::Preview { lazy: false } => out.raw("PREVIEW"),
+                FetchItem::Preview { lazy: true } => out.raw("PREVIEW (LAZY)"),
             };
         });
         self.raw(")")
@@ -326,8 +404,20 @@ impl Printer<'_> {
     ) -> &mut Self {
         self.uid(uid).raw("SEARCH");
         if let Some(r) = returns {
-            self.raw(" RETURN ")
-                .words(&[(r.min, "MIN"), (r.max, "MAX"), (r.all, "ALL"), (r.count, "COUNT")]);
+            self.raw(" RETURN (");
+            let some = self.bare_words(&[
+                (r.min, "MIN"),
+                (r.max, "MAX"),
+                (r.all, "ALL"),
+                (r.count, "COUNT"),
+                (r.save, "SAVE"),
+            ]);
+            if let Some(page) = r.partial {
+                self.raw(if some { " PARTIAL " } else { "PARTIAL " })
+                    .0
+                    .display(page);
+            }
+            self.raw(")");
         }
         if let Some(charset) = charset {
             self.raw(" CHARSET ").string(charset);
@@ -388,6 +478,27 @@ impl Printer<'_> {
             SearchKey::Text(value) => {
                 self.raw("TEXT ").string(value);
             }
+            SearchKey::Younger(n) => {
+                self.raw("YOUNGER ").0.number(u64::from(*n));
+            }
+            SearchKey::Older(n) => {
+                self.raw("OLDER ").0.number(u64::from(*n));
+            }
+            SearchKey::ModSeq(n) => {
+                self.raw("MODSEQ ").0.number(*n);
+            }
+            SearchKey::EmailId(id) => {
+                self.raw("EMAILID ").string(id);
+            }
+            SearchKey::ThreadId(id) => {
+                self.raw("THREADID ").string(id);
+            }
+            SearchKey::SavedBefore(d) => date(self, "SAVEDBEFORE", d),
+            SearchKey::SavedOn(d) => date(self, "SAVEDON", d),
+            SearchKey::SavedSince(d) => date(self, "SAVEDSINCE", d),
+            SearchKey::SaveDateSupported => {
+                self.raw("SAVEDATESUPPORTED");
+            }
             SearchKey::Sequence(set) => {
                 self.0.display(set);
             }
@@ -410,4 +521,13 @@ impl Printer<'_> {
         }
         self
     }
+}
+
+/// A partial range as it is asked for.
+fn partial_range<'a, 'b>(out: &'a mut Out<'b>, partial: Option<Partial>) -> &'a mut Out<'b> {
+    if let Some(partial) = partial {
+        out.raw("<").number(u64::from(partial.start)).raw(".");
+        out.number(u64::from(partial.len.get())).raw(">");
+    }
+    out
 }

@@ -39,6 +39,8 @@ pub struct Literal {
     pub len: u64,
     /// The client waits for our leave before it sends them.
     pub is_sync: bool,
+    /// A `literal8`, which may hold NUL (RFC 3516).
+    pub is_binary: bool,
 }
 
 /// A command was longer than the limit; it has been dropped up to the end of the line.
@@ -111,7 +113,8 @@ impl Framer {
     /// Puts the literal that was announced into the frame.
     pub fn keep_literal(&mut self, literal: Literal) {
         let head = if literal.is_sync { "}\r\n" } else { "+}\r\n" };
-        self.head.extend_from_slice(b"{");
+        self.head
+            .extend_from_slice(if literal.is_binary { b"~{" } else { b"{" });
         self.head.extend_from_slice(literal.len.to_string().as_bytes());
         self.head.extend_from_slice(head.as_bytes());
         self.literal = usize::try_from(literal.len).unwrap_or(usize::MAX);
@@ -181,7 +184,13 @@ fn literal_head(line: &[u8]) -> Option<(usize, Literal)> {
     let len = inner[at..].iter().fold(0u64, |n, b| {
         n.saturating_mul(10).saturating_add(u64::from(b - b'0'))
     });
-    Some((at - 1, Literal { len, is_sync }))
+    let is_binary = line[..at - 1].ends_with(b"~");
+    let literal = Literal {
+        len,
+        is_sync,
+        is_binary,
+    };
+    Some((at - 1 - usize::from(is_binary), literal))
 }
 
 #[cfg(test)]
@@ -225,11 +234,11 @@ mod tests {
             "b bare",
             "",
             "c LOGIN {5}\\r\\nal\\nce {2+}\\r\\n\\r\\n",
-            "d  Literal { len: 18446744073709551615, is_sync: false }",
+            "d  Literal { len: 18446744073709551615, is_sync: false, is_binary: false }",
             "e {}",
             "f {+}",
             "g{3}\\r\\n\\r\\nx{0}\\r\\n",
-            "TooLong { literal: Some(Literal { len: 7, is_sync: false }) }",
+            "TooLong { literal: Some(Literal { len: 7, is_sync: false, is_binary: false }) }",
             "TooLong { literal: None }",
             "TooLong { literal: None }",
             "ok",

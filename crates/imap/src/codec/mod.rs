@@ -13,7 +13,7 @@ mod frame;
 mod out;
 mod parse;
 
-pub use command::{Body, Command, ListOptions, ReturnOptions, SearchKey};
+pub use command::{Body, Command, FetchModifiers, ListOptions, Resync, ReturnOptions, SearchKey};
 pub use cursor::ParseError;
 pub use extensions::{AclCommand, MetadataCommand, QuotaCommand};
 pub use frame::{Frame, Framer, Literal, TooLong};
@@ -21,4 +21,4 @@ pub use frame::{Frame, Framer, Literal, TooLong};
 pub(crate) use cursor::is_atom_char;
 pub(crate) use encode::{put_fetch_items, put_search_keys};
 pub(crate) use out::Out;
-pub(crate) use parse::{append_head, tag_of};
+pub(crate) use parse::{AppendHead, AppendParser, AppendToken, Form, tag_of};

@@ -10,10 +10,15 @@ use crate::{DateTime, Flags, UidSet};
 use bytes::Bytes;
 use mailwright_wire::SendBuf;
 use std::fmt::Write;
+use std::num::NonZeroU32;
 
 /// Prints into the send buffer. Nothing here allocates but where a mailbox name must be encoded.
 #[derive(Debug)]
-pub(crate) struct Out<'a>(pub(crate) &'a mut SendBuf);
+pub(crate) struct Out<'a>(
+    pub(crate) &'a mut SendBuf,
+    /// The peer takes mailbox names in UTF-8 (RFC 6855, RFC 9051).
+    bool,
+);
 
 /// What needs no escape in a quoted string.
 fn is_plain(b: u8) -> bool {
@@ -25,6 +30,17 @@ const LONGEST_QUOTED: usize = 1024;
 
 /// How deep a body structure is printed. `message` stops earlier; a structure built by hand might not.
 const DEEPEST: usize = 100;
+
+impl<'a> Out<'a> {
+    pub(crate) fn new(tx: &'a mut SendBuf) -> Self {
+        Self(tx, false)
+    }
+
+    /// The same with mailbox names in UTF-8, if `utf8`.
+    pub(crate) fn with_utf8(tx: &'a mut SendBuf, utf8: bool) -> Self {
+        Self(tx, utf8)
+    }
+}
 
 impl Out<'_> {
     pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
@@ -105,9 +121,28 @@ impl Out<'_> {
         self.string(text)
     }
 
-    /// A mailbox name, which is UTF-8 here and modified UTF-7 there.
+    /// A mailbox name, which is UTF-8 here, and there too, or modified UTF-7.
     pub(crate) fn mailbox(&mut self, name: &str) -> &mut Self {
-        self.astring(encode_name(name).as_bytes())
+        if !self.1 {
+            return self.astring(encode_name(name).as_bytes());
+        }
+        if name.is_ascii() || name.chars().any(char::is_control) {
+            return self.astring(name.as_bytes());
+        }
+        self.quoted_utf8(name)
+    }
+
+    /// A quoted string that may hold UTF-8, of text without control characters.
+    fn quoted_utf8(&mut self, text: &str) -> &mut Self {
+        self.0.put(b"\"");
+        let mut from = 0;
+        for at in memchr::memchr2_iter(b'"', b'\\', text.as_bytes()) {
+            self.0.put(&text.as_bytes()[from..at]);
+            self.0.put(b"\\");
+            from = at;
+        }
+        self.0.put(&text.as_bytes()[from..]);
+        self.raw("\"")
     }
 
     /// Flags in parentheses.
@@ -158,9 +193,17 @@ impl Out<'_> {
 
     pub(crate) fn status(&mut self, name: &str, items: &[StatusItem], status: &Status) -> &mut Self {
         self.raw("* STATUS ").mailbox(name).raw(" (");
-        let told = items.iter().filter_map(|&item| Some((item, status.value(item)?)));
-        self.joined(told, |out, (item, value)| {
-            out.raw(item.as_str()).raw(" ").number(value);
+        let told = items.iter().filter(|&&item| match item {
+            StatusItem::MailboxId => status.mailbox_id.is_some(),
+            item => status.value(item).is_some(),
+        });
+        self.joined(told, |out, &item| {
+            out.raw(item.as_str()).raw(" ");
+            match (status.value(item), &status.mailbox_id) {
+                (Some(value), _) => out.number(value),
+                (None, Some(id)) => out.raw("(").raw(id.as_str()).raw(")"),
+                (None, None) => out,
+            };
         });
         self.raw(")\r\n")
     }
@@ -171,12 +214,12 @@ impl Out<'_> {
         }
         self.raw("(");
         for namespace in list {
-            let prefix = encode_name(&namespace.prefix);
-            self.raw("(")
-                .string(prefix.as_bytes())
-                .raw(" ")
-                .delimiter(delimiter)
-                .raw(")");
+            self.raw("(");
+            match self.1 && !namespace.prefix.is_ascii() {
+                true => self.quoted_utf8(&namespace.prefix),
+                false => self.string(encode_name(&namespace.prefix).as_bytes()),
+            };
+            self.raw(" ").delimiter(delimiter).raw(")");
         }
         self.raw(")")
     }
@@ -225,7 +268,7 @@ impl Out<'_> {
             BodyStructure::Multipart(multipart) if depth > 0 => {
                 self.multipart(multipart, extended, depth - 1)
             }
-            BodyStructure::Part(part) if depth > 0 => self.part(part, extended, depth - 1),
+            BodyStructure::Part(part) if depth > 0 => self.leaf(part, extended, depth - 1),
             _ => self.raw(EMPTY_PART),
         }
     }
@@ -245,7 +288,7 @@ impl Out<'_> {
         self.raw(")")
     }
 
-    fn part(&mut self, part: &Part, extended: bool, depth: usize) -> &mut Self {
+    fn leaf(&mut self, part: &Part, extended: bool, depth: usize) -> &mut Self {
         let or = |text: &Bytes, default: &'static str| {
             if text.is_empty() {
                 Bytes::from_static(default.as_bytes())
@@ -332,12 +375,7 @@ impl Out<'_> {
     }
 
     pub(super) fn section(&mut self, section: &Section) -> &mut Self {
-        for (i, number) in section.part.iter().enumerate() {
-            if i > 0 {
-                self.raw(".");
-            }
-            self.number(u64::from(number.get()));
-        }
+        self.part(&section.part);
         if !section.part.is_empty() && section.text != SectionText::All {
             self.raw(".");
         }
@@ -356,6 +394,15 @@ impl Out<'_> {
                 out.astring(field);
             });
             self.raw(")");
+        }
+        self
+    }
+
+    /// The number of a part: `1.2`.
+    pub(crate) fn part(&mut self, part: &[NonZeroU32]) -> &mut Self {
+        for (i, number) in part.iter().enumerate() {
+            self.raw(if i > 0 { "." } else { "" })
+                .number(u64::from(number.get()));
         }
         self
     }
@@ -383,7 +430,7 @@ mod tests {
 
     fn printed(print: impl FnOnce(&mut Out<'_>)) -> String {
         let mut tx = SendBuf::new();
-        print(&mut Out(&mut tx));
+        print(&mut Out::new(&mut tx));
         let mut all = Vec::new();
         while !tx.is_empty() {
             all.extend_from_slice(tx.data());

@@ -22,6 +22,58 @@ pub enum FetchItem {
     BodyStructure,
     /// BODY[...], BODY.PEEK[...], RFC822, RFC822.HEADER, RFC822.TEXT
     Section(BodyItem),
+    /// MODSEQ (RFC 7162)
+    ModSeq,
+    /// BINARY[...], BINARY.PEEK[...] (RFC 3516): a part without its content transfer encoding.
+    Binary(BinaryItem),
+    /// BINARY.SIZE[...] (RFC 3516): the decoded size of a part.
+    BinarySize(Vec<NonZeroU32>),
+    /// EMAILID (RFC 8474)
+    EmailId,
+    /// THREADID (RFC 8474)
+    ThreadId,
+    /// SAVEDATE (RFC 8514)
+    SaveDate,
+    /// PREVIEW (RFC 8970)
+    Preview {
+        /// Only if it costs nothing; else NIL.
+        lazy: bool,
+    },
+}
+
+/// A decoded part that was asked for, and how (RFC 3516).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BinaryItem {
+    /// The part, such as `[1, 2]` for `1.2`; empty for the message itself.
+    pub part: Vec<NonZeroU32>,
+    /// Which octets of what is decoded.
+    pub partial: Option<Partial>,
+    /// Asked for without setting `\Seen`.
+    pub peek: bool,
+}
+
+impl BinaryItem {
+    /// `BINARY[part]`, or `BINARY.PEEK[part]` with `peek`.
+    pub fn new(part: Vec<NonZeroU32>, partial: Option<Partial>, peek: bool) -> Self {
+        Self { part, partial, peek }
+    }
+
+    /// The octets to send, given how many the decoded part has.
+    pub fn range(&self, len: u64) -> Range<u64> {
+        clip(self.partial, len)
+    }
+}
+
+/// A partial range that starts behind the end is empty (RFC 3501 §6.4.5).
+fn clip(partial: Option<Partial>, len: u64) -> Range<u64> {
+    match partial {
+        None => 0..len,
+        Some(partial) => {
+            let start = u64::from(partial.start).min(len);
+            start..start.saturating_add(u64::from(partial.len.get())).min(len)
+        }
+    }
 }
 
 /// A body section that was asked for, and how.
@@ -53,13 +105,7 @@ impl BodyItem {
     ///
     /// A partial range that starts behind the end is empty (RFC 3501 §6.4.5).
     pub fn range(&self, len: u64) -> Range<u64> {
-        match self.partial {
-            None => 0..len,
-            Some(partial) => {
-                let start = u64::from(partial.start).min(len);
-                start..start.saturating_add(u64::from(partial.len.get())).min(len)
-            }
-        }
+        clip(self.partial, len)
     }
 }
 

@@ -1,5 +1,6 @@
-//! STATUS items (RFC 3501 §6.3.10, RFC 8438)
+//! STATUS items (RFC 3501 §6.3.10, RFC 7162, RFC 7889, RFC 8438, RFC 8474)
 
+use crate::ObjectId;
 use std::num::NonZeroU32;
 
 /// Something STATUS can ask for.
@@ -22,10 +23,16 @@ pub enum StatusItem {
     Size,
     /// The octets that EXPUNGE would free (RFC 9208).
     DeletedStorage,
+    /// The highest mod-sequence (RFC 7162).
+    HighestModSeq,
+    /// The mailbox's identifier (RFC 8474).
+    MailboxId,
+    /// The largest message that APPEND takes (RFC 7889).
+    AppendLimit,
 }
 
 impl StatusItem {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Messages,
         Self::Recent,
         Self::UidNext,
@@ -34,6 +41,9 @@ impl StatusItem {
         Self::Deleted,
         Self::Size,
         Self::DeletedStorage,
+        Self::HighestModSeq,
+        Self::MailboxId,
+        Self::AppendLimit,
     ];
 
     /// The item on the wire.
@@ -47,6 +57,9 @@ impl StatusItem {
             Self::Deleted => "DELETED",
             Self::Size => "SIZE",
             Self::DeletedStorage => "DELETED-STORAGE",
+            Self::HighestModSeq => "HIGHESTMODSEQ",
+            Self::MailboxId => "MAILBOXID",
+            Self::AppendLimit => "APPENDLIMIT",
         }
     }
 
@@ -77,11 +90,21 @@ pub struct Status {
     pub size: Option<u64>,
     /// The octets that EXPUNGE would free, at least about.
     pub deleted_storage: Option<u64>,
+    /// The highest mod-sequence; `None` is told as 0: there are none (RFC 7162 §3.1.7).
+    pub highest_mod_seq: Option<u64>,
+    /// The mailbox's identifier.
+    pub mailbox_id: Option<ObjectId>,
+    /// The largest message that APPEND takes here, in octets; `None` for the limit of the server.
+    pub append_limit: Option<u64>,
 }
 
 impl Status {
+    /// The number an item is told as; `None` if it is left out, or is no number.
     pub(crate) fn value(&self, item: StatusItem) -> Option<u64> {
         match item {
+            StatusItem::MailboxId => None,
+            StatusItem::HighestModSeq => Some(self.highest_mod_seq.unwrap_or(0)),
+            StatusItem::AppendLimit => self.append_limit,
             StatusItem::Messages => self.messages.map(u64::from),
             // Whoever does not track it has none (RFC 9051 dropped it).
             StatusItem::Recent => Some(u64::from(self.recent.unwrap_or(0))),

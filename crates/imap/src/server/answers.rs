@@ -1,8 +1,8 @@
 //! How the embedder answers (RFC 3501 §6.3, §6.4, RFC 4315, RFC 6851)
 
 use super::replies::when;
-use super::{Phase, Reply, Selection, Server, State, Task};
-use crate::{Capability, Code, CopyUid, Flags, Namespaces, Rejection, Selected, Status, UidSet, View, When};
+use super::{Phase, Reply, Server, State, Task};
+use crate::{Capability, Code, CopyUid, Namespaces, ObjectId, Rejection, Status, StatusItem, UidSet, When};
 use std::num::NonZeroU32;
 
 impl Server {
@@ -21,25 +21,23 @@ impl Server {
                 self.complete(Reply::ok("Closed"), When::Anything);
             }
             Task::List(listing) => self.finish_list(*listing),
-            Task::AppendStart(appending) => self.accept_append(appending),
-            Task::AppendEnd => self.complete(Reply::ok("Append completed"), When::Anything),
+            Task::Create => self.complete(Reply::ok("Create completed"), When::Anything),
+            Task::Rename(names) => self.finish_rename(&names.0, &names.1),
+            Task::Expunge => self.complete_expunge("Expunge completed"),
+            Task::AppendStart(appending) => self.append_next(*appending),
+            Task::AppendUrl(task) => self.append_next(task.0),
+            Task::AppendEnd { replacing: false } => {
+                self.complete(Reply::ok("Append completed"), When::Anything);
+            }
+            Task::AppendEnd { replacing: true } => self.complete_expunge("Replace completed"),
             Task::Search(searching) => self.finish_search(*searching),
             Task::Fetch(fetching) => self.finish_fetch(*fetching),
-            Task::Store(storing) => {
-                let reply = self.issued(storing.uid, &storing.uids, "Store completed");
-                self.complete(reply, when(storing.uid));
-            }
-            Task::Copy { moving } => {
-                let text = if moving {
-                    "Move completed"
-                } else {
-                    "Copy completed"
-                };
-                self.complete(Reply::ok(text), When::Anything);
-            }
+            Task::Store(storing) => self.finish_store(&storing),
+            Task::Copy { moving: true } => self.complete_expunge("Move completed"),
+            Task::Copy { moving: false } => self.complete(Reply::ok("Copy completed"), When::Anything),
             Task::Acl(task) => self.finish_acl(&task),
             Task::Metadata(task) => self.finish_metadata(&task),
-            Task::Quota(_) | Task::Auth(_) | Task::Select { .. } | Task::Status(_) | Task::Namespace => {
+            Task::Quota(_) | Task::Auth(_) | Task::Select(_) | Task::Status(_) | Task::Namespace => {
                 panic!("this question is not answered by a plain yes")
             }
         }
@@ -52,6 +50,7 @@ impl Server {
     /// Panics if no answer is owed, or if credentials were asked about.
     pub fn reject(&mut self, rejection: Rejection) {
         let missing = rejection.code == Some(Code::NonExistent);
+        let bad_url = rejection.code == Some(Code::BadUrl);
         let mut reply = Reply::from(rejection);
         let try_create = |reply: &mut Reply| {
             if missing {
@@ -62,21 +61,17 @@ impl Server {
             Task::Auth(_) => panic!("credentials are answered by answer_auth"),
             Task::AppendStart(appending) => {
                 try_create(&mut reply);
-                self.refuse_append(appending, &reply);
+                self.refuse_append(*appending, &reply);
             }
-            Task::AppendEnd | Task::Copy { .. } => {
+            Task::AppendUrl(task) => self.refuse_url(task.0, &task.1, bad_url, reply),
+            Task::AppendEnd { .. } | Task::Copy { .. } => {
                 try_create(&mut reply);
                 self.complete(reply, When::Anything);
             }
             Task::Search(searching) => {
-                self.close_search(&searching);
-                self.complete(reply, when(searching.uid));
+                self.refuse_search(&searching, reply);
             }
-            Task::Fetch(mut fetching) => {
-                if self.close_row(&mut fetching) {
-                    self.complete(reply, when(fetching.uid));
-                }
-            }
+            Task::Fetch(fetching) => self.refuse_fetch(*fetching, reply),
             Task::Store(storing) => self.complete(reply, when(storing.uid)),
             Task::Metadata(task) => {
                 self.close_metadata(&task);
@@ -84,45 +79,6 @@ impl Server {
             }
             _ => self.complete(reply, When::Anything),
         }
-    }
-
-    /// Answers [`Event::Select`](crate::Event::Select): the mailbox is open, and this is what it holds.
-    ///
-    /// # Panics
-    ///
-    /// Panics if that was not asked.
-    pub fn selected(&mut self, selected: Selected) {
-        let Task::Select { read_only } = self.take_task() else {
-            panic!("no mailbox was to be selected")
-        };
-        let view = View::new(selected.uids, selected.first_recent);
-        let unseen = selected.first_unseen.and_then(|uid| view.seq(uid));
-        let (exists, recent) = (view.exists(), view.recent());
-        let read_only = read_only || selected.read_only;
-        self.state = State::Selected(Box::new(Selection {
-            view,
-            read_only,
-            keywords: selected.keywords,
-            new_keywords: selected.new_keywords,
-        }));
-        self.put_flags();
-        self.tell_number(exists, "EXISTS");
-        self.tell_number(recent, "RECENT");
-        let mut out = self.out();
-        if let Some(seq) = unseen {
-            out.raw("* OK [UNSEEN ")
-                .number(u64::from(seq))
-                .raw("] First unseen\r\n");
-        }
-        let (validity, next) = (selected.uid_validity.get(), selected.uid_next.get());
-        out.raw("* OK [UIDVALIDITY ")
-            .number(u64::from(validity))
-            .raw("] UIDs are valid\r\n");
-        out.raw("* OK [UIDNEXT ")
-            .number(u64::from(next))
-            .raw("] Next UID\r\n");
-        let code = if read_only { "READ-ONLY" } else { "READ-WRITE" };
-        self.complete(Reply::ok_with(code, "Mailbox selected"), When::Anything);
     }
 
     /// Answers [`Event::Status`](crate::Event::Status). What was not asked for is left out.
@@ -134,8 +90,42 @@ impl Server {
         let Task::Status(asked) = self.take_task() else {
             panic!("no status was asked for")
         };
-        self.out().status(&asked.0, &asked.1, status);
+        self.put_status(&asked.0, &asked.1, status);
         self.complete(Reply::ok("Status completed"), When::Anything);
+    }
+
+    /// Answers [`Event::Create`](crate::Event::Create) where mailboxes have identifiers (RFC 8474 §4.1).
+    ///
+    /// # Panics
+    ///
+    /// Panics if that was not asked.
+    pub fn created(&mut self, mailbox_id: &ObjectId) {
+        let Task::Create = self.take_task() else {
+            panic!("no mailbox was to be created")
+        };
+        let mut reply = Reply::ok("Create completed");
+        if self.offers(Capability::ObjectId) {
+            reply = reply.with_code(format!("MAILBOXID ({mailbox_id})"));
+        }
+        self.complete(reply, When::Anything);
+    }
+
+    /// One STATUS line, with the limit of the server where the mailbox has none.
+    pub(super) fn put_status(&mut self, name: &str, items: &[StatusItem], status: &Status) {
+        let mut status = status.clone();
+        status.append_limit.get_or_insert(self.config.max_append);
+        self.out().status(name, items, &status);
+    }
+
+    /// RFC 9051 §6.3.6: a client of IMAP4rev2 hears the name that the server gave.
+    fn finish_rename(&mut self, from: &str, to: &str) {
+        if self.enabled.rev2 {
+            let delimiter = self.config.delimiter;
+            let mut out = self.out();
+            out.raw("* LIST () ").delimiter(delimiter).raw(" ").mailbox(to);
+            out.raw(" (\"OLDNAME\" (").mailbox(from).raw("))\r\n");
+        }
+        self.complete(Reply::ok("Rename completed"), When::Anything);
     }
 
     /// Answers [`Event::Namespace`](crate::Event::Namespace).
@@ -156,19 +146,33 @@ impl Server {
         self.complete(Reply::ok("Namespace completed"), When::Anything);
     }
 
-    /// Answers [`Event::AppendEnd`](crate::Event::AppendEnd): the message is stored, durably, under this UID.
+    /// Answers [`Event::AppendEnd`](crate::Event::AppendEnd): the messages are stored, durably, under these UIDs,
+    /// in the order in which they came.
     ///
-    /// If it went to the selected mailbox, [`notify`](Server::notify) of it first.
+    /// If they went to the selected mailbox, or took the place of a message there, [`notify`](Server::notify) of
+    /// that first.
     ///
     /// # Panics
     ///
     /// Panics if that was not asked.
-    pub fn appended(&mut self, uid_validity: NonZeroU32, uid: NonZeroU32) {
-        let Task::AppendEnd = self.take_task() else {
+    pub fn appended(&mut self, uid_validity: NonZeroU32, uids: impl Into<UidSet>) {
+        let Task::AppendEnd { replacing } = self.take_task() else {
             panic!("no message was to be appended")
         };
-        let reply = match self.offers(Capability::UidPlus) {
-            true => Reply::ok_with(format!("APPENDUID {uid_validity} {uid}"), "Append completed"),
+        let offered = self.offers(Capability::UidPlus);
+        let code = format!("APPENDUID {uid_validity} {}", uids.into());
+        if replacing {
+            // RFC 8508 §4.3: before the client hears that the old one is gone.
+            if offered {
+                self.out()
+                    .raw("* OK [")
+                    .raw(&code)
+                    .raw("] Replacement stored\r\n");
+            }
+            return self.complete_expunge("Replace completed");
+        }
+        let reply = match offered {
+            true => Reply::ok_with(code, "Append completed"),
             false => Reply::ok("Append completed"),
         };
         self.complete(reply, When::Anything);
@@ -186,48 +190,18 @@ impl Server {
         };
         let offered = self.offers(Capability::UidPlus);
         let code = || format!("COPYUID {} {} {}", copied.uid_validity, copied.from, copied.to);
-        let reply = match (moving, offered) {
-            // RFC 6851 §4.3: the client must know where they went before it hears that they are gone.
-            (true, true) => {
+        if moving {
+            if offered {
+                // RFC 6851 §4.3: the client must know where they went before it hears that they are gone.
                 self.out().raw("* OK [").raw(&code()).raw("] Moved\r\n");
-                Reply::ok("Move completed")
             }
-            (true, false) => Reply::ok("Move completed"),
-            (false, true) => Reply::ok_with(code(), "Copy completed"),
-            (false, false) => Reply::ok("Copy completed"),
+            return self.complete_expunge("Move completed");
+        }
+        let reply = match offered {
+            true => Reply::ok_with(code(), "Copy completed"),
+            false => Reply::ok("Copy completed"),
         };
         self.complete(reply, When::Anything);
-    }
-
-    /// Tells the flags a message of [`Event::Store`](crate::Event::Store) has afterwards. If the client wants to
-    /// hear nothing of its own change, nothing is said.
-    ///
-    /// Call it after you [`notify`](Server::notify) of all changes up to and with this one: it drops the notice
-    /// of what the client asked for itself. A message the session does not know is left out.
-    ///
-    /// # Panics
-    ///
-    /// Panics if that was not asked.
-    pub fn stored(&mut self, uid: u32, flags: &Flags) {
-        let Phase::Asked(Task::Store(storing)) = &self.phase else {
-            panic!("no flags were to be stored")
-        };
-        let (with_uid, silent) = (storing.uid, storing.silent);
-        let State::Selected(selection) = &mut self.state else {
-            return;
-        };
-        selection.view.known(uid, flags);
-        let Some(seq) = selection.view.seq(uid).filter(|_| !silent) else {
-            return;
-        };
-        let recent = selection.view.is_recent(uid);
-        self.announce_keywords(flags);
-        let mut out = self.out();
-        out.raw("* ").number(u64::from(seq)).raw(" FETCH (");
-        if with_uid {
-            out.raw("UID ").number(u64::from(uid)).raw(" ");
-        }
-        out.raw("FLAGS ").flags(flags, recent).raw(")\r\n");
     }
 
     /// The OK of FETCH and STORE by sequence number; NO if some of the messages were gone (RFC 2180 §4.1.3,

@@ -1,16 +1,12 @@
 //! From commands to questions (RFC 3501 §6)
 
 use super::list::Listing;
-use super::replies::when;
 use super::search::Searching;
-use super::{Phase, Reply, Server, State, Storing, Task, fetch};
-use crate::codec::{Body, Command, tag_of};
+use super::{Phase, Reply, Server, State, Task};
+use crate::codec::{AppendHead, Body, Command, tag_of};
 use crate::data::StatusItem;
-use crate::name::canonical;
-use crate::{
-    Capability, Code, Event, FetchItem, FetchRequest, Rejection, SequenceSet, StoreRequest, UidSet, When,
-    decode_name,
-};
+use crate::name::{canonical, utf8_name};
+use crate::{Capability, Code, Event, Rejection, SequenceSet, UidSet, When, decode_name};
 use bytes::Bytes;
 
 impl Server {
@@ -19,6 +15,11 @@ impl Server {
         // An empty line before a tag is a slip of some clients, Apple's among them.
         if frame.trim_ascii().is_empty() {
             return;
+        }
+        if !matches!(self.state, State::NotAuthenticated)
+            && let Ok(Some(head)) = AppendHead::parse(&frame, false)
+        {
+            return self.append(head, None);
         }
         match Command::parse(&frame, self.config.max_depth) {
             Ok(command) => {
@@ -92,32 +93,16 @@ impl Server {
                 set,
                 items,
                 with_uid,
-            } => self.fetch_command(uid, &set, items, with_uid),
+                modifiers,
+            } => self.fetch_command(uid, &set, items, with_uid, &modifiers),
             Body::Store {
                 uid,
                 set,
                 action,
                 silent,
                 flags,
-            } => {
-                let when = when(uid);
-                let Some(uids) = self.resolve(&set, uid) else {
-                    return;
-                };
-                if self.is_read_only() {
-                    return self.no(Some(Code::NoPerm), "The mailbox is read-only");
-                }
-                if uids.is_empty() {
-                    return self.complete(Reply::ok("Store completed"), when);
-                }
-                let task = Storing {
-                    uid,
-                    silent,
-                    uids: uids.clone(),
-                };
-                let request = StoreRequest { uids, action, flags };
-                self.ask(Event::Store(request), Task::Store(Box::new(task)));
-            }
+                unchanged_since,
+            } => self.store_command(uid, &set, silent, (action, flags), unchanged_since),
             Body::Copy {
                 uid,
                 moving,
@@ -132,13 +117,13 @@ impl Server {
 
     fn authenticated_command(&mut self, body: Body) {
         match body {
-            Body::Enable(_) if self.offers(Capability::Enable) => {
-                // Nothing that is offered has to be enabled; RFC 5161 §3.1 has what is not known ignored.
-                self.out().raw("* ENABLED\r\n");
-                self.complete(Reply::ok("Enable completed"), When::Anything);
-            }
-            Body::Select(name) => self.select(&name, false),
-            Body::Examine(name) => self.select(&name, true),
+            Body::Enable(names) if self.offers(Capability::Enable) => self.enable(&names),
+            Body::Select {
+                mailbox,
+                read_only,
+                condstore,
+                resync,
+            } => self.select(&mailbox, read_only, condstore, resync),
             Body::Create { mailbox, special_use } => {
                 if !special_use.is_empty() && !self.offers(Capability::CreateSpecialUse) {
                     return self.bad("CREATE takes no parameters");
@@ -153,10 +138,7 @@ impl Server {
                 match mailbox.as_str() {
                     "" => self.no(Some(Code::Cannot), "A mailbox needs a name"),
                     "INBOX" => self.no(Some(Code::AlreadyExists), "INBOX always exists"),
-                    _ => self.ask(
-                        Event::Create { mailbox, special_use },
-                        Task::Simple("Create completed"),
-                    ),
+                    _ => self.ask(Event::Create { mailbox, special_use }, Task::Create),
                 }
             }
             Body::Delete(name) => {
@@ -175,7 +157,10 @@ impl Server {
                 match to.as_str() {
                     "" => self.no(Some(Code::Cannot), "A mailbox needs a name"),
                     "INBOX" => self.no(Some(Code::AlreadyExists), "INBOX always exists"),
-                    _ => self.ask(Event::Rename { from, to }, Task::Simple("Rename completed")),
+                    _ => {
+                        let task = Task::Rename(Box::new((from.clone(), to.clone())));
+                        self.ask(Event::Rename { from, to }, task);
+                    }
                 }
             }
             Body::Subscribe(name) => {
@@ -213,8 +198,8 @@ impl Server {
                 let Some(mailbox) = self.mailbox_name(&mailbox) else {
                     return;
                 };
-                if items.contains(&StatusItem::Size) && !self.offers(Capability::StatusSize) {
-                    return self.bad("a status item is not known");
+                if !self.may_ask_status(&items) {
+                    return;
                 }
                 if items.contains(&StatusItem::DeletedStorage) && !self.offers(Capability::Quota) {
                     return self.bad("a status item is not known");
@@ -235,7 +220,7 @@ impl Server {
             Body::Quota(command) => self.quota_command(command),
             Body::Acl(command) => self.acl_command(command),
             Body::Metadata(command) => self.metadata_command(command),
-            Body::Append { .. } => self.bad("The message must be a literal"),
+            Body::Append { .. } | Body::Replace { .. } => self.bad("The message must be a literal"),
             Body::StartTls | Body::Login { .. } | Body::Authenticate { .. } => self.bad("Already logged in"),
             Body::Enable(_) | Body::Namespace | Body::Idle | Body::Id(_) => {
                 self.bad("the command is not known");
@@ -272,15 +257,6 @@ impl Server {
         self.complete(Reply::ok("ID completed"), When::Anything);
     }
 
-    fn select(&mut self, name: &[u8], read_only: bool) {
-        // RFC 3501 §6.3.1: whatever becomes of it, the mailbox that was selected no longer is.
-        self.state = State::Authenticated;
-        let Some(mailbox) = self.mailbox_name(name) else {
-            return;
-        };
-        self.ask(Event::Select { mailbox, read_only }, Task::Select { read_only });
-    }
-
     fn expunge(&mut self, set: Option<SequenceSet>) {
         let mut uids = None;
         if let Some(set) = set {
@@ -295,27 +271,13 @@ impl Server {
         if uids.as_ref().is_some_and(UidSet::is_empty) {
             return self.complete(Reply::ok("Expunge completed"), When::Anything);
         }
-        self.ask(Event::Expunge { uids }, Task::Simple("Expunge completed"));
-    }
-
-    fn fetch_command(&mut self, uid: bool, set: &SequenceSet, items: Vec<FetchItem>, with_uid: bool) {
-        let Some(uids) = self.resolve(set, uid) else {
-            return;
-        };
-        if uids.is_empty() {
-            return self.complete(Reply::ok("Fetch completed"), when(uid));
-        }
-        let sets_seen = |item: &FetchItem| matches!(item, FetchItem::Section(section) if !section.peek);
-        let request = FetchRequest {
-            mark_seen: !self.is_read_only() && items.iter().any(sets_seen),
-            uids: uids.clone(),
-            items,
-        };
-        let task = fetch::Fetching::new(uid, with_uid, uids);
-        self.ask(Event::Fetch(request), Task::Fetch(Box::new(task)));
+        self.ask(Event::Expunge { uids }, Task::Expunge);
     }
 
     fn copy(&mut self, uid: bool, moving: bool, set: &SequenceSet, mailbox: &[u8]) {
+        if !self.may_number(uid) {
+            return;
+        }
         let Some(uids) = self.resolve(set, uid) else {
             return;
         };
@@ -354,12 +316,16 @@ impl Server {
 
     /// The messages a set names; `None` if it was refused.
     pub(super) fn resolve(&mut self, set: &SequenceSet, uid: bool) -> Option<UidSet> {
-        let resolved = self.view().map(|view| match uid {
-            true => Ok(view.resolve_uids(set)),
-            false => view.resolve(set),
-        });
-        if let Some(Ok(uids)) = resolved {
-            return Some(uids);
+        if let State::Selected(selection) = &self.state {
+            let view = &selection.view;
+            let resolved = match (set.is_saved(), uid) {
+                (true, _) => Ok(view.told(&selection.saved)),
+                (false, true) => Ok(view.resolve_uids(set)),
+                (false, false) => view.resolve(set),
+            };
+            if let Ok(uids) = resolved {
+                return Some(uids);
+            }
         }
         self.bad("There is no message with that number");
         None
@@ -374,9 +340,32 @@ impl Server {
         name
     }
 
-    fn decoded(&self, wire: &[u8]) -> Option<String> {
-        decode_name(wire).map(|name| canonical(name, self.config.delimiter))
+    pub(super) fn decoded(&self, wire: &[u8]) -> Option<String> {
+        let name = match self.uses_utf8() {
+            true => utf8_name(wire),
+            false => decode_name(wire),
+        };
+        name.map(|name| canonical(name, self.config.delimiter))
+    }
+
+    /// Whether all these items are offered; if not the client has been told.
+    pub(super) fn may_ask_status(&mut self, items: &[StatusItem]) -> bool {
+        let known = |item: &StatusItem| match item {
+            StatusItem::Size => self.offers(Capability::StatusSize) || self.enabled.rev2,
+            StatusItem::HighestModSeq => self.offers_mod_seqs(),
+            StatusItem::MailboxId => self.offers(Capability::ObjectId),
+            StatusItem::AppendLimit => self.offers(Capability::AppendLimit),
+            _ => true,
+        };
+        if !items.iter().all(known) {
+            self.bad("a status item is not known");
+            return false;
+        }
+        if items.contains(&StatusItem::HighestModSeq) {
+            self.enable_mod_seqs();
+        }
+        true
     }
 }
 
-const BAD_NAME: &str = "The mailbox name is not valid modified UTF-7";
+const BAD_NAME: &str = "The mailbox name is not valid";

@@ -1,10 +1,15 @@
-//! Answers to FETCH, message by message (RFC 3501 §7.4.2)
+//! FETCH and its answers, message by message (RFC 3501 §7.4.2, RFC 3516, RFC 7162, RFC 8474, RFC 8514, RFC 8970,
+//! RFC 9394, RFC 9586)
 
 use super::replies::when;
-use super::{Phase, Server, State, Task};
-use crate::codec::Out;
-use crate::{BodyItem, BodyStructure, DateTime, Envelope, Error, Flags, UidSet};
+use super::{Phase, Reply, Server, State, Task};
+use crate::codec::{FetchModifiers, Out};
+use crate::{
+    BinaryItem, BodyItem, BodyStructure, Capability, DateTime, Envelope, Error, Event, FetchItem,
+    FetchRequest, Flags, ObjectId, SequenceSet, UidSet,
+};
 use bytes::Bytes;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// A FETCH that is being answered.
@@ -14,6 +19,12 @@ pub(super) struct Fetching {
     with_uid: bool,
     asked: UidSet,
     row: Option<Row>,
+    /// MODSEQ was asked for.
+    mod_seq: bool,
+    /// Of these, those that are gone are to be told before the first row.
+    vanished: Option<UidSet>,
+    /// The command is a SELECT, which this completes.
+    select: Option<Reply>,
 }
 
 /// A row that is not closed yet.
@@ -26,10 +37,20 @@ struct Row {
     is_empty: bool,
     /// How much of a literal is still to come.
     literal: u64,
+    /// Without numbers (RFC 9586).
+    uid_only: bool,
+    mod_seq: bool,
+    /// FLAGS was told, and MODSEQ was.
+    told_flags: bool,
+    told_mod_seq: Option<u64>,
 }
 
 impl Row {
     fn begin(&self, out: &mut Out<'_>) {
+        if self.uid_only {
+            out.raw("* ").number(u64::from(self.uid)).raw(" UIDFETCH (");
+            return;
+        }
         out.raw("* ").number(u64::from(self.seq)).raw(" FETCH (");
         if self.with_uid {
             out.raw("UID ").number(u64::from(self.uid));
@@ -42,12 +63,28 @@ impl Fetching {
         self.row.is_some()
     }
 
-    pub(super) fn new(uid: bool, with_uid: bool, asked: UidSet) -> Self {
+    fn new(uid: bool, with_uid: bool, request: &FetchRequest) -> Self {
         Self {
             uid,
             with_uid,
+            asked: request.uids.clone(),
+            row: None,
+            mod_seq: request.items.contains(&FetchItem::ModSeq),
+            vanished: request.vanished.clone(),
+            select: None,
+        }
+    }
+
+    /// What a SELECT with QRESYNC has to tell, and how it ends.
+    pub(super) fn resync(asked: UidSet, vanished: UidSet, reply: Reply) -> Self {
+        Self {
+            uid: true,
+            with_uid: true,
             asked,
             row: None,
+            mod_seq: true,
+            vanished: Some(vanished),
+            select: Some(reply),
         }
     }
 }
@@ -61,6 +98,120 @@ pub struct FetchRow<'a> {
 }
 
 impl Server {
+    pub(super) fn fetch_command(
+        &mut self,
+        uid: bool,
+        set: &SequenceSet,
+        mut items: Vec<FetchItem>,
+        mut with_uid: bool,
+        modifiers: &FetchModifiers,
+    ) {
+        if !self.may_number(uid) {
+            return;
+        }
+        if !items.iter().all(|item| self.knows_item(item)) {
+            return self.bad("a data item is not known");
+        }
+        if modifiers.partial.is_some() && !self.offers(Capability::Partial) {
+            return self.bad("a modifier is not known");
+        }
+        if modifiers.vanished && !self.enabled.qresync {
+            return self.bad("QRESYNC is not enabled");
+        }
+        let wants_mod_seqs = modifiers.changed_since.is_some() || items.contains(&FetchItem::ModSeq);
+        if wants_mod_seqs && !self.may_use_mod_seqs() {
+            return;
+        }
+        let Some(mut uids) = self.resolve(set, uid) else {
+            return;
+        };
+        if let Some(page) = modifiers.partial {
+            uids = page.of(&uids);
+        }
+        if modifiers.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
+        // A message that is gone may have had a higher UID than any that is left.
+        let asked = || UidSet::from_ranges(set.bounded(u32::MAX).map(|(from, to)| from..=to));
+        let vanished = modifiers.vanished.then(asked);
+        if uids.is_empty() && vanished.as_ref().is_none_or(UidSet::is_empty) {
+            return self.complete(Reply::ok("Fetch completed"), when(uid));
+        }
+        let sets_seen = |item: &FetchItem| match item {
+            FetchItem::Section(section) => !section.peek,
+            FetchItem::Binary(part) => !part.peek,
+            _ => false,
+        };
+        let mark_seen = !self.is_read_only() && items.iter().any(sets_seen);
+        // RFC 7162 §3.2.4: flags that change on the way come with UID and mod-sequence.
+        with_uid |= mark_seen && self.enabled.condstore;
+        let request = FetchRequest {
+            uids,
+            items,
+            mark_seen,
+            changed_since: modifiers.changed_since,
+            vanished,
+        };
+        let task = Fetching::new(uid, with_uid, &request);
+        self.ask(Event::Fetch(request), Task::Fetch(Box::new(task)));
+    }
+
+    /// Whether an item is offered.
+    fn knows_item(&self, item: &FetchItem) -> bool {
+        match item {
+            FetchItem::ModSeq => self.offers_mod_seqs(),
+            FetchItem::Binary(_) | FetchItem::BinarySize(_) => {
+                self.offers(Capability::Binary) || self.enabled.rev2
+            }
+            FetchItem::EmailId | FetchItem::ThreadId => self.offers(Capability::ObjectId),
+            FetchItem::SaveDate => self.offers(Capability::SaveDate),
+            FetchItem::Preview { .. } => self.offers(Capability::Preview),
+            _ => true,
+        }
+    }
+
+    /// Tells, in answer to [`Event::Fetch`](crate::Event::Fetch), which messages are gone since
+    /// [`FetchRequest::changed_since`]. Give all you know of: what was not asked for, or is in the mailbox, is
+    /// left out. To be called before the first row, and only if nothing was forgotten; without it everything
+    /// that was asked for and is not in the mailbox is told.
+    ///
+    /// # Panics
+    ///
+    /// Panics if messages were not asked for.
+    pub fn vanished(&mut self, uids: &UidSet) {
+        let Phase::Asked(Task::Fetch(fetching)) = &mut self.phase else {
+            panic!("no messages were asked for")
+        };
+        if let Some(asked) = fetching.vanished.take() {
+            self.put_earlier(&asked.intersection(uids));
+        }
+    }
+
+    /// All of these that were ever in use and are not there.
+    fn put_all_earlier(&mut self, asked: &UidSet) {
+        if let State::Selected(selection) = &self.state {
+            let highest = selection.view.highest().max(selection.uid_next - 1);
+            let asked = asked.intersection(&UidSet::from(1..=highest));
+            self.put_earlier(&asked);
+        }
+    }
+
+    fn put_earlier(&mut self, uids: &UidSet) {
+        let Some(gone) = self.view().map(|view| uids.difference(&view.uids())) else {
+            return;
+        };
+        self.put_vanished("* VANISHED (EARLIER) ", &gone);
+    }
+
+    /// Before the first row: what was not said by [`vanished`](Server::vanished).
+    fn tell_vanished(&mut self) {
+        if let Phase::Asked(Task::Fetch(fetching)) = &mut self.phase
+            && let Some(asked) = fetching.vanished.take()
+        {
+            self.put_all_earlier(&asked);
+        }
+    }
+
     /// Begins the row of a message in answer to [`Event::Fetch`](crate::Event::Fetch). `None` if the session
     /// does not know the message: go on with the next.
     ///
@@ -73,10 +224,13 @@ impl Server {
         };
         let mut previous = fetching.row.take();
         let with_uid = fetching.with_uid;
+        let mod_seq = fetching.mod_seq;
+        self.tell_vanished();
         if !self.close(&mut previous) {
             return None;
         }
         let seq = self.view()?.seq(uid)?;
+        let uid_only = self.enabled.uid_only;
         if let Phase::Asked(Task::Fetch(fetching)) = &mut self.phase {
             fetching.row = Some(Row {
                 seq,
@@ -84,6 +238,10 @@ impl Server {
                 with_uid,
                 is_empty: true,
                 literal: 0,
+                uid_only,
+                mod_seq,
+                told_flags: false,
+                told_mod_seq: None,
             });
         }
         Some(FetchRow { server: self })
@@ -101,7 +259,7 @@ impl Server {
         }
     }
 
-    /// The next piece of the section announced by [`FetchRow::section_stream`]. Returns how many octets are
+    /// The next piece of the section announced by [`FetchRow::section_stream`] or [`FetchRow::binary_stream`]. Returns how many octets are
     /// still to come. What is more than was announced is left out.
     ///
     /// Give pieces while [`has_room`](Server::has_room); a large one goes out by reference.
@@ -122,10 +280,26 @@ impl Server {
     }
 
     pub(super) fn finish_fetch(&mut self, mut fetching: Fetching) {
+        if let Some(asked) = fetching.vanished.take() {
+            self.put_all_earlier(&asked);
+        }
         if self.close_row(&mut fetching) {
-            let reply = self.issued(fetching.uid, &fetching.asked, "Fetch completed");
+            let reply = match fetching.select {
+                Some(reply) => reply,
+                None => self.issued(fetching.uid, &fetching.asked, "Fetch completed"),
+            };
             self.complete(reply, when(fetching.uid));
         }
+    }
+
+    pub(super) fn refuse_fetch(&mut self, mut fetching: Fetching, reply: Reply) {
+        if !self.close_row(&mut fetching) {
+            return;
+        }
+        if fetching.select.is_some() {
+            self.state = State::Authenticated;
+        }
+        self.complete(reply, when(fetching.uid));
     }
 
     /// Closes the open row; false, and the session has failed, if octets are missing.
@@ -146,11 +320,24 @@ impl Server {
             Some(row) => {
                 if row.is_empty {
                     row.begin(&mut self.out());
+                    if row.uid_only {
+                        self.out().raw("UID ").number(u64::from(row.uid));
+                    }
                 }
+                self.learnt(&row);
                 self.out().raw(")\r\n");
                 true
             }
             None => true,
+        }
+    }
+
+    /// What a row has told of flags and mod-sequence need not be told again.
+    fn learnt(&mut self, row: &Row) {
+        if let (State::Selected(selection), true, Some(mod_seq)) =
+            (&mut self.state, row.told_flags, row.told_mod_seq)
+        {
+            selection.view.known_at(row.uid, mod_seq);
         }
     }
 }
@@ -162,12 +349,109 @@ impl FetchRow<'_> {
         if self.row().is_empty {
             self.server.announce_keywords(flags);
         }
-        let mut recent = false;
+        let (mut recent, enabled) = (false, self.server.enabled);
         if let State::Selected(selection) = &mut self.server.state {
-            selection.view.known(uid, flags);
-            recent = selection.view.is_recent(uid);
+            if !enabled.condstore {
+                selection.view.known(uid, flags);
+            }
+            recent = selection.view.is_recent(uid) && !enabled.rev2;
         }
+        self.row().told_flags = true;
         self.item("FLAGS ").flags(flags, recent);
+        self
+    }
+
+    /// MODSEQ (RFC 7162): the mod-sequence, 1 to 2^63 - 1. Left out where the client neither asked for it nor
+    /// follows mod-sequences.
+    pub fn mod_seq(&mut self, mod_seq: u64) -> &mut Self {
+        let follows = self.server.enabled.condstore;
+        let row = self.row();
+        if row.mod_seq || (follows && row.told_flags) {
+            row.told_mod_seq = Some(mod_seq);
+            self.item("MODSEQ (").number(mod_seq).raw(")");
+        }
+        self
+    }
+
+    /// EMAILID (RFC 8474)
+    pub fn email_id(&mut self, id: &ObjectId) -> &mut Self {
+        self.item("EMAILID (").raw(id.as_str()).raw(")");
+        self
+    }
+
+    /// THREADID (RFC 8474); `None` if threads are not kept.
+    pub fn thread_id(&mut self, id: Option<&ObjectId>) -> &mut Self {
+        match id {
+            Some(id) => _ = self.item("THREADID (").raw(id.as_str()).raw(")"),
+            None => _ = self.item("THREADID NIL"),
+        }
+        self
+    }
+
+    /// SAVEDATE (RFC 8514); `None` if it is not known.
+    pub fn save_date(&mut self, date: Option<DateTime>) -> &mut Self {
+        match date {
+            Some(date) => _ = self.item("SAVEDATE ").date_time(date),
+            None => _ = self.item("SAVEDATE NIL"),
+        }
+        self
+    }
+
+    /// PREVIEW (RFC 8970): up to 200 characters; more are cut off, and control characters become spaces. `None`
+    /// if it cannot be made, or not cheaply enough for what was asked.
+    pub fn preview(&mut self, text: Option<&str>) -> &mut Self {
+        let Some(text) = text else {
+            self.item("PREVIEW NIL");
+            return self;
+        };
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        let text: String = text.chars().take(LONGEST_PREVIEW).map(clean).collect();
+        self.item("PREVIEW ").string(text.as_bytes());
+        self
+    }
+
+    /// BINARY of a part, given decoded and as a whole: the partial range that was asked for is cut out of it.
+    pub fn binary(&mut self, item: &BinaryItem, decoded: &Bytes) -> &mut Self {
+        let range = item.range(decoded.len() as u64);
+        let octets = decoded.slice(range.start as usize..range.end as usize);
+        let has_nul = memchr::memchr(0, &octets).is_some();
+        self.announce_binary(item, range, has_nul);
+        self.row().literal = 0;
+        self.server.tx.put_bytes(octets);
+        self
+    }
+
+    /// BINARY of a part that does not exist: NIL.
+    pub fn binary_missing(&mut self, item: &BinaryItem) -> &mut Self {
+        self.item("BINARY[").part(&item.part).raw("] NIL");
+        self
+    }
+
+    /// Announces a decoded part of `len` octets, as [`section_stream`](Self::section_stream) does a section.
+    #[must_use = "the announced octets are owed"]
+    pub fn binary_stream(self, item: &BinaryItem, len: u64) -> Range<u64> {
+        let mut row = self;
+        let range = item.range(len);
+        row.announce_binary(item, range.clone(), true);
+        range
+    }
+
+    fn announce_binary(&mut self, item: &BinaryItem, range: Range<u64>, may_hold_nul: bool) {
+        let len = range.end - range.start;
+        let mut out = self.item("BINARY[");
+        out.part(&item.part).raw("]");
+        if let Some(partial) = item.partial {
+            out.raw("<").number(u64::from(partial.start)).raw(">");
+        }
+        out.raw(if may_hold_nul { " ~{" } else { " {" })
+            .number(len)
+            .raw("}\r\n");
+        self.row().literal = len;
+    }
+
+    /// BINARY.SIZE of a part: its length in octets when it is decoded.
+    pub fn binary_size(&mut self, part: &[NonZeroU32], len: u64) -> &mut Self {
+        self.item("BINARY.SIZE[").part(part).raw("] ").number(len);
         self
     }
 
@@ -243,7 +527,8 @@ impl FetchRow<'_> {
         if !begun {
             row.begin(&mut out);
         }
-        out.raw(if begun || row.with_uid { " " } else { "" }).raw(name);
+        let gap = begun || (row.with_uid && !row.uid_only);
+        out.raw(if gap { " " } else { "" }).raw(name);
         out
     }
 
@@ -255,3 +540,6 @@ impl FetchRow<'_> {
         .expect("a FetchRow exists only while its row is open")
     }
 }
+
+/// How many characters a preview has at most (RFC 8970 §3.1).
+const LONGEST_PREVIEW: usize = 200;

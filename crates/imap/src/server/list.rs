@@ -4,8 +4,8 @@ use super::list_returns::Returned;
 use super::{Phase, Reply, Server, Task};
 use crate::codec::ListOptions;
 use crate::data::{ListRow, SpecialUse, Status};
-use crate::name::{canonical, matches_pattern};
-use crate::{Capability, Code, Event, ListRequest, StatusItem, When, decode_name};
+use crate::name::matches_pattern;
+use crate::{Capability, Code, Event, ListRequest, StatusItem, When};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
@@ -105,13 +105,10 @@ impl Server {
         for pattern in patterns {
             let whole = [reference, pattern].concat();
             let whole = Some(whole).filter(|p| p.len() <= LONGEST_PATTERN);
-            match whole.as_deref().and_then(decode_name) {
-                Some(pattern) => listing.patterns.push(canonical(pattern, delimiter)),
+            match whole.and_then(|pattern| self.decoded(&pattern)) {
+                Some(pattern) => listing.patterns.push(pattern),
                 None => {
-                    return self.no(
-                        Some(Code::Cannot),
-                        "The pattern is too long or not valid modified UTF-7",
-                    );
+                    return self.no(Some(Code::Cannot), "The pattern is too long or not valid");
                 }
             }
         }
@@ -125,6 +122,10 @@ impl Server {
         let metadata = !listing.options.return_metadata.is_empty() && !self.offers(Capability::ListMetadata);
         if rights || metadata {
             return self.bad("an option is not known");
+        }
+        let items = listing.options.return_status.clone();
+        if !self.may_ask_status(&items) {
+            return;
         }
         let request = ListRequest {
             my_rights: listing.options.return_my_rights,
@@ -191,7 +192,7 @@ impl Server {
         }
         let items: Vec<StatusItem> = listing.options.return_status.clone();
         if !items.is_empty() {
-            self.out().status(name, &items, status);
+            self.put_status(name, &items, status);
         }
     }
 
@@ -233,7 +234,7 @@ impl Server {
                 let child_info = if has_child { child_info } else { "" };
                 self.put_row(&row.row(), false, true, subscribed, child_info);
                 if let Some(status) = &row.status {
-                    self.out().status(&row.name, &options.return_status, status);
+                    self.put_status(&row.name, &options.return_status, status);
                 }
                 // RFC 8440 §4: not of a mailbox that is listed for its children alone.
                 if row.selected {

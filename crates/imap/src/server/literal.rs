@@ -1,8 +1,8 @@
 //! Literals: kept, streamed, refused (RFC 3501 §4.3, RFC 7888)
 
 use super::{Phase, Reply, Server, State, Turn};
-use crate::codec::{Frame, Literal, TooLong, append_head, tag_of};
-use crate::{Code, Error};
+use crate::codec::{AppendHead, Frame, Literal, TooLong, tag_of};
+use crate::{Capability, Code, Error};
 use bytes::Bytes;
 use mailwright_wire::Counted;
 
@@ -11,8 +11,8 @@ impl Server {
     pub(super) fn literal(&mut self, literal: Literal) {
         if !matches!(self.state, State::NotAuthenticated) {
             let head = self.framer.take_head();
-            match append_head(&head) {
-                Ok(Some(command)) => return self.append(command, literal),
+            match AppendHead::parse(&head, true) {
+                Ok(Some(head)) => return self.append(head, Some(literal)),
                 Ok(None) => self.framer.restore_head(&head),
                 Err(error) => {
                     self.tag = tag_of(&head).unwrap_or_else(|| Bytes::from_static(b"*"));
@@ -20,6 +20,12 @@ impl Server {
                     return self.skip_literal(Some(literal));
                 }
             }
+        }
+        if !self.allows_literal(literal) {
+            let head = self.framer.take_head();
+            self.tag = tag_of(&head).unwrap_or_else(|| Bytes::from_static(b"*"));
+            self.bad(BAD_LITERAL);
+            return self.skip_literal(Some(literal));
         }
         let max_literal = match self.state {
             State::NotAuthenticated => self.config.max_literal_before_login,
@@ -36,6 +42,12 @@ impl Server {
         if literal.is_sync {
             self.out().raw("+ OK\r\n");
         }
+    }
+
+    /// Whether the literal may be of this kind (RFC 7888 §4, §5).
+    pub(super) fn allows_literal(&self, literal: Literal) -> bool {
+        let small = !self.offers(Capability::LiteralPlus) && self.offers(Capability::LiteralMinus);
+        literal.is_sync || !small || literal.len <= LITERAL_MINUS
     }
 
     pub(super) fn refuse_literal(&mut self, literal: Literal) {
@@ -68,3 +80,8 @@ impl Server {
         Turn::Again
     }
 }
+
+/// The longest non-synchronising literal where LITERAL- is offered.
+const LITERAL_MINUS: u64 = 4096;
+
+pub(super) const BAD_LITERAL: &str = "A non-synchronising literal has at most 4096 octets";

@@ -99,7 +99,7 @@ impl Server {
             getting.longest = getting.longest.max(value.len());
             return;
         }
-        let mut out = Out(&mut self.tx);
+        let mut out = Out::with_utf8(&mut self.tx, self.enabled.uses_utf8());
         if std::mem::replace(&mut getting.is_open, true) {
             out.raw(" ");
         } else {

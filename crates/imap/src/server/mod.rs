@@ -7,6 +7,7 @@ mod auth;
 mod clock;
 mod commands;
 mod compress;
+mod enable;
 mod fetch;
 mod idle;
 mod inprogress;
@@ -17,6 +18,8 @@ mod metadata;
 mod quota;
 mod replies;
 mod search;
+mod select;
+mod store;
 mod unauthenticate;
 
 pub use fetch::FetchRow;
@@ -26,15 +29,18 @@ use crate::compression::Compression;
 use crate::{Capabilities, Change, Config, Error, Event, Updates, View};
 use append::Appending;
 use bytes::Bytes;
+use enable::Enabled;
 use list::Listing;
 use mailwright_sasl::{self as sasl, NonceSource};
 use mailwright_wire::{Counted, Machine, RecvBuf, SendBuf, Step};
 use replies::Reply;
 use search::Searching;
+use select::Selecting;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
+use store::Storing;
 
 /// One IMAP session, seen from the server.
 ///
@@ -60,6 +66,7 @@ use std::time::Instant;
 pub struct Server {
     config: Arc<Config>,
     capabilities: Capabilities,
+    enabled: Enabled,
     rx: RecvBuf,
     tx: SendBuf,
     compression: Option<Box<Compression>>,
@@ -100,6 +107,12 @@ struct Selection {
     read_only: bool,
     keywords: Vec<crate::Keyword>,
     new_keywords: bool,
+    /// The next UID when it was selected.
+    uid_next: u32,
+    /// Messages have mod-sequences.
+    has_mod_seqs: bool,
+    /// What the last SEARCH with SAVE found (RFC 5182).
+    saved: crate::UidSet,
 }
 
 #[derive(Debug)]
@@ -115,7 +128,7 @@ enum Phase {
     /// AUTHENTICATE waits for the client's next response.
     Auth(Box<sasl::Server>),
     /// The message of an APPEND is coming.
-    Append(Appending),
+    Append(Box<Appending>),
     /// IDLE, and what is being told right now.
     Idle(Updates),
     /// What may be told before the tagged response, and that.
@@ -128,16 +141,23 @@ enum Phase {
 #[derive(Debug)]
 enum Task {
     Auth(Box<sasl::Server>),
-    Select {
-        read_only: bool,
-    },
+    Select(Box<Selecting>),
     /// A yes is all there is to say: the text for it.
     Simple(&'static str),
     Close,
     List(Box<Listing>),
     Status(Box<(String, Vec<crate::StatusItem>)>),
-    AppendStart(Appending),
-    AppendEnd,
+    Create,
+    /// The old name and the new one.
+    Rename(Box<(String, String)>),
+    Expunge,
+    /// May a message come?
+    AppendStart(Box<Appending>),
+    /// A URL of a message is being resolved.
+    AppendUrl(Box<(Appending, String)>),
+    AppendEnd {
+        replacing: bool,
+    },
     Search(Box<Searching>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<Storing>),
@@ -148,14 +168,6 @@ enum Task {
     Quota(Box<quota::Quoting>),
     Acl(Box<acl::Granting>),
     Metadata(Box<metadata::Annotating>),
-}
-
-/// A STORE that is being answered.
-#[derive(Debug)]
-struct Storing {
-    uid: bool,
-    silent: bool,
-    uids: crate::UidSet,
 }
 
 /// What one turn of the machine came to.
@@ -198,6 +210,7 @@ impl Server {
     fn start(config: Arc<Config>, transport: Transport, entropy: [u8; 32], now: Instant) -> Self {
         Self {
             capabilities: config.capabilities,
+            enabled: Enabled::default(),
             // One octet more than the longest command, so that a longer one shows.
             rx: RecvBuf::new(config.max_command_before_login + 1),
             tx: SendBuf::new(),

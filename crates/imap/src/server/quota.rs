@@ -90,7 +90,10 @@ impl Server {
     /// Warns that a mailbox is above a limit that is not enforced (RFC 9208 §4.3.1), while APPEND, COPY or MOVE
     /// is about to be answered; at any other time nothing is said.
     pub fn warn_over_quota(&mut self) {
-        if matches!(self.phase, Phase::Asked(Task::AppendEnd | Task::Copy { .. })) {
+        if matches!(
+            self.phase,
+            Phase::Asked(Task::AppendEnd { .. } | Task::Copy { .. })
+        ) {
             self.out()
                 .raw("* NO [OVERQUOTA] Soft quota has been exceeded\r\n");
         }

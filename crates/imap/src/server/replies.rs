@@ -2,7 +2,7 @@
 
 use super::{Phase, Server, State, Turn};
 use crate::codec::Out;
-use crate::{Capability, Code, Error, Flag, Flags, Rejection, Update, Updates, When};
+use crate::{Capability, Code, Error, Flag, Flags, Rejection, UidSet, Update, Updates, View, When};
 use std::borrow::Cow;
 
 /// A tagged response that waits for its turn.
@@ -36,6 +36,12 @@ impl Reply {
         }
     }
 
+    /// The same with this code, whatever it had.
+    pub(super) fn with_code(mut self, code: String) -> Self {
+        self.code = code.into();
+        self
+    }
+
     pub(super) fn no(code: Option<Code>, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status: "NO",
@@ -53,7 +59,8 @@ impl From<Rejection> for Reply {
 
 impl Server {
     pub(super) fn out(&mut self) -> Out<'_> {
-        Out(&mut self.tx)
+        let utf8 = self.uses_utf8();
+        Out::with_utf8(&mut self.tx, utf8)
     }
 
     pub(super) fn greet(&mut self, status: &str) {
@@ -73,8 +80,13 @@ impl Server {
         let knows: Vec<_> = config.mechanisms.iter().filter(|m| self.knows(**m)).collect();
         let mut out = self.out();
         out.raw(" IMAP4rev1");
+        if capabilities.contains(Capability::Imap4Rev2) {
+            out.raw(" IMAP4rev2");
+        }
         for capability in capabilities.iter() {
             match capability {
+                Capability::Imap4Rev2 => {}
+                Capability::LiteralMinus if capabilities.contains(Capability::LiteralPlus) => {}
                 Capability::SaslIr if !before_login => {}
                 _ if before_login && !capability.before_login() => {}
                 Capability::AppendLimit => {
@@ -123,6 +135,23 @@ impl Server {
         self.phase = Phase::Finish(Box::new((updates, reply)));
     }
 
+    /// The same for a command that removes messages: the client hears the mod-sequence up to which it knows
+    /// everything, if messages are told to be gone (RFC 7162 §3.2.7).
+    pub(super) fn complete_expunge(&mut self, text: &'static str) {
+        self.complete(Reply::ok(text), When::Anything);
+        if !self.enabled.condstore {
+            return;
+        }
+        let Some(highest) = self.view().and_then(View::told_up_to) else {
+            return;
+        };
+        if let Phase::Finish(finish) = &mut self.phase
+            && finish.0.has_expunges()
+        {
+            finish.1.code = format!("HIGHESTMODSEQ {highest}").into();
+        }
+    }
+
     pub(super) fn finish(&mut self) -> Turn {
         let Phase::Finish(finish) = &mut self.phase else {
             return Turn::Again;
@@ -151,10 +180,15 @@ impl Server {
 
     /// Refuses a command that is malformed, or not possible in this state.
     pub(super) fn bad(&mut self, text: &'static str) {
+        self.bad_with("", text);
+    }
+
+    /// The same with a response code.
+    pub(super) fn bad_with(&mut self, code: &'static str, text: &'static str) {
         let (first, rest) = text.split_at(1);
         let reply = Reply {
             status: "BAD",
-            code: "".into(),
+            code: code.into(),
             text: format!("{}{rest}", first.to_ascii_uppercase()).into(),
         };
         self.reply_now(&reply);
@@ -175,19 +209,29 @@ impl Server {
     /// Prints one untagged update.
     pub(super) fn tell(&mut self, update: Update) {
         match update {
-            Update::Flags { seq, uid, flags } => {
+            Update::Flags {
+                seq,
+                uid,
+                flags,
+                mod_seq,
+            } => {
                 self.announce_keywords(&flags);
-                let recent = self.view().is_some_and(|view| view.is_recent(uid));
-                let mut out = self.out();
-                out.raw("* ").number(u64::from(seq)).raw(" FETCH (UID ");
-                out.number(u64::from(uid))
-                    .raw(" FLAGS ")
-                    .flags(&flags, recent)
-                    .raw(")\r\n");
+                let mod_seq = mod_seq.filter(|_| self.enabled.condstore);
+                self.put_changed(seq, uid, true, Some(&flags), mod_seq);
             }
+            Update::Vanished(uids) => self.put_vanished("* VANISHED ", &uids),
             Update::Expunge(seq) => self.tell_number(seq, "EXPUNGE"),
             Update::Exists(n) => self.tell_number(n, "EXISTS"),
             Update::Recent(n) => self.tell_number(n, "RECENT"),
+        }
+    }
+
+    /// A set of UIDs may be long; no line is.
+    pub(super) fn put_vanished(&mut self, start: &str, uids: &UidSet) {
+        let ranges: Vec<_> = uids.ranges().collect();
+        for ranges in ranges.chunks(MOST_RANGES) {
+            let set = UidSet::from_ranges(ranges.iter().cloned());
+            self.out().raw(start).uid_set(&set).raw("\r\n");
         }
     }
 
@@ -223,7 +267,7 @@ impl Server {
         let State::Selected(selection) = &self.state else {
             return;
         };
-        let mut out = Out(&mut self.tx);
+        let mut out = Out::new(&mut self.tx);
         let system = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"];
         let all = || {
             system
@@ -244,6 +288,9 @@ impl Server {
         out.raw(")] Flags permitted\r\n");
     }
 }
+
+/// How many ranges of UIDs a line has at most: about 8,000 octets, what RFC 7162 §4 has clients send.
+const MOST_RANGES: usize = 400;
 
 /// What may be told at the end of FETCH, STORE and SEARCH.
 pub(super) fn when(uid: bool) -> When {

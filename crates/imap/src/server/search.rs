@@ -1,9 +1,8 @@
-//! SEARCH and ESEARCH (RFC 3501 §6.4.4, RFC 4731)
+//! SEARCH and ESEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5, RFC 9394)
 
-use super::replies::when;
-use super::{Phase, Reply, Server, Task};
-use crate::codec::{ReturnOptions, SearchKey};
-use crate::{Capability, Code, Criterion, Event, Flag, UidSet, View};
+use super::{Phase, Reply, Server, State, Task};
+use crate::codec::{Out, ReturnOptions, SearchKey};
+use crate::{Capability, Code, Criterion, Event, Flag, ObjectId, Page, SearchRequest, UidSet, When};
 use bytes::Bytes;
 
 /// A SEARCH that is being answered.
@@ -13,56 +12,139 @@ pub(super) struct Searching {
     returns: Option<ReturnOptions>,
     /// The line of a plain SEARCH has been begun.
     pub(super) is_open: bool,
-    /// ESEARCH: the numbers found.
+    /// ESEARCH: the UIDs found.
     found: UidSet,
+    mod_seqs: ModSeqs,
+    /// The keys hold message numbers, which must not move.
+    has_numbers: bool,
+}
+
+/// The mod-sequences of what was found.
+#[derive(Debug, Default)]
+struct ModSeqs {
+    highest: u64,
+    /// UID and mod-sequence of the first message and the last.
+    min: Option<(u32, u64)>,
+    max: Option<(u32, u64)>,
+}
+
+impl ModSeqs {
+    fn add(&mut self, uid: u32, mod_seq: u64) {
+        self.highest = self.highest.max(mod_seq);
+        if self.min.is_none_or(|(first, _)| uid < first) {
+            self.min = Some((uid, mod_seq));
+        }
+        if self.max.is_none_or(|(last, _)| uid > last) {
+            self.max = Some((uid, mod_seq));
+        }
+    }
+
+    /// What an ESEARCH with these options tells (RFC 7162 §3.1.10); 0 for nothing.
+    fn of(&self, returns: ReturnOptions) -> u64 {
+        if returns.all || returns.count || returns.partial.is_some() {
+            return self.highest;
+        }
+        let pick = |wanted: bool, found: Option<(u32, u64)>| found.filter(|_| wanted).map_or(0, |(_, m)| m);
+        pick(returns.min, self.min).max(pick(returns.max, self.max))
+    }
 }
 
 /// Why a key cannot be searched for.
 enum Unsearchable {
     NoSuchMessage,
     NotText,
+    NotOffered,
+    NoModSeqs,
+    NoNumbers,
 }
 
 impl Server {
     pub(super) fn search_command(
         &mut self,
         uid: bool,
-        returns: Option<ReturnOptions>,
+        mut returns: Option<ReturnOptions>,
         charset: Option<Bytes>,
         keys: &[SearchKey],
     ) {
-        if returns.is_some() && !self.offers(Capability::Esearch) {
-            return self.bad("a search key is not known");
+        if !self.may_number(uid) {
+            return;
+        }
+        if let Some(options) = &returns
+            && !self.may_return(options)
+        {
+            return;
+        }
+        if self.enabled.rev2 {
+            // RFC 9051 §6.4.4: there is no other answer.
+            returns.get_or_insert_default();
         }
         let known = |name: &Bytes| {
             let all: [&[u8]; 2] = [b"UTF-8", b"US-ASCII"];
             all.iter().any(|c| name.eq_ignore_ascii_case(c))
         };
         if charset.as_ref().is_some_and(|name| !known(name)) {
+            self.forget_saved(returns);
             let tag = self.tag.clone();
             self.tx.put(&tag);
             self.out()
                 .raw(" NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported\r\n");
             return;
         }
-        let Some(view) = self.view() else { return };
-        let criteria: Result<Vec<_>, _> = keys.iter().map(|key| lower(key, view)).collect();
-        match criteria {
-            Err(Unsearchable::NoSuchMessage) => self.bad("There is no message with that number"),
-            Err(Unsearchable::NotText) => self.no(Some(Code::Cannot), "A search string is not valid UTF-8"),
-            Ok(mut criteria) => {
-                let criterion = match criteria.len() {
-                    1 => criteria.remove(0),
-                    _ => Criterion::And(criteria),
-                };
-                let task = Searching {
-                    uid,
-                    returns,
-                    is_open: false,
-                    found: UidSet::new(),
-                };
-                self.search_task(Event::Search(criterion), task);
+        let criteria: Result<Vec<_>, _> = keys.iter().map(|key| self.lower(key)).collect();
+        let mut criteria = match criteria {
+            Ok(criteria) => criteria,
+            Err(Unsearchable::NoSuchMessage) => return self.bad("There is no message with that number"),
+            Err(Unsearchable::NotText) => {
+                self.forget_saved(returns);
+                return self.no(Some(Code::Cannot), "A search string is not valid UTF-8");
             }
+            Err(Unsearchable::NotOffered) => return self.bad("a search key is not known"),
+            Err(Unsearchable::NoModSeqs) => return self.bad("The mailbox has no mod-sequences"),
+            Err(Unsearchable::NoNumbers) => {
+                return self.bad_with("UIDREQUIRED", "Message numbers are not in use");
+            }
+        };
+        let mod_seqs = keys.iter().any(|key| holds(key, &is_mod_seq));
+        if mod_seqs {
+            self.enable_mod_seqs();
+        }
+        let criterion = match criteria.len() {
+            1 => criteria.remove(0),
+            _ => Criterion::And(criteria),
+        };
+        let task = Searching {
+            uid,
+            returns,
+            is_open: false,
+            found: UidSet::new(),
+            mod_seqs: ModSeqs::default(),
+            has_numbers: keys.iter().any(|key| holds(key, &is_number)),
+        };
+        let request = SearchRequest { criterion, mod_seqs };
+        self.search_task(Event::Search(request), task);
+    }
+
+    /// Whether these options are offered; if not the client has been told.
+    fn may_return(&mut self, options: &ReturnOptions) -> bool {
+        let offered = (self.offers(Capability::Esearch) || self.enabled.rev2)
+            && (!options.save || self.offers(Capability::SearchRes) || self.enabled.rev2)
+            && (options.partial.is_none() || self.offers(Capability::Partial));
+        if !offered {
+            self.bad("an option is not known");
+        } else if options.all && options.partial.is_some() {
+            // RFC 9394 §3.1.
+            self.bad("ALL and PARTIAL exclude each other");
+            return false;
+        }
+        offered
+    }
+
+    /// RFC 5182 §2.1: a search that fails leaves nothing in `$`.
+    fn forget_saved(&mut self, returns: Option<ReturnOptions>) {
+        if let State::Selected(selection) = &mut self.state
+            && returns.is_some_and(|returns| returns.save)
+        {
+            selection.saved = UidSet::new();
         }
     }
 
@@ -73,57 +155,119 @@ impl Server {
     ///
     /// Panics if no search was asked for.
     pub fn search(&mut self, uids: &[u32]) {
+        for &uid in uids {
+            self.found(uid, None);
+        }
+    }
+
+    /// The same with the mod-sequence of each message, where [`SearchRequest::mod_seqs`] says so.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no search was asked for.
+    pub fn search_mod_seqs(&mut self, found: &[(u32, u64)]) {
+        for &(uid, mod_seq) in found {
+            self.found(uid, Some(mod_seq));
+        }
+    }
+
+    fn found(&mut self, uid: u32, mod_seq: Option<u64>) {
         let Phase::Asked(Task::Search(searching)) = &mut self.phase else {
             panic!("no search was asked for")
         };
-        let super::State::Selected(selection) = &self.state else {
+        let State::Selected(selection) = &self.state else {
             return;
         };
-        let mut out = crate::codec::Out(&mut self.tx);
-        for &uid in uids {
-            let Some(seq) = selection.view.seq(uid) else {
-                continue;
-            };
-            let number = if searching.uid { uid } else { seq };
-            if searching.returns.is_some() {
-                searching.found.insert(number);
-                continue;
-            }
-            if !std::mem::replace(&mut searching.is_open, true) {
-                out.raw("* SEARCH");
-            }
-            out.raw(" ").number(u64::from(number));
+        let Some(seq) = selection.view.seq(uid) else {
+            return;
+        };
+        if let Some(mod_seq) = mod_seq {
+            searching.mod_seqs.add(uid, mod_seq);
         }
+        if searching.returns.is_some() {
+            return searching.found.insert(uid);
+        }
+        let mut out = Out::new(&mut self.tx);
+        if !std::mem::replace(&mut searching.is_open, true) {
+            out.raw("* SEARCH");
+        }
+        let number = if searching.uid { uid } else { seq };
+        out.raw(" ").number(u64::from(number));
     }
 
     pub(super) fn finish_search(&mut self, searching: Searching) {
         match searching.returns {
-            Some(returns) => self.put_esearch(&searching, returns),
+            Some(returns) => {
+                if returns.save {
+                    self.save(&searching.found, returns);
+                }
+                self.put_esearch(&searching, returns);
+            }
             None if searching.is_open => self.close_search(&searching),
             None => {
                 self.out().raw("* SEARCH\r\n");
             }
         }
-        self.complete(Reply::ok("Search completed"), when(searching.uid));
+        self.complete(Reply::ok("Search completed"), searching.when());
+    }
+
+    pub(super) fn refuse_search(&mut self, searching: &Searching, reply: Reply) {
+        self.close_search(searching);
+        self.forget_saved(searching.returns);
+        self.complete(reply, searching.when());
     }
 
     /// Ends the line that was begun.
-    pub(super) fn close_search(&mut self, searching: &Searching) {
-        if searching.is_open {
-            self.out().raw("\r\n");
+    fn close_search(&mut self, searching: &Searching) {
+        if !searching.is_open {
+            return;
         }
+        let highest = searching.mod_seqs.highest;
+        if highest > 0 {
+            self.out().raw(" (MODSEQ ").number(highest).raw(")");
+        }
+        self.out().raw("\r\n");
+    }
+
+    /// Keeps the result as `$` (RFC 5182 §2.4, RFC 9394 §3.2).
+    fn save(&mut self, found: &UidSet, returns: ReturnOptions) {
+        let State::Selected(selection) = &mut self.state else {
+            return;
+        };
+        let some = returns.min || returns.max || returns.partial.is_some();
+        if returns.all || returns.count || !some {
+            selection.saved = found.clone();
+            return;
+        }
+        let mut saved = returns.partial.map_or_else(UidSet::new, |page| page.of(found));
+        saved.extend(found.first().filter(|_| returns.min));
+        saved.extend(found.last().filter(|_| returns.max));
+        selection.saved = saved;
     }
 
     fn put_esearch(&mut self, searching: &Searching, mut returns: ReturnOptions) {
-        // RFC 4731 §3.1: no option at all means ALL.
-        returns.all |= returns == ReturnOptions::default();
+        let asked = ReturnOptions {
+            save: false,
+            ..returns
+        };
+        if asked == ReturnOptions::default() {
+            if returns.save {
+                // RFC 5182 §2.1: the client wants to hear nothing.
+                return;
+            }
+            // RFC 4731 §3.1: no option at all means ALL.
+            returns.all = true;
+        }
+        let found = match (searching.uid, self.view()) {
+            (false, Some(view)) => view.seqs(&searching.found),
+            _ => searching.found.clone(),
+        };
         let tag = self.tag.clone();
         let mut out = self.out();
         out.raw("* ESEARCH (TAG ").string(&tag).raw(")");
         if searching.uid {
             out.raw(" UID");
         }
-        let found = &searching.found;
         if let (Some(min), Some(max)) = (found.first(), found.last()) {
             if returns.min {
                 out.raw(" MIN ").number(u64::from(min));
@@ -132,54 +276,126 @@ impl Server {
                 out.raw(" MAX ").number(u64::from(max));
             }
             if returns.all {
-                out.raw(" ALL ").uid_set(found);
+                out.raw(" ALL ").uid_set(&found);
             }
+        }
+        if let Some(page) = returns.partial {
+            put_page(&mut out, page, &found);
         }
         if returns.count {
             out.raw(" COUNT ").number(found.len());
         }
+        let mod_seq = searching.mod_seqs.of(returns);
+        if mod_seq > 0 {
+            out.raw(" MODSEQ ").number(mod_seq);
+        }
         out.raw("\r\n");
+    }
+
+    /// Brings a key down to a criterion. The parser has bounded how deep keys nest.
+    fn lower(&self, key: &SearchKey) -> Result<Criterion, Unsearchable> {
+        use Criterion as C;
+        let State::Selected(selection) = &self.state else {
+            return Err(Unsearchable::NoSuchMessage);
+        };
+        let view = &selection.view;
+        let not = |criterion| C::Not(Box::new(criterion));
+        let recent = || C::Uids(view.span_recent());
+        let offered = |capability, criterion| match self.offers(capability) {
+            true => Ok(criterion),
+            false => Err(Unsearchable::NotOffered),
+        };
+        // An identifier of another form belongs to nothing.
+        let id = |id: &Bytes, make: fn(ObjectId) -> C| {
+            let id = std::str::from_utf8(id).ok().and_then(ObjectId::new);
+            id.map_or_else(|| not(C::All), make)
+        };
+        Ok(match key {
+            SearchKey::All => C::All,
+            SearchKey::New => C::And(vec![recent(), not(C::Flag(Flag::Seen))]),
+            SearchKey::Old => not(recent()),
+            SearchKey::Recent => recent(),
+            SearchKey::Has(flag) => C::Flag(flag.clone()),
+            SearchKey::Lacks(flag) => not(C::Flag(flag.clone())),
+            SearchKey::Before(date) => C::Before(*date),
+            SearchKey::On(date) => C::On(*date),
+            SearchKey::Since(date) => C::Since(*date),
+            SearchKey::SentBefore(date) => C::SentBefore(*date),
+            SearchKey::SentOn(date) => C::SentOn(*date),
+            SearchKey::SentSince(date) => C::SentSince(*date),
+            SearchKey::Larger(octets) => C::Larger(*octets),
+            SearchKey::Smaller(octets) => C::Smaller(*octets),
+            SearchKey::Header(name, value) => C::Header {
+                name: text(name)?,
+                value: text(value)?,
+            },
+            SearchKey::Body(value) => C::Body(text(value)?),
+            SearchKey::Text(value) => C::Text(text(value)?),
+            SearchKey::Younger(seconds) => offered(Capability::Within, C::Younger(*seconds))?,
+            SearchKey::Older(seconds) => offered(Capability::Within, C::Older(*seconds))?,
+            SearchKey::ModSeq(_) if !self.offers_mod_seqs() => return Err(Unsearchable::NotOffered),
+            SearchKey::ModSeq(_) if !selection.has_mod_seqs => return Err(Unsearchable::NoModSeqs),
+            SearchKey::ModSeq(mod_seq) => C::ModSeq(*mod_seq),
+            SearchKey::EmailId(email) => offered(Capability::ObjectId, id(email, C::EmailId))?,
+            SearchKey::ThreadId(thread) => offered(Capability::ObjectId, id(thread, C::ThreadId))?,
+            SearchKey::SavedBefore(date) => offered(Capability::SaveDate, C::SavedBefore(*date))?,
+            SearchKey::SavedOn(date) => offered(Capability::SaveDate, C::SavedOn(*date))?,
+            SearchKey::SavedSince(date) => offered(Capability::SaveDate, C::SavedSince(*date))?,
+            SearchKey::SaveDateSupported => offered(Capability::SaveDate, C::SaveDateSupported)?,
+            SearchKey::Sequence(set) | SearchKey::Uid(set) if set.is_saved() => {
+                C::Uids(view.told(&selection.saved))
+            }
+            SearchKey::Sequence(_) if self.enabled.uid_only => return Err(Unsearchable::NoNumbers),
+            SearchKey::Sequence(set) => C::Uids(view.span(set).map_err(|_| Unsearchable::NoSuchMessage)?),
+            SearchKey::Uid(set) => C::Uids(view.span_uids(set)),
+            SearchKey::Not(key) => not(self.lower(key)?),
+            SearchKey::Or(left, right) => C::Or(Box::new(self.lower(left)?), Box::new(self.lower(right)?)),
+            SearchKey::And(keys) => C::And(keys.iter().map(|key| self.lower(key)).collect::<Result<_, _>>()?),
+        })
     }
 }
 
-/// Brings a key down to a criterion. The parser has bounded how deep keys nest.
-fn lower(key: &SearchKey, view: &View) -> Result<Criterion, Unsearchable> {
-    use Criterion as C;
-    let text = |bytes: &Bytes| match std::str::from_utf8(bytes) {
+impl Searching {
+    /// What may be told at the end: numbers must not move under a command that uses them, be it by a key
+    /// (RFC 7162 §3.2.10.2).
+    fn when(&self) -> When {
+        match self.uid && !self.has_numbers {
+            true => When::Anything,
+            false => When::DuringFetch,
+        }
+    }
+}
+
+fn text(bytes: &Bytes) -> Result<String, Unsearchable> {
+    match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
         Err(_) => Err(Unsearchable::NotText),
+    }
+}
+
+fn put_page(out: &mut Out<'_>, page: Page, found: &UidSet) {
+    let on_page = page.of(found);
+    out.raw(" PARTIAL (").display(page).raw(" ");
+    match on_page.is_empty() {
+        true => out.raw("NIL)"),
+        false => out.uid_set(&on_page).raw(")"),
     };
-    let not = |criterion| C::Not(Box::new(criterion));
-    let recent = || C::Uids(view.span_recent());
-    Ok(match key {
-        SearchKey::All => C::All,
-        SearchKey::New => C::And(vec![recent(), not(C::Flag(Flag::Seen))]),
-        SearchKey::Old => not(recent()),
-        SearchKey::Recent => recent(),
-        SearchKey::Has(flag) => C::Flag(flag.clone()),
-        SearchKey::Lacks(flag) => not(C::Flag(flag.clone())),
-        SearchKey::Before(date) => C::Before(*date),
-        SearchKey::On(date) => C::On(*date),
-        SearchKey::Since(date) => C::Since(*date),
-        SearchKey::SentBefore(date) => C::SentBefore(*date),
-        SearchKey::SentOn(date) => C::SentOn(*date),
-        SearchKey::SentSince(date) => C::SentSince(*date),
-        SearchKey::Larger(octets) => C::Larger(*octets),
-        SearchKey::Smaller(octets) => C::Smaller(*octets),
-        SearchKey::Header(name, value) => C::Header {
-            name: text(name)?,
-            value: text(value)?,
-        },
-        SearchKey::Body(value) => C::Body(text(value)?),
-        SearchKey::Text(value) => C::Text(text(value)?),
-        SearchKey::Sequence(set) => C::Uids(view.span(set).map_err(|_| Unsearchable::NoSuchMessage)?),
-        SearchKey::Uid(set) => C::Uids(view.span_uids(set)),
-        SearchKey::Not(key) => not(lower(key, view)?),
-        SearchKey::Or(left, right) => C::Or(Box::new(lower(left, view)?), Box::new(lower(right, view)?)),
-        SearchKey::And(keys) => C::And(
-            keys.iter()
-                .map(|key| lower(key, view))
-                .collect::<Result<_, _>>()?,
-        ),
-    })
+}
+
+/// Whether a key, or one within it, is of a kind.
+fn holds(key: &SearchKey, kind: &impl Fn(&SearchKey) -> bool) -> bool {
+    match key {
+        SearchKey::Not(key) => holds(key, kind),
+        SearchKey::Or(left, right) => holds(left, kind) || holds(right, kind),
+        SearchKey::And(keys) => keys.iter().any(|key| holds(key, kind)),
+        key => kind(key),
+    }
+}
+
+fn is_mod_seq(key: &SearchKey) -> bool {
+    matches!(key, SearchKey::ModSeq(_))
+}
+
+fn is_number(key: &SearchKey) -> bool {
+    matches!(key, SearchKey::Sequence(set) if !set.is_saved())
 }

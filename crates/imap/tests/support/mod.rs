@@ -14,9 +14,10 @@ mod extensions;
 use bytes::Bytes;
 use extensions::Annotations;
 use mailwright_imap::{
-    AppendRequest, BodyItem, Change, Config, CopyUid, Criterion, DateTime, Event, FetchItem, FetchRequest,
-    Flag, Flags, ListRow, Namespaces, Quota, Rejection, Rights, SectionText, Selected, Server, SpecialUse,
-    Status, StoreAction, StoreRequest, Transport, UidSet,
+    AppendRequest, BodyItem, Capabilities, Change, Code, Config, CopyUid, Criterion, DateTime, Event,
+    FetchItem, FetchRequest, Flag, Flags, ListRow, Namespaces, ObjectId, Quota, Rejection, Rights,
+    SearchRequest, SectionText, Selected, Server, SpecialUse, Status, StoreAction, StoreRequest, Transport,
+    UidSet,
 };
 use mailwright_message::Index;
 use mailwright_sasl::{Answer, Question, Secret};
@@ -31,6 +32,7 @@ pub struct Mail {
     pub date: DateTime,
     pub octets: Bytes,
     pub index: Index,
+    pub mod_seq: u64,
 }
 
 impl Mail {
@@ -42,6 +44,7 @@ impl Mail {
             date: DateTime::parse(b"17-Jul-1996 02:44:25 -0700").unwrap(),
             index: Index::of(&octets),
             octets,
+            mod_seq: 1,
         }
     }
 }
@@ -55,6 +58,11 @@ pub struct Mailbox {
     pub first_recent: Option<u32>,
     pub acl: Vec<(String, Rights)>,
     pub metadata: Annotations,
+    /// The highest mod-sequence; 0 for a mailbox without.
+    pub highest: u64,
+    /// What is gone, and since when; `None` for a mailbox that forgets.
+    pub gone: Option<Vec<(u32, u64)>>,
+    pub id: String,
 }
 
 impl Mailbox {
@@ -68,6 +76,25 @@ impl Mailbox {
             first_recent: None,
             acl: vec![("Fred".into(), Rights::ALL)],
             metadata: Annotations::new(),
+            highest: 1,
+            gone: Some(vec![]),
+            id: format!("F{name}").replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+        }
+    }
+
+    fn next_mod_seq(&mut self) -> u64 {
+        self.highest += u64::from(self.highest > 0);
+        self.highest
+    }
+
+    fn remove(&mut self, uids: &UidSet) {
+        if self.mails.iter().any(|m| uids.contains(m.uid)) {
+            let mod_seq = self.next_mod_seq();
+            for mail in self.mails.extract_if(.., |m| uids.contains(m.uid)) {
+                if let Some(gone) = &mut self.gone {
+                    gone.push((mail.uid, mod_seq));
+                }
+            }
         }
     }
 
@@ -78,6 +105,7 @@ impl Mailbox {
     }
 
     fn add(&mut self, flags: Flags, date: DateTime, octets: Bytes) -> u32 {
+        let mod_seq = self.next_mod_seq();
         let uid = self.uid_next;
         self.uid_next += 1;
         self.mails.push(Mail {
@@ -86,8 +114,14 @@ impl Mailbox {
             date,
             index: Index::of(&octets),
             octets,
+            mod_seq,
         });
         uid
+    }
+
+    fn deleted(&self) -> UidSet {
+        let deleted = |m: &&Mail| m.flags.contains(&Flag::Deleted);
+        self.mails.iter().filter(deleted).map(|m| m.uid).collect()
     }
 
     fn uids(&self) -> UidSet {
@@ -105,6 +139,8 @@ impl Mailbox {
         status.size = Some(self.mails.iter().map(|m| m.octets.len() as u64).sum());
         let deleted = self.mails.iter().filter(|m| m.flags.contains(&Flag::Deleted));
         status.deleted_storage = Some(deleted.map(|m| m.octets.len() as u64).sum());
+        status.highest_mod_seq = Some(self.highest).filter(|n| *n > 0);
+        status.mailbox_id = ObjectId::new(self.id.clone());
         status
     }
 }
@@ -114,8 +150,8 @@ pub struct Backend {
     pub mailboxes: Vec<Mailbox>,
     pub selected: Option<String>,
     question: Option<Event>,
-    upload: Vec<u8>,
-    upload_head: Option<AppendRequest>,
+    /// The messages of an APPEND so far.
+    upload: Vec<(AppendRequest, Vec<u8>)>,
     fetching: Option<Fetching>,
     /// Sections above this size are streamed in pieces of that size.
     pub piece: usize,
@@ -140,7 +176,6 @@ impl Backend {
             selected: None,
             question: None,
             upload: vec![],
-            upload_head: None,
             fetching: None,
             piece: 4096,
             peak_output: 0,
@@ -161,13 +196,16 @@ impl Backend {
     /// Takes an event; a question is answered later, by [`Backend::answer`].
     pub fn event(&mut self, event: Event) {
         match event {
-            Event::AppendData(data) => self.upload.extend_from_slice(&data),
+            Event::AppendData(data) => {
+                let last = self.upload.last_mut().expect("a message was announced");
+                last.1.extend_from_slice(&data);
+            }
             Event::AppendAborted => self.upload.clear(),
             Event::Authenticated(_) | Event::Id(_) | Event::Idle => {}
             Event::Unauthenticated => self.selected = None,
             question => {
-                if let Event::Append(head) = &question {
-                    self.upload_head = Some(head.clone());
+                if let Event::Append(head) | Event::AppendNext(head) = &question {
+                    self.upload.push((head.clone(), vec![]));
                 }
                 self.question = Some(question);
             }
@@ -197,8 +235,8 @@ impl Backend {
                     let mut new = Mailbox::new(&mailbox);
                     new.special_use = special_use;
                     new.subscribed = false;
+                    server.created(&ObjectId::new(new.id.clone()).unwrap());
                     self.mailboxes.push(new);
-                    server.accept();
                 }
             },
             Event::Delete { mailbox } => {
@@ -246,38 +284,51 @@ impl Backend {
                 Some(mailbox) => server.status(&mailbox.status()),
                 None => server.reject(Rejection::NO_SUCH_MAILBOX),
             },
-            Event::Append(head) => {
+            Event::Append(head) | Event::AppendNext(head) => {
                 let found = self.mailbox(&head.mailbox).is_some();
+                if !found {
+                    self.upload.clear();
+                }
                 self.yes_if(server, found);
             }
+            // As in RFC 4469: the URL of a message, or of a section of one.
+            Event::AppendUrl(url) => match self.resolve(&url) {
+                Some(octets) => {
+                    let last = self.upload.last_mut().expect("a message was announced");
+                    last.1.extend_from_slice(&octets);
+                    server.accept();
+                }
+                None => server.reject(Rejection::new(Some(Code::BadUrl), "The URL leads nowhere")),
+            },
             Event::AppendEnd => self.append(server),
             Event::Noop => server.accept(),
             Event::Close { expunge } => {
                 if expunge {
-                    self.current().mails.retain(|m| !m.flags.contains(&Flag::Deleted));
+                    let doomed = self.current().deleted();
+                    self.current().remove(&doomed);
                 }
                 self.selected = None;
                 server.accept();
             }
             Event::Expunge { uids } => {
                 let mailbox = self.current();
-                let doomed = |m: &Mail| {
-                    m.flags.contains(&Flag::Deleted) && uids.as_ref().is_none_or(|u| u.contains(m.uid))
-                };
-                let gone: UidSet = mailbox
-                    .mails
-                    .iter()
-                    .filter(|m| doomed(m))
-                    .map(|m| m.uid)
-                    .collect();
-                mailbox.mails.retain(|m| !doomed(m));
+                let mut gone = mailbox.deleted();
+                if let Some(uids) = uids {
+                    gone = gone.intersection(&uids);
+                }
+                mailbox.remove(&gone);
                 server.notify(Change::Expunged(gone));
+                server.notify(Change::UpTo(mailbox.highest));
                 server.accept();
             }
-            Event::Search(criterion) => {
+            Event::Search(SearchRequest {
+                criterion, mod_seqs, ..
+            }) => {
                 for mail in &self.current().mails {
-                    if matches(&criterion, mail) {
-                        server.search(&[mail.uid]);
+                    match matches(&criterion, mail) {
+                        true if mod_seqs => server.search_mod_seqs(&[(mail.uid, mail.mod_seq)]),
+                        true => server.search(&[mail.uid]),
+                        false => {}
                     }
                 }
                 server.accept();
@@ -312,30 +363,67 @@ impl Backend {
             .find(|m| !m.flags.contains(&Flag::Seen))
             .map(|m| m.uid);
         selected.first_recent = mailbox.first_recent;
+        selected.highest_mod_seq = Some(mailbox.highest).filter(|n| *n > 0);
+        selected.mailbox_id = ObjectId::new(mailbox.id.clone());
         self.selected = Some(name.into());
         server.selected(selected);
     }
 
     fn append(&mut self, server: &mut Server) {
-        let head = self.upload_head.take().expect("a message was announced");
-        let octets = Bytes::from(std::mem::take(&mut self.upload));
-        assert_eq!(octets.len() as u64, head.size);
-        let date = head.internal_date.unwrap_or(DateTime::new(0, 0));
-        let mailbox = self
-            .mailbox(&head.mailbox)
-            .expect("it was there when the message was announced");
-        let uid = mailbox.add(head.flags, date, octets);
-        if self.selected.as_ref() == Some(&head.mailbox) {
-            server.notify(Change::Appended(UidSet::from(uid..=uid)));
+        let (mut uids, mut to) = (UidSet::new(), String::new());
+        for (head, octets) in std::mem::take(&mut self.upload) {
+            assert!(head.size.is_none_or(|size| size == octets.len() as u64));
+            let date = head.internal_date.unwrap_or(DateTime::new(0, 0));
+            let mailbox = self
+                .mailbox(&head.mailbox)
+                .expect("it was there when the message was announced");
+            uids.insert(mailbox.add(head.flags, date, octets.into()));
+            to.clone_from(&head.mailbox);
+            if let Some(old) = head.replaces {
+                self.current().remove(&UidSet::from(old..=old));
+                server.notify(Change::Expunged(UidSet::from(old..=old)));
+            }
         }
-        server.appended(VALIDITY, NonZeroU32::new(uid).unwrap());
+        if self.selected.as_ref() == Some(&to) {
+            server.notify(Change::Appended(uids.clone()));
+        }
+        if self.selected.is_some() {
+            server.notify(Change::UpTo(self.current().highest));
+        }
+        server.appended(VALIDITY, uids);
+    }
+
+    /// `/mailbox/;UID=5` and `/mailbox;UIDVALIDITY=1/;uid=5/;section=1`, of which all but HEADER is the body.
+    fn resolve(&mut self, url: &str) -> Option<Bytes> {
+        let (mailbox, rest) = url.strip_prefix('/')?.split_once("/;")?;
+        let mailbox = mailbox.split(';').next()?.to_owned();
+        let mut parts = rest.split("/;").map(|part| part.split_once('='));
+        let (_, uid) = parts.next()??;
+        let uid: u32 = uid.parse().ok()?;
+        let mail = self.mailbox(&mailbox)?.mails.iter().find(|m| m.uid == uid)?;
+        let body = mail.index.root().body().start as usize;
+        Some(match parts.next() {
+            None => mail.octets.clone(),
+            Some(Some((_, "HEADER"))) => mail.octets.slice(..body),
+            Some(_) => mail.octets.slice(body..),
+        })
     }
 
     fn store(&mut self, server: &mut Server, request: &StoreRequest) {
-        for mail in &mut self.current().mails {
+        let mailbox = self.current();
+        let mut modified = UidSet::new();
+        let mut mod_seq = None;
+        for at in 0..mailbox.mails.len() {
+            let mail = &mailbox.mails[at];
             if !request.uids.contains(mail.uid) {
                 continue;
             }
+            if request.unchanged_since.is_some_and(|since| mail.mod_seq > since) {
+                modified.insert(mail.uid);
+                continue;
+            }
+            let mod_seq = *mod_seq.get_or_insert_with(|| mailbox.next_mod_seq());
+            let mail = &mut mailbox.mails[at];
             match request.action {
                 StoreAction::Replace => mail.flags = request.flags.clone(),
                 StoreAction::Add => mail.flags.extend(request.flags.iter()),
@@ -343,13 +431,17 @@ impl Backend {
                     mail.flags = mail.flags.iter().filter(|f| !request.flags.contains(f)).collect();
                 }
             }
+            mail.mod_seq = mod_seq;
             // A change feed would report this, too; the answer makes it unnecessary.
             server.notify(Change::Flags {
                 uid: mail.uid,
                 flags: mail.flags.clone(),
+                mod_seq: Some(mod_seq).filter(|n| *n > 0),
             });
-            server.stored(mail.uid, &mail.flags);
+            server.stored(mail.uid, &mail.flags, Some(mod_seq).filter(|n| *n > 0));
         }
+        server.not_stored(&modified);
+        server.notify(Change::UpTo(mailbox.highest));
         server.accept();
     }
 
@@ -370,9 +462,10 @@ impl Backend {
             .map(|(_, f, d, o)| target.add(f, d, o))
             .collect();
         if moving {
-            self.current().mails.retain(|m| !from.contains(m.uid));
+            self.current().remove(&from);
             server.notify(Change::Expunged(from.clone()));
         }
+        server.notify(Change::UpTo(self.current().highest));
         if self.selected.as_deref() == Some(to) {
             server.notify(Change::Appended(new.clone()));
         }
@@ -384,10 +477,15 @@ impl Backend {
 
     fn fetch(&mut self, server: &mut Server, request: FetchRequest) {
         let mut todo: Vec<u32> = Vec::new();
+        let since = request.changed_since.unwrap_or(0);
         for mail in &self.current().mails {
-            if request.uids.contains(mail.uid) {
+            if request.uids.contains(mail.uid) && (since == 0 || mail.mod_seq > since) {
                 todo.insert(0, mail.uid);
             }
+        }
+        if let (Some(_), Some(gone)) = (&request.vanished, &self.current().gone) {
+            let gone = gone.iter().filter(|(_, at)| *at > since).map(|(uid, _)| *uid);
+            server.vanished(&gone.collect());
         }
         self.fetching = Some(Fetching {
             request,
@@ -429,11 +527,11 @@ impl Backend {
             return;
         };
         let mail = self.current().mails.iter_mut().find(|m| m.uid == uid).unwrap();
-        if fetching.request.mark_seen
-            && mail.flags.insert(Flag::Seen)
-            && !fetching.items.contains(&FetchItem::Flags)
-        {
-            row.flags(&mail.flags);
+        if fetching.request.mark_seen && mail.flags.insert(Flag::Seen) {
+            if !fetching.items.contains(&FetchItem::Flags) {
+                row.flags(&mail.flags);
+            }
+            row.mod_seq(mail.mod_seq);
         }
         if fetching.items.is_empty() {
             fetching.todo.pop();
@@ -460,6 +558,31 @@ impl Backend {
                     fetching.stream = (!owed.is_empty()).then_some(owed);
                 }
             },
+            FetchItem::ModSeq => _ = row.mod_seq(mail.mod_seq),
+            FetchItem::EmailId => _ = row.email_id(&ObjectId::new(format!("M{uid}")).unwrap()),
+            FetchItem::ThreadId => {
+                let thread = (uid % 2 == 1).then(|| ObjectId::new(format!("T{uid}")).unwrap());
+                row.thread_id(thread.as_ref());
+            }
+            FetchItem::SaveDate => _ = row.save_date((uid % 2 == 1).then_some(mail.date)),
+            FetchItem::Preview { lazy } => {
+                let body = String::from_utf8_lossy(&mail.octets[mail.index.root().body().start as usize..]);
+                row.preview((!lazy || uid % 2 == 1).then(|| body.trim_end()));
+            }
+            // This backend decodes base64 and nothing else.
+            FetchItem::Binary(item) => match decoded(mail, &item.part) {
+                None => _ = row.binary_missing(item),
+                Some(octets) if octets.len() <= limit => _ = row.binary(item, &octets),
+                Some(octets) => {
+                    let range = row.binary_stream(item, octets.len() as u64);
+                    let owed = octets.slice(range.start as usize..range.end as usize);
+                    fetching.stream = (!owed.is_empty()).then_some(owed);
+                }
+            },
+            FetchItem::BinarySize(part) => {
+                let len = decoded(mail, part).map_or(0, |octets| octets.len());
+                row.binary_size(part, len as u64);
+            }
             other => panic!("unexpected item {other:?}"),
         }
     }
@@ -472,6 +595,24 @@ fn section(mail: &Mail, item: &BodyItem) -> Option<Bytes> {
         SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => item.section.text.pick(&octets),
         _ => octets,
     })
+}
+
+fn decoded(mail: &Mail, part: &[NonZeroU32]) -> Option<Bytes> {
+    let section = mailwright_imap::Section {
+        part: part.to_vec(),
+        text: SectionText::All,
+    };
+    let range = section.locate(&mail.index)?;
+    let octets = mail.octets.slice(range.start as usize..range.end as usize);
+    let text: Vec<u8> = octets
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    match mail.octets.windows(6).any(|w| w.eq_ignore_ascii_case(b"base64")) {
+        true => mailwright_sasl::base64_decode(&text).map(|octets| octets.to_vec().into()),
+        false => Some(octets),
+    }
 }
 
 fn matches(criterion: &Criterion, mail: &Mail) -> bool {
@@ -499,6 +640,16 @@ fn matches(criterion: &Criterion, mail: &Mail) -> bool {
         }
         Criterion::Body(value) => contains(parts().1, value),
         Criterion::Text(value) => contains(&mail.octets, value),
+        Criterion::ModSeq(n) => mail.mod_seq >= *n,
+        // The clock of this backend stands at 3,600 seconds after its messages.
+        Criterion::Younger(seconds) => *seconds >= 3600,
+        Criterion::Older(seconds) => *seconds <= 3600,
+        Criterion::EmailId(id) => id.as_str() == format!("M{}", mail.uid),
+        Criterion::ThreadId(id) => id.as_str() == format!("T{}", mail.uid),
+        Criterion::SavedBefore(date) => mail.date.date() < *date,
+        Criterion::SavedOn(date) => mail.date.date() == *date,
+        Criterion::SavedSince(date) => mail.date.date() >= *date,
+        Criterion::SaveDateSupported => true,
         Criterion::Not(inner) => !matches(inner, mail),
         Criterion::Or(a, b) => matches(a, mail) || matches(b, mail),
         Criterion::And(all) => all.iter().all(|c| matches(c, mail)),
@@ -566,6 +717,7 @@ impl Host {
         let mut config = Config::default();
         config.plaintext_login = true;
         config.greeting = "ready".into();
+        config.capabilities = Capabilities::basic();
         Self {
             backend: Backend::new(mailboxes),
             config,
@@ -583,6 +735,7 @@ impl Fixture for Host {
     }
 
     fn start(&mut self, now: Instant) -> Server {
+        self.backend.upload.clear();
         let config = Arc::new(self.config.clone());
         match self.preauth {
             true => Server::preauthenticated(config, self.transport, [7; 32], now),
@@ -621,25 +774,35 @@ impl Fixture for Host {
                 let uids = set();
                 if let Some(name) = self.backend.selected.clone() {
                     let mailbox = self.backend.mailbox(&name).unwrap();
-                    mailbox.mails.retain(|m| !uids.contains(m.uid));
+                    mailbox.remove(&uids);
+                    server.notify(Change::Expunged(uids));
+                    server.notify(Change::UpTo(mailbox.highest));
+                } else {
+                    self.backend.mailbox("INBOX").unwrap().remove(&uids);
                 }
-                server.notify(Change::Expunged(uids));
             }
             "appended" => {
                 let octets: Bytes = rest.replace("\\r\\n", "\r\n").into();
-                let uid = self
-                    .backend
-                    .current()
-                    .add(Flags::new(), DateTime::new(0, 0), octets);
+                let mailbox = self.backend.current();
+                let uid = mailbox.add(Flags::new(), DateTime::new(0, 0), octets);
                 server.notify(Change::Appended(UidSet::from(uid..=uid)));
+                server.notify(Change::UpTo(mailbox.highest));
             }
             "flags" => {
                 let (uid, flags) = rest.split_once(' ').unwrap();
                 let (uid, flags) = (uid.parse().unwrap(), parse_flags(flags));
-                if let Some(m) = self.backend.current().mails.iter_mut().find(|m| m.uid == uid) {
+                let selected = self.backend.selected.clone();
+                let name = selected.as_deref().unwrap_or("INBOX");
+                let mailbox = self.backend.mailbox(name).unwrap();
+                let mod_seq = Some(mailbox.next_mod_seq()).filter(|n| *n > 0);
+                if let Some(m) = mailbox.mails.iter_mut().find(|m| m.uid == uid) {
                     m.flags = flags.clone();
+                    m.mod_seq = mod_seq.unwrap_or(1);
                 }
-                server.notify(Change::Flags { uid, flags });
+                if selected.is_some() {
+                    server.notify(Change::Flags { uid, flags, mod_seq });
+                    server.notify(Change::UpTo(mailbox.highest));
+                }
             }
             // Before the default answer to the question that is open.
             "progress" => {
@@ -651,6 +814,8 @@ impl Fixture for Host {
                 server.warn_over_quota();
                 self.backend.answer(server);
             }
+            "forget" => self.backend.mailbox("INBOX").unwrap().gone = None,
+            "no-mod-seqs" => self.backend.mailbox("INBOX").unwrap().highest = 0,
             "shutdown" => server.shutdown(rest),
             "abort" => server.abort(),
             other => panic!("unknown answer {other}"),

@@ -13,7 +13,8 @@ use std::num::NonZeroU32;
 impl<B: Backend> Session<B> {
     pub(super) async fn append_start(&mut self, request: AppendRequest) -> Result<(), Stop> {
         let mailbox = self.find(&request.mailbox).await?;
-        let octets = self.mail()?.incoming(&mailbox, request.size).await?;
+        let octets = request.size.unwrap_or(0);
+        let octets = self.mail()?.incoming(&mailbox, octets).await?;
         let date = request.internal_date.map(imap::DateTime::unix);
         self.append = Some(Box::new(Append {
             mailbox: request.mailbox,
@@ -80,9 +81,10 @@ impl<B: Backend> Session<B> {
         while let Some(scan) = next {
             let page = mail.scan(mailbox, scan.clone()).await?;
             for message in &page.messages {
+                let (uid, mod_seq) = (message.uid.value(), message.mod_seq.value());
                 self.conn
                     .machine()
-                    .stored(message.uid.value(), &flags_to_imap(&message.flags));
+                    .stored(uid, &flags_to_imap(&message.flags), Some(mod_seq));
             }
             next = scan.after(&page);
             self.make_room().await?;

@@ -61,6 +61,7 @@ impl Selected {
             .filter_map(|keyword| imap::Keyword::new(keyword.as_str()))
             .collect();
         let known = known.unwrap_or(snapshot.highest_mod_seq);
+        selected.highest_mod_seq = Some(known.value().max(1));
         Ok((
             Self {
                 mailbox,
@@ -98,6 +99,7 @@ impl Selected {
                     changes.push(imap::Change::Flags {
                         uid: message.uid.value(),
                         flags,
+                        mod_seq: Some(message.mod_seq.value()),
                     });
                 }
             }
@@ -121,6 +123,7 @@ impl Selected {
         if !expunged.is_empty() {
             changes.push(imap::Change::Expunged(uids_to_imap(&expunged)));
         }
+        changes.push(imap::Change::UpTo(self.known.value()));
         Ok(changes)
     }
 

@@ -291,7 +291,7 @@ impl<B: Backend> Session<B> {
             }
             Event::Close { expunge } => self.close(expunge).await,
             Event::Expunge { uids } => self.expunge(uids.as_ref()).await,
-            Event::Search(criterion) => self.search(&criterion).await,
+            Event::Search(request) => self.search(&request.criterion).await,
             Event::Store(request) => self.store(&request).await,
             Event::Copy { uids, mailbox } => self.copy(&uids, &mailbox, false).await,
             Event::Move { uids, mailbox } => self.copy(&uids, &mailbox, true).await,

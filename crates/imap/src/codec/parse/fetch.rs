@@ -1,10 +1,11 @@
-//! FETCH and what it asks for (RFC 3501 §6.4.5)
+//! FETCH and what it asks for (RFC 3501 §6.4.5, RFC 3516, RFC 7162, RFC 8474, RFC 8514, RFC 8970, RFC 9394)
 
 use super::{LONGEST_NAME, upper_case, words};
-use crate::codec::Body;
 use crate::codec::cursor::{Cursor, Result};
-use crate::data::{Alias, BodyItem, FetchItem, Partial, Section, SectionText};
+use crate::codec::{Body, FetchModifiers};
+use crate::data::{Alias, BinaryItem, BodyItem, FetchItem, Partial, Section, SectionText};
 use bytes::Bytes;
+use std::num::NonZeroU32;
 
 pub(super) fn fetch(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
     c.sp()?;
@@ -45,12 +46,42 @@ pub(super) fn fetch(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
             () => add(fetch_item(c)?),
         }
     }
+    let mut modifiers = FetchModifiers::default();
+    if c.peek() == Some(b' ') && c.rest().len() > 1 {
+        c.sp()?;
+        modifiers = fetch_modifiers(c, uid)?;
+    }
     Ok(Body::Fetch {
         uid,
         set,
         items,
         with_uid,
+        modifiers,
     })
+}
+
+fn fetch_modifiers(c: &mut Cursor<'_>, uid: bool) -> Result<FetchModifiers> {
+    let mut modifiers = FetchModifiers::default();
+    c.expect(b'(', "a list is missing")?;
+    words(c, |c| {
+        match () {
+            () if c.eat_word("CHANGEDSINCE") => {
+                c.sp()?;
+                modifiers.changed_since = Some(c.mod_seq()?);
+            }
+            () if uid && c.eat_word("VANISHED") => modifiers.vanished = true,
+            () if uid && c.eat_word("PARTIAL") => {
+                c.sp()?;
+                modifiers.partial = Some(c.page()?);
+            }
+            () => return c.fail("a modifier is not known"),
+        }
+        Ok(())
+    })?;
+    if modifiers.vanished && modifiers.changed_since.is_none() {
+        return c.fail("VANISHED needs CHANGEDSINCE");
+    }
+    Ok(modifiers)
 }
 
 /// One item; `None` for UID.
@@ -72,6 +103,14 @@ fn fetch_item(c: &mut Cursor<'_>) -> Result<Option<FetchItem>> {
         b"RFC822" => return alias(SectionText::All, false, Alias::Rfc822),
         b"RFC822.HEADER" => return alias(SectionText::Header, true, Alias::Rfc822Header),
         b"RFC822.TEXT" => return alias(SectionText::Text, false, Alias::Rfc822Text),
+        b"BINARY.PEEK" => return binary_item(c, true).map(Some),
+        b"BINARY" => return binary_item(c, false).map(Some),
+        b"BINARY.SIZE" => FetchItem::BinarySize(binary_part(c)?),
+        b"MODSEQ" => FetchItem::ModSeq,
+        b"EMAILID" => FetchItem::EmailId,
+        b"THREADID" => FetchItem::ThreadId,
+        b"SAVEDATE" => FetchItem::SaveDate,
+        b"PREVIEW" => FetchItem::Preview { lazy: lazy(c)? },
         b"UID" => return Ok(None),
         b"FLAGS" => FetchItem::Flags,
         b"INTERNALDATE" => FetchItem::InternalDate,
@@ -107,15 +146,50 @@ fn body_item(c: &mut Cursor<'_>, peek: bool) -> Result<FetchItem> {
         };
     }
     c.expect(b']', "a section is not closed")?;
-    let mut partial = None;
-    if c.eat(b'<') {
-        let start = c.number()?;
-        c.expect(b'.', "a partial range is malformed")?;
-        let len = c.nz_number()?;
-        c.expect(b'>', "a partial range is malformed")?;
-        partial = Some(Partial { start, len });
-    }
+    let partial = partial(c)?;
     Ok(FetchItem::Section(BodyItem::new(section, partial, peek)))
+}
+
+fn partial(c: &mut Cursor<'_>) -> Result<Option<Partial>> {
+    if !c.eat(b'<') {
+        return Ok(None);
+    }
+    let start = c.number()?;
+    c.expect(b'.', "a partial range is malformed")?;
+    let len = c.nz_number()?;
+    c.expect(b'>', "a partial range is malformed")?;
+    Ok(Some(Partial { start, len }))
+}
+
+fn binary_item(c: &mut Cursor<'_>, peek: bool) -> Result<FetchItem> {
+    let part = binary_part(c)?;
+    let partial = partial(c)?;
+    Ok(FetchItem::Binary(BinaryItem::new(part, partial, peek)))
+}
+
+fn binary_part(c: &mut Cursor<'_>) -> Result<Vec<NonZeroU32>> {
+    let mut part = Vec::new();
+    c.expect(b'[', "a section is missing")?;
+    while !c.eat(b']') {
+        if !part.is_empty() {
+            c.expect(b'.', "a section is malformed")?;
+        }
+        part.push(c.nz_number()?);
+    }
+    Ok(part)
+}
+
+/// The modifiers of PREVIEW (RFC 8970 §3.2).
+fn lazy(c: &mut Cursor<'_>) -> Result<bool> {
+    let mut ahead = c.clone();
+    if !ahead.eat(b' ') || !ahead.eat(b'(') {
+        return Ok(false);
+    }
+    if !ahead.eat_word("LAZY") || !ahead.eat(b')') {
+        return ahead.fail("a modifier is not known");
+    }
+    *c = ahead;
+    Ok(true)
 }
 
 fn header_list(c: &mut Cursor<'_>) -> Result<Vec<Bytes>> {

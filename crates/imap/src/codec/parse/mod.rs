@@ -1,20 +1,25 @@
 //! Parsing commands (RFC 3501 §9)
 
 mod acl;
+mod append;
 mod fetch;
 mod mailboxes;
 mod metadata;
 mod quota;
 mod search;
+mod select;
 
 use super::cursor::{Cursor, ParseError, Result, is_astring_char};
 use super::{Body, Command};
-use crate::{DateTime, StoreAction};
+use crate::StoreAction;
+pub(crate) use append::{AppendHead, AppendParser, AppendToken, Form};
+use append::{append, replace};
 use bytes::Bytes;
 use fetch::fetch;
 use mailboxes::{create, list, lsub, status};
 use mailwright_sasl::Secret;
 use search::search;
+use select::select;
 
 /// Parses the arguments of a command.
 type Arguments = fn(&mut Cursor<'_>, usize) -> Result<Body>;
@@ -32,7 +37,7 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("DELETE", |c, _| mailbox(c).map(Body::Delete)),
     ("DELETEACL", |c, _| acl::delete(c)),
     ("ENABLE", |c, _| enable(c)),
-    ("EXAMINE", |c, _| mailbox(c).map(Body::Examine)),
+    ("EXAMINE", |c, _| select(c, true)),
     ("EXPUNGE", |_, _| Ok(Body::Expunge(None))),
     ("FETCH", |c, _| fetch(c, false)),
     ("GETACL", |c, _| acl::get(c)),
@@ -51,8 +56,9 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("NAMESPACE", |_, _| Ok(Body::Namespace)),
     ("NOOP", |_, _| Ok(Body::Noop)),
     ("RENAME", |c, _| rename(c)),
+    ("REPLACE", |c, _| replace(c, false)),
     ("SEARCH", |c, depth| search(c, false, depth)),
-    ("SELECT", |c, _| mailbox(c).map(Body::Select)),
+    ("SELECT", |c, _| select(c, false)),
     ("SETACL", |c, _| acl::set(c)),
     ("SETMETADATA", |c, _| metadata::set(c)),
     ("SETQUOTA", |c, _| quota::set(c)),
@@ -99,22 +105,6 @@ pub(crate) fn tag_of(frame: &Bytes) -> Option<Bytes> {
     (c.at_end() || c.peek() == Some(b' ')).then_some(tag)
 }
 
-/// Whether what stands before a literal is the head of an APPEND, whose literal is the message.
-///
-/// `Ok(None)` if it is another command, or if the literal can only be the mailbox's name.
-pub(crate) fn append_head(head: &Bytes) -> Result<Option<Command>> {
-    let mut c = Cursor::new(head);
-    let Ok(tag) = tag(&mut c) else { return Ok(None) };
-    if !c.eat(b' ') || !c.eat_word("APPEND") || c.rest() == b" " {
-        return Ok(None);
-    }
-    let body = append(&mut c)?;
-    if !c.at_end() {
-        return c.fail("there is more than the command takes");
-    }
-    Ok(Some(Command { tag, body }))
-}
-
 fn tag(c: &mut Cursor<'_>) -> Result<Bytes> {
     let tag = c.take_while(|b| b != b'+' && is_astring_char(b));
     if tag.is_empty() {
@@ -126,30 +116,6 @@ fn tag(c: &mut Cursor<'_>) -> Result<Bytes> {
 fn mailbox(c: &mut Cursor<'_>) -> Result<Bytes> {
     c.sp()?;
     c.astring()
-}
-
-fn append(c: &mut Cursor<'_>) -> Result<Body> {
-    let mailbox = mailbox(c)?;
-    c.sp()?;
-    let mut flags = Default::default();
-    if c.peek() == Some(b'(') {
-        flags = c.flag_list()?;
-        c.sp()?;
-    }
-    let mut internal_date = None;
-    if c.peek() == Some(b'"') {
-        let text = c.string()?;
-        internal_date = match DateTime::parse(&text) {
-            None => return c.fail("a date is malformed"),
-            some => some,
-        };
-        c.sp()?;
-    }
-    Ok(Body::Append {
-        mailbox,
-        flags,
-        internal_date,
-    })
 }
 
 fn authenticate(c: &mut Cursor<'_>) -> Result<Body> {
@@ -225,6 +191,7 @@ fn uid(c: &mut Cursor<'_>, max_depth: usize) -> Result<Body> {
         () if c.eat_word("SEARCH") => search(c, true, max_depth),
         () if c.eat_word("COPY") => copy(c, true, false),
         () if c.eat_word("MOVE") => copy(c, true, true),
+        () if c.eat_word("REPLACE") => replace(c, true),
         () if c.eat_word("EXPUNGE") => {
             c.sp()?;
             c.sequence_set().map(|set| Body::Expunge(Some(set)))
@@ -249,6 +216,16 @@ fn store(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
     c.sp()?;
     let set = c.sequence_set()?;
     c.sp()?;
+    let mut unchanged_since = None;
+    if c.eat(b'(') {
+        if !c.eat_word("UNCHANGEDSINCE") {
+            return c.fail("a modifier is not known");
+        }
+        c.sp()?;
+        unchanged_since = Some(c.mod_seq()?);
+        c.expect(b')', "a list is not closed")?;
+        c.sp()?;
+    }
     let action = match c.peek() {
         Some(b'+') => StoreAction::Add,
         Some(b'-') => StoreAction::Remove,
@@ -275,6 +252,7 @@ fn store(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
         action,
         silent,
         flags,
+        unchanged_since,
     })
 }
 
@@ -301,7 +279,7 @@ fn upper_case<'a>(name: &[u8], buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a
 }
 
 /// No command, data item or search key has a longer name.
-const LONGEST_NAME: usize = 16;
+const LONGEST_NAME: usize = 17;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! SEARCH (RFC 3501 §6.4.4, RFC 4731)
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5032, RFC 5182, RFC 7162, RFC 8474, RFC 8514, RFC 9394)
 
 use super::{LONGEST_NAME, upper_case, words};
 use crate::codec::cursor::{Cursor, Result};
@@ -19,6 +19,11 @@ pub(super) fn search(c: &mut Cursor<'_>, uid: bool, max_depth: usize) -> Result<
                 () if c.eat_word("MAX") => chosen.max = true,
                 () if c.eat_word("ALL") => chosen.all = true,
                 () if c.eat_word("COUNT") => chosen.count = true,
+                () if c.eat_word("SAVE") => chosen.save = true,
+                () if c.eat_word("PARTIAL") => {
+                    c.sp()?;
+                    chosen.partial = Some(c.page()?);
+                }
                 () => return c.fail("an option is not known"),
             }
             Ok(())
@@ -63,7 +68,9 @@ fn search_key(c: &mut Cursor<'_>, depth: usize) -> Result<SearchKey> {
             Ok(SearchKey::And(keys))
         };
     }
-    if c.peek().is_some_and(|b| b.is_ascii_digit() || b == b'*') {
+    if c.peek()
+        .is_some_and(|b| b.is_ascii_digit() || b == b'*' || b == b'$')
+    {
         return c.sequence_set().map(SearchKey::Sequence);
     }
     let name = c.atom()?;
@@ -110,6 +117,15 @@ fn search_key(c: &mut Cursor<'_>, depth: usize) -> Result<SearchKey> {
             }
             b"BODY" => K::Body(argument(c)?),
             b"TEXT" => K::Text(argument(c)?),
+            b"YOUNGER" => K::Younger(interval(c)?),
+            b"OLDER" => K::Older(interval(c)?),
+            b"MODSEQ" => K::ModSeq(mod_seq(c)?),
+            b"EMAILID" => K::EmailId(argument(c)?),
+            b"THREADID" => K::ThreadId(argument(c)?),
+            b"SAVEDBEFORE" => K::SavedBefore(date(c)?),
+            b"SAVEDON" => K::SavedOn(date(c)?),
+            b"SAVEDSINCE" => K::SavedSince(date(c)?),
+            b"SAVEDATESUPPORTED" => K::SaveDateSupported,
             b"UID" => {
                 c.sp()?;
                 K::Uid(c.sequence_set()?)
@@ -150,6 +166,28 @@ fn argument(c: &mut Cursor<'_>) -> Result<Bytes> {
 fn size(c: &mut Cursor<'_>) -> Result<u64> {
     c.sp()?;
     c.number64()
+}
+
+/// Seconds (RFC 5032).
+fn interval(c: &mut Cursor<'_>) -> Result<u32> {
+    c.sp()?;
+    c.nz_number().map(|n| n.get())
+}
+
+/// The argument of MODSEQ (RFC 7162 §3.1.5): all flags share one mod-sequence, so it does not matter for which
+/// of them it is asked.
+fn mod_seq(c: &mut Cursor<'_>) -> Result<u64> {
+    c.sp()?;
+    if c.peek() == Some(b'"') {
+        c.string()?;
+        c.sp()?;
+        let scope = ["priv", "shared", "all"];
+        if !scope.iter().any(|word| c.eat_word(word)) {
+            return c.fail("a scope is missing");
+        }
+        c.sp()?;
+    }
+    c.mod_seq()
 }
 
 fn keyword(c: &mut Cursor<'_>) -> Result<Flag> {
