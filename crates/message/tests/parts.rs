@@ -5,9 +5,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use mailwright_message::build::Transport;
+use mailwright_message::build::disposition::Receipt;
+use mailwright_message::date::DateTime;
+use mailwright_message::dsn::{Extension, Typed};
 use mailwright_message::index::Index;
 use mailwright_message::partial::{self, ExternalBody, Incomplete, Partial};
-use mailwright_message::report::{Disposition, DispositionKind, Feedback, Kind, Report};
+use mailwright_message::report::{Disposition, DispositionKind, Feedback, Kind, Mode, Report};
 use mailwright_message::tnef::{Limits, Tnef, decompress_rtf};
 use mailwright_message::transfer::{Encoding, find_binhex, uu, yenc};
 use mailwright_message::{DefectKind, charset, flowed, html, preview};
@@ -179,19 +183,68 @@ const RECEIPT: &str = "Content-Type: multipart/report; report-type=disposition-n
     Disposition: manual-action/MDN-sent-manually; displayed/error,x-more\r\nError: none really\r\n\r\n--x\r\n\
     Content-Type: message/rfc822\r\n\r\nSubject: it\r\n\r\nbody\r\n--x--\r\n";
 
+/// What is written is read back, in both forms.
+#[test]
+fn written_receipts() {
+    let mut told = Disposition::new(Typed::address("j\u{fc}rgen@b.test"), DispositionKind::Deleted);
+    told.reporting_ua = Some("mail.a.test; Mailwright".to_owned());
+    told.gateway = Some(Typed::dns("gateway.test"));
+    told.original_recipient = Some(Typed::address("all@b.test"));
+    told.original_message_id = Some("1@b.test".to_owned());
+    (told.action, told.sending) = (Mode::Automatic, Mode::Manual);
+    told.modifiers = vec!["error".to_owned(), "x-more".to_owned()];
+    told.errors = vec!["caf\u{e9} is closed".to_owned(), "a =?b?q?c?=".to_owned()];
+    told.extensions = vec![Extension::new("X-Trace", "\u{e9}1").unwrap()];
+    assert!(Extension::new("Warning", "").is_none());
+    for utf8 in [false, true] {
+        let mut receipt = Receipt::new(told.clone());
+        receipt.utf8 = utf8;
+        let message = receipt
+            .build("b@b.test", vec!["a@a.test".into()], DateTime::new(0, 0), [7; 32])
+            .unwrap();
+        assert_eq!(message.transport() == Transport::EightBit, utf8);
+        let message = message.to_vec().unwrap();
+        assert_eq!(message.is_ascii(), !utf8);
+        let index = Index::of(&message);
+        assert_eq!(Disposition::parse(&index, &message), Some(told.clone()));
+        let machine = Report::of(&index).unwrap().machine;
+        let subtype = machine.body_structure().subtype().to_vec();
+        let global = &b"global-disposition-notification"[..];
+        assert_eq!(subtype == global, utf8);
+    }
+    // The header that comes back, and what of it is told.
+    let header = "Message-ID: <7@a>\r\nOriginal-Recipient: rfc822;x@b\r\nSubject: caf\u{e9}\r\n\r\n";
+    let receipt = Receipt::new(told).about(header.as_bytes());
+    assert_eq!(receipt.disposition.original_message_id.as_deref(), Some("7@a"));
+    assert_eq!(
+        receipt.disposition.original_recipient,
+        Some(Typed::address("x@b"))
+    );
+    let message = receipt
+        .build("b@b.test", vec!["a@a.test".into()], DateTime::new(0, 0), [7; 32])
+        .and_then(|message| message.to_vec())
+        .unwrap();
+    let index = Index::of(&message);
+    let original = Report::of(&index).unwrap().original.unwrap();
+    assert!(original.is("message", "global-headers"));
+}
+
 #[test]
 fn read_receipts() {
     let index = report(RECEIPT);
     let receipt = Disposition::parse(&index, RECEIPT.as_bytes()).unwrap();
     assert_eq!(receipt.kind, DispositionKind::Displayed);
-    assert!(receipt.by_hand && receipt.sent_by_hand);
-    assert_eq!(receipt.final_recipient, "Joe_Recipient@example.com");
+    assert_eq!((receipt.action, receipt.sending), (Mode::Manual, Mode::Manual));
+    assert_eq!(
+        receipt.final_recipient,
+        Typed::address("Joe_Recipient@example.com")
+    );
     assert_eq!(
         receipt.original_message_id.as_deref(),
-        Some("<199509192301.23456@example.org>")
+        Some("199509192301.23456@example.org")
     );
     assert_eq!(receipt.modifiers, ["error", "x-more"]);
-    assert_eq!(receipt.remarks, ["none really"]);
+    assert_eq!(receipt.errors, ["none really"]);
     let parts = Report::of(&index).unwrap();
     assert_eq!(parts.kind, Kind::DispositionNotification);
     assert_eq!(

@@ -6,9 +6,11 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use mailwright_message::build::disposition::{Disposition, Receipt};
+use mailwright_message::build::disposition::Receipt;
 use mailwright_message::build::{Address, Message, MessageBuilder, Part};
 use mailwright_message::date::DateTime;
+use mailwright_message::dsn::{Action, Notification, Recipient, Report, Returned, Status, Typed};
+use mailwright_message::report::{Disposition, DispositionKind};
 use serde_json::{Value, json};
 
 const DATE: DateTime = DateTime::new(880_106_106, -360);
@@ -19,7 +21,35 @@ fn builder() -> MessageBuilder<'static> {
 
 /// Messages, and what a reader must find in them. No name needs two encoded words: Python 3.11 keeps the space between
 /// them in a phrase, against RFC 2047 §6.2.
-fn samples() -> Vec<(Message<'static>, Value)> {
+fn samples() -> Vec<(Vec<u8>, Value)> {
+    let built = built_samples().into_iter();
+    let octets = |message: Message<'static>| message.to_vec().expect("no streams");
+    let mut samples: Vec<_> = built.map(|(message, want)| (octets(message), want)).collect();
+    samples.push((
+        notice(false),
+        json!({"subject": "Your message could not be delivered", "to": [["", "bob@b.test"]]}),
+    ));
+    samples.push((
+        notice(true),
+        json!({"subject": "Your message could not be delivered", "to": [["", "bob@b.test"]]}),
+    ));
+    samples
+}
+
+/// A delivery status notification, in the form of RFC 3464 or of RFC 6533.
+fn notice(utf8: bool) -> Vec<u8> {
+    let mut report = Report::new(Typed::dns("mx.a.test"));
+    let nobody = Typed::address("j\u{fc}rgen@b.test");
+    let mut nobody = Recipient::new(nobody, Action::Failed, Status::NO_SUCH_MAILBOX);
+    nobody.diagnostic = Some(Typed::smtp("550 5.1.1 caf\u{e9}"));
+    report.recipients.push(nobody);
+    let mut notice = Notification::new(report, "mailer-daemon@a.test", "bob@b.test", DATE);
+    notice.returned = Returned::Header("Subject: Hello\r\n".into());
+    notice.utf8 = utf8;
+    notice.build([9; 16]).concat()
+}
+
+fn built_samples() -> Vec<(Message<'static>, Value)> {
     let build = |builder: MessageBuilder<'static>| builder.build(DATE, [9; 32]).expect("it can be built");
     let text = |body: &str| json!({"type": "text/plain", "filename": null, "body": body});
     let long = "A subject that is long enough to be folded, with caf\u{e9}s and \u{65e5}\u{672c}\u{8a9e} in it, more than once";
@@ -95,10 +125,13 @@ fn samples() -> Vec<(Message<'static>, Value)> {
             ]}),
         ),
         (
-            Receipt::new("alice@a.test", Disposition::Displayed)
-                .about(b"Message-ID: <1@b.test>\r\n\r\n")
-                .build("alice@a.test", vec!["bob@b.test".into()], DATE, [9; 32])
-                .expect("it can be built"),
+            Receipt::new(Disposition::new(
+                Typed::address("alice@a.test"),
+                DispositionKind::Displayed,
+            ))
+            .about(b"Message-ID: <1@b.test>\r\n\r\n")
+            .build("alice@a.test", vec!["bob@b.test".into()], DATE, [9; 32])
+            .expect("it can be built"),
             json!({"subject": "Your message was displayed", "to": [["", "bob@b.test"]]}),
         ),
     ]
@@ -123,10 +156,9 @@ fn python_reads_what_was_meant() {
         .expect("it runs");
     let samples = samples();
     let mut input = Vec::new();
-    for (message, _) in &samples {
-        let octets = message.clone().to_vec().expect("no streams");
+    for (octets, _) in &samples {
         input.extend_from_slice(format!("{}\n", octets.len()).as_bytes());
-        input.extend_from_slice(&octets);
+        input.extend_from_slice(octets);
     }
     python
         .stdin
@@ -138,10 +170,9 @@ fn python_reads_what_was_meant() {
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).expect("JSON");
     assert_eq!(said.lines().count(), samples.len());
-    for (line, (message, want)) in said.lines().zip(&samples) {
+    for (line, (octets, want)) in said.lines().zip(&samples) {
         let read: Value = serde_json::from_str(line).expect("JSON");
-        let octets = message.clone().to_vec().expect("no streams");
-        let octets = String::from_utf8_lossy(&octets);
+        let octets = String::from_utf8_lossy(octets);
         for (name, want) in want.as_object().expect("an object") {
             assert_eq!(&read[name], want, "{name} of\n{octets}");
         }

@@ -1,14 +1,17 @@
 //! Delivery status notifications (RFC 3464, RFC 6522, RFC 6533)
 
 mod build;
+mod extension;
 mod parse;
 mod text;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub(crate) use build::escape_address;
+pub(crate) use build::Fields;
 pub use build::{Notification, Returned};
+pub use extension::Extension;
+pub(crate) use parse::typed;
 
 use crate::date::DateTime;
 
@@ -26,6 +29,8 @@ pub struct Report {
     pub received_from_mta: Option<Typed>,
     /// When it came.
     pub arrival_date: Option<DateTime>,
+    /// Other fields about the message, in their order.
+    pub extensions: Vec<Extension>,
     /// What happened to each recipient.
     pub recipients: Vec<Recipient>,
 }
@@ -39,6 +44,7 @@ impl Report {
             gateway: None,
             received_from_mta: None,
             arrival_date: None,
+            extensions: Vec::new(),
             recipients: Vec::new(),
         }
     }
@@ -60,12 +66,17 @@ pub struct Recipient {
     pub remote_mta: Option<Typed>,
     /// What that host, or this one, said.
     pub diagnostic: Option<Typed>,
+    /// The text of the diagnostic in other languages: the kind of each is its language tag (RFC 6533 §4.1). They are
+    /// only written beside a diagnostic, in the form with UTF-8.
+    pub localized_diagnostics: Vec<Typed>,
     /// When delivery was last tried.
     pub last_attempt: Option<DateTime>,
     /// What the last host's log calls the message.
     pub final_log_id: Option<String>,
     /// Until when delivery is tried; only printed for [`Action::Delayed`].
     pub will_retry_until: Option<DateTime>,
+    /// Other fields, in their order.
+    pub extensions: Vec<Extension>,
 }
 
 impl Recipient {
@@ -78,9 +89,11 @@ impl Recipient {
             status,
             remote_mta: None,
             diagnostic: None,
+            localized_diagnostics: Vec::new(),
             last_attempt: None,
             final_log_id: None,
             will_retry_until: None,
+            extensions: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads message/delivery-status (RFC 3464 §2)
 
-use super::{Action, Recipient, Report, Status, Typed};
+use super::{Action, Extension, Recipient, Report, Status, Typed};
 use crate::date;
 use crate::header::{self, Field};
 use crate::index::{Index, Kind};
@@ -46,6 +46,8 @@ impl Report {
                 self.received_from_mta = Some(typed(&field));
             } else if field.is("Arrival-Date") {
                 self.arrival_date = date::parse(field.value);
+            } else {
+                self.extensions.extend(Extension::read(&field));
             }
         }
     }
@@ -68,9 +70,16 @@ fn recipient(block: &[u8]) -> Option<Recipient> {
         original_recipient: find("Original-Recipient").map(|field| typed(&field)),
         remote_mta: find("Remote-MTA").map(|field| typed(&field)),
         diagnostic: find("Diagnostic-Code").map(|field| typed(&field)),
+        localized_diagnostics: header::fields(block)
+            .filter(|field| field.is("Localized-Diagnostic"))
+            .map(|field| typed(&field))
+            .collect(),
         last_attempt: date("Last-Attempt-Date"),
         final_log_id: find("Final-Log-ID").map(|field| text(&field)),
         will_retry_until: date("Will-Retry-Until"),
+        extensions: header::fields(block)
+            .filter_map(|field| Extension::read(&field))
+            .collect(),
         ..Recipient::new(final_recipient, action, status)
     })
 }
@@ -79,7 +88,7 @@ fn text(field: &Field<'_>) -> String {
     header::decode(field.value)
 }
 
-fn typed(field: &Field<'_>) -> Typed {
+pub(crate) fn typed(field: &Field<'_>) -> Typed {
     let text = text(field);
     let (kind, value) = text.split_once(';').unwrap_or(("", &text));
     let (kind, value) = (kind.trim(), value.trim());

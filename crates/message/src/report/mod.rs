@@ -6,7 +6,7 @@
 mod disposition;
 mod feedback;
 
-pub use disposition::{Disposition, DispositionKind};
+pub use disposition::{Disposition, DispositionKind, Mode};
 pub use feedback::Feedback;
 
 use crate::header;

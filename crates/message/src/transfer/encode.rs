@@ -14,6 +14,8 @@ pub struct Encoder {
     /// quoted-printable: the column, and a blank or CR that may be the last of its line.
     column: usize,
     held: Option<u8>,
+    /// quoted-printable: so many octets of `From ` at the start of a line wait for what comes.
+    from: usize,
 }
 
 /// As many octets as a line of base64 takes.
@@ -27,6 +29,7 @@ impl Encoder {
             rest: Vec::new(),
             column: 0,
             held: None,
+            from: 0,
         }
     }
 
@@ -48,7 +51,7 @@ impl Encoder {
                 encode_lines(lines, out);
                 self.rest.extend_from_slice(rest);
             }
-            Encoding::QuotedPrintable => self.quote(chunk, out),
+            Encoding::QuotedPrintable => self.quote_next(chunk, out),
             _ => out.extend_from_slice(chunk),
         }
     }
@@ -57,6 +60,9 @@ impl Encoder {
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         encode_lines(&self.rest, out);
         self.rest.clear();
+        let start = std::mem::take(&mut self.from);
+        out.extend_from_slice(&FROM[..start]);
+        self.column += start;
         if let Some(byte) = self.held.take() {
             self.escaped(byte, out);
         }
@@ -66,56 +72,78 @@ impl Encoder {
         }
     }
 
-    fn quote(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        out.reserve(chunk.len() + chunk.len() / 8);
-        let mut rest = chunk;
+    /// Takes the next octets of a text, those included that were too few to decide on.
+    fn quote_next(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+        while self.from > 0 && !chunk.is_empty() {
+            let mut text = *FROM;
+            let kept = std::mem::take(&mut self.from);
+            let (head, rest) = chunk.split_at(chunk.len().min(FROM.len() - kept));
+            text[kept..kept + head.len()].copy_from_slice(head);
+            chunk = rest;
+            self.quote(&text[..kept + head.len()], out);
+        }
+        self.quote(chunk, out);
+    }
+
+    fn quote(&mut self, mut rest: &[u8], out: &mut Vec<u8>) {
+        out.reserve(rest.len() + rest.len() / 8);
         while let [byte, behind @ ..] = rest {
-            match (self.held.take(), byte) {
-                (Some(b'\r'), b'\n') => self.line_end(out),
-                (Some(b'\r'), _) => {
-                    self.escaped(b'\r', out);
-                    continue;
-                }
+            if let Some(held) = self.held.take() {
                 // The last blank of a line is escaped; for a CR it must be known whether it ends one.
-                (Some(blank), b'\r') => {
-                    self.escaped(blank, out);
-                    continue;
-                }
-                (Some(blank), b'\n') => {
-                    self.escaped(blank, out);
-                    self.line_end(out);
-                }
-                (Some(blank), _) => {
-                    self.make_room(1, out);
-                    out.push(blank);
-                    self.column += 1;
-                    continue;
-                }
-                (None, b'\n') => self.line_end(out),
-                (None, b' ' | b'\t' | b'\r') => self.held = Some(*byte),
-                (None, b'F' | b'.') if self.column == 0 => self.escaped(*byte, out),
-                (None, byte) if PLAIN[usize::from(*byte)] => {
-                    self.make_room(1, out);
-                    let room = (MAX - self.column).min(rest.len());
-                    let run = rest[..room].iter().take_while(|b| PLAIN[usize::from(**b)]);
-                    // A line that starts so may be taken for a mailbox separator, or for the end of the message.
-                    let run = if self.column == 0 && matches!(byte, b'F' | b'.') {
-                        0
-                    } else {
-                        run.count()
-                    };
-                    if run == 0 {
-                        self.escaped(*byte, out);
-                    } else {
-                        out.extend_from_slice(&rest[..run]);
-                        self.column += run;
-                        rest = &rest[run..];
-                        continue;
+                match (held, byte) {
+                    (b'\r', b'\n') => {
+                        self.line_end(out);
+                        rest = behind;
+                    }
+                    (b'\r', _) | (_, b'\r' | b'\n') => self.escaped(held, out),
+                    _ => {
+                        self.make_room(1, out);
+                        out.push(held);
+                        self.column += 1;
                     }
                 }
-                (None, byte) => self.escaped(*byte, out),
+                continue;
             }
-            rest = behind;
+            if !PLAIN[usize::from(*byte)] {
+                match byte {
+                    b'\n' => self.line_end(out),
+                    b'\r' => self.held = Some(b'\r'),
+                    _ => self.escaped(*byte, out),
+                }
+                rest = behind;
+                continue;
+            }
+            if !is_blank(*byte) {
+                self.make_room(1, out);
+            }
+            if self.column == 0 && matches!(byte, b'F' | b'.') {
+                // What starts so may be taken for a mailbox separator, or for the end of the message.
+                if *byte == b'.' || rest.starts_with(FROM) {
+                    self.escaped(*byte, out);
+                    rest = behind;
+                    continue;
+                }
+                if FROM.starts_with(rest) {
+                    self.from = rest.len();
+                    return;
+                }
+            }
+            let room = (MAX - self.column).min(rest.len());
+            let run = rest[..room]
+                .iter()
+                .take_while(|b| PLAIN[usize::from(**b)])
+                .count();
+            // Of blanks behind a run, the last one may be the last of its line.
+            let is_sure = run == room && rest.get(run).is_some_and(|b| !matches!(b, b'\r' | b'\n'));
+            let blanks = rest[..run].iter().rev().take_while(|b| is_blank(**b)).count();
+            let run = run - usize::from(blanks > 0 && !is_sure);
+            out.extend_from_slice(&rest[..run]);
+            self.column += run;
+            rest = &rest[run..];
+            if let [blank @ (b' ' | b'\t'), behind @ ..] = rest {
+                self.held = Some(*blank);
+                rest = behind;
+            }
         }
     }
 
@@ -142,9 +170,18 @@ impl Encoder {
 /// The `=` of a soft line break is the 76th octet.
 const MAX: usize = 75;
 
-/// Octets that may stand for themselves anywhere but at the start of a line.
+/// A line that starts so separates the messages of a mailbox file.
+const FROM: &[u8; 5] = b"From ";
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Octets that may stand for themselves: blanks but at the end of a line.
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
+    table[b' ' as usize] = true;
+    table[b'\t' as usize] = true;
     let mut byte = 33;
     while byte <= 126 {
         table[byte] = byte != b'=' as usize;
@@ -177,7 +214,7 @@ pub fn encode_base64(input: &[u8]) -> String {
 
 /// Encodes text as quoted-printable: lines of at most 76 octets, each ended by CRLF, no blank at the end of one.
 ///
-/// CRLF and LF in the input are line breaks; a CR alone is data. No line starts with a dot or with an F.
+/// CRLF and LF in the input are line breaks; a CR alone is data. No line starts with a dot or with `From `.
 pub fn encode_quoted_printable(input: &[u8]) -> String {
     encode_whole(
         Encoding::QuotedPrintable,

@@ -10,7 +10,7 @@ use mailwright_mailbox::{Batch, BlobRef, BlobWriter, CommitError, Op, SpoolKey, 
 use mailwright_message::date::DateTime;
 use mailwright_message::dsn::{Notification, Returned};
 use mailwright_message::trace;
-use mailwright_queue::{Action, Change, DsnRequest, Record, Ret, Update};
+use mailwright_queue::{Action, Body, Change, DsnRequest, Record, Ret, Update};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -112,6 +112,8 @@ async fn notice<S: Store>(
         request.to.as_str(),
         DateTime::new(unix_now(), 0),
     );
+    // RFC 6533 §4.5: only a host with SMTPUTF8 has such an address.
+    notification.utf8 = request.smtputf8 && !request.to.is_ascii();
     if let Some(blob) = blob {
         notification.returned = returned(shared, request, blob).await;
     }
@@ -152,6 +154,11 @@ async fn spool<S: Store>(
     let now = super::now();
     let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
     let mut writer = shared.store.new_blob();
+    let is_ascii = message.iter().all(|chunk| chunk.is_ascii());
+    if !is_ascii {
+        record.body = Body::EightBit;
+        record.smtputf8 = true;
+    }
     for chunk in message {
         record.size += chunk.len() as u64;
         writer.write(chunk).await?;
