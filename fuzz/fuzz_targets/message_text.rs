@@ -1,9 +1,11 @@
-//! Texts: HTML, format=flowed, previews, bodies and TNEF: no panic, the same for every cut, and no markup left over.
+//! Texts: HTML, format=flowed, previews, bodies, reports, messages in pieces and TNEF: no panic, the same for every cut, and no markup left over.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mailwright_fuzz::{choices, seed};
-use mailwright_message::tnef::Tnef;
+use mailwright_message::partial::{self, ExternalBody, Partial};
+use mailwright_message::report::{Disposition, Feedback, Report};
+use mailwright_message::tnef::{Tnef, decompress_rtf};
 use mailwright_message::{Index, charset, flowed, html, preview, text};
 
 fuzz_target!(|data: &[u8]| {
@@ -40,6 +42,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 
+    let _ = (Report::of(&index), Disposition::parse(&index, data), Feedback::parse(&index, data));
+    for part in index.parts() {
+        let _ = (Partial::of(&part), ExternalBody::of(&part, data));
+    }
+    let _ = partial::join(&[(&index, data)], 1 << 20);
+    assert!(decompress_rtf(data, 4096).is_none_or(|text| text.len() <= 4096));
     let _ = Tnef::parse(data);
     let signed = [&0x223e_9f78_u32.to_le_bytes()[..], &[0, 0], data].concat();
     let _ = Tnef::parse(&signed);

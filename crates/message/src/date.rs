@@ -86,6 +86,9 @@ pub fn parse_with(value: &[u8], defects: &mut Vec<Defect>) -> Option<DateTime> {
 }
 
 fn read(value: &[u8], report: &mut impl Report) -> Option<DateTime> {
+    if let Some(date) = glance(value) {
+        return Some(date);
+    }
     let mut scan = Scan { input: value, at: 0 };
     let mut word = scan.word();
     if !word.is_empty() && month(word).is_none() {
@@ -101,6 +104,64 @@ fn read(value: &[u8], report: &mut impl Report) -> Option<DateTime> {
         report.defect(DefectKind::InvalidDate, scan.at);
     }
     Some(date)
+}
+
+/// Reads a date that is written as nearly all are, `Fri, 21 Nov 1997 09:55:06 -0600`, without looking for comments.
+fn glance(value: &[u8]) -> Option<DateTime> {
+    let text = value.trim_ascii();
+    let text = match text {
+        [a, b, c, b',', b' ', rest @ ..] if [a, b, c].iter().all(|l| l.is_ascii_alphabetic()) => rest,
+        _ => text,
+    };
+    let (day, text) = match text {
+        [a, b' ', rest @ ..] => (number([b'0', *a])?, rest),
+        [a, b, b' ', rest @ ..] => (number([*a, *b])?, rest),
+        _ => return None,
+    };
+    let (name, text) = text.split_at_checked(3)?;
+    let month = month(name)?;
+    let &[
+        b' ',
+        y1,
+        y2,
+        y3,
+        y4,
+        b' ',
+        h1,
+        h2,
+        b':',
+        m1,
+        m2,
+        b':',
+        s1,
+        s2,
+        b' ',
+        sign,
+        zh1,
+        zh2,
+        zm1,
+        zm2,
+    ] = text
+    else {
+        return None;
+    };
+    let year = number([y1, y2])? * 100 + number([y3, y4])?;
+    let time = (number([h1, h2])?, number([m1, m2])?, number([s1, s2])?);
+    let (hours, minutes) = (number([zh1, zh2])?, number([zm1, zm2])?);
+    let offset = (hours * 60 + minutes) as i16;
+    let offset = match sign {
+        b'+' => offset,
+        // `-0000` tells nothing.
+        b'-' if offset != 0 => -offset,
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60).then_some(())?;
+    moment(year, month, day, time, offset)
+}
+
+fn number([tens, ones]: [u8; 2]) -> Option<i64> {
+    let is_number = tens.is_ascii_digit() && ones.is_ascii_digit();
+    is_number.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
 }
 
 /// `21 Nov 1997 09:55:06 -0600`, the day of week having been read.

@@ -92,11 +92,14 @@ kinds! {
     TooManyParameters = 17,
     /// The text of envelopes and body structures is longer than the limit: the rest is left out.
     TooMuchText = 18,
+    /// A byte order mark stands before the name of a field; it is passed over.
+    ByteOrderMark = 19,
     /// A quote, parenthesis or bracket has no partner: it is read as if it were not there.
     Unbalanced = 40,
     /// Two addresses stand side by side without a comma.
     MissingComma = 41,
-    /// A member of an address list has no address, or one without local part or domain.
+    /// A member of an address list has no address, or one without local part or domain, or with space inside of
+    /// them.
     InvalidAddress = 42,
     /// The semicolon that ends a group is missing.
     UnclosedGroup = 43,
@@ -142,7 +145,8 @@ kinds! {
     UnknownEncoding = 64,
     /// An octet in base64 is outside of the alphabet, or padding stands where none may: it is skipped.
     InvalidBase64 = 65,
-    /// There is more base64 behind padding: it is decoded too.
+    /// There is something behind padding: lines of base64 are decoded too, and from the first other one on, such as
+    /// what a mailing list adds, all is left out.
     DataAfterPadding = 66,
     /// The padding at the end of base64 is missing.
     MissingPadding = 67,

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::charset::{self, Charset};
 use crate::defect::Report;
-use crate::{Defect, DefectKind, charset, transfer};
+use crate::{Defect, DefectKind, transfer};
 
 /// Decodes the encoded words in unfolded text.
 ///
@@ -50,15 +51,19 @@ fn read_octets<'a>(text: &'a [u8], base: usize, report: &mut impl Report) -> Cow
     let mut decoder = Decoder::default();
     let mut raw = 0;
     let mut at = 0;
-    while let Some(found) = memchr::memmem::find(&text[at..], b"=?") {
+    while let Some(found) = memchr::memchr(b'=', &text[at..]) {
         at += found;
         let rest = &text[at..];
+        if rest.get(1) != Some(&b'?') {
+            at += 1;
+            continue;
+        }
         let Some(word) = match_at(rest).or_else(|| match_unended(rest)) else {
             at += 2;
             continue;
         };
         let end = at + word.len;
-        if !charset::is_known(word.charset) {
+        if !decoder.knows(word.charset) {
             report.defect(DefectKind::UnknownCharset, base + at);
             at += 2;
             continue;
@@ -96,6 +101,8 @@ fn guess<'a>(text: &'a [u8], at: usize, report: &mut impl Report) -> Cow<'a, str
 struct Decoder<'a> {
     out: String,
     charset: &'a [u8],
+    /// What the label that came last means, so that a run of words looks for it once.
+    last: Option<(&'a [u8], Option<Charset>)>,
     octets: Vec<u8>,
     /// Where the first of the words whose octets wait is.
     start: usize,
@@ -103,6 +110,15 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    fn knows(&mut self, label: &'a [u8]) -> bool {
+        let found = match self.last {
+            Some((last, found)) if last == label => found,
+            _ => Charset::find(label),
+        };
+        self.last = Some((label, found));
+        found.is_some()
+    }
+
     fn raw(&mut self, text: &[u8], word_follows: bool, at: usize, report: &mut impl Report) {
         let between_words = self.after_word && word_follows;
         if text.is_empty() || between_words && text.trim_ascii().is_empty() {
@@ -168,7 +184,13 @@ pub(crate) struct Word<'a> {
 impl Word<'_> {
     fn decode_into(&self, out: &mut Vec<u8>) {
         if self.base64 {
-            out.extend_from_slice(&transfer::decode_base64(self.text));
+            let whole = self.text.len().is_multiple_of(4);
+            if !(whole && encodify::base64::STANDARD.decode_append(self.text, out).is_ok()) {
+                out.extend_from_slice(&transfer::decode_base64(self.text));
+            }
+            return;
+        }
+        if encodify::qp::Q_TEXT.decode_append(self.text, out).is_ok() {
             return;
         }
         let mut text = self.text;
@@ -204,9 +226,10 @@ pub(crate) fn match_at(input: &[u8]) -> Option<Word<'_>> {
         _ => return None,
     };
     let text_len = memchr::memchr(b'?', text).filter(|len| len + 1 < text.len())?;
-    let is_odd = |b: &u8| *b < b' ' && *b != b'\t';
+    // Without a way out in between, the compiler looks at many octets at a time.
+    let is_odd = |text: &[u8]| text.iter().fold(false, |odd, b| odd | (*b < b' ' && *b != b'\t'));
     let (charset, text) = (&rest[..charset_len], &text[..text_len + 2]);
-    if text[text_len + 1] != b'=' || charset.iter().any(u8::is_ascii_whitespace) || text.iter().any(is_odd) {
+    if text[text_len + 1] != b'=' || charset.iter().any(u8::is_ascii_whitespace) || is_odd(text) {
         return None;
     }
     Some(Word {

@@ -43,7 +43,8 @@ impl<'a> Field<'a> {
 
 /// Walks the fields of a header, up to its empty line or the end.
 ///
-/// Lines that are no field and continue none are passed over, as the scanner does.
+/// Lines that are no field and continue none are passed over, as the scanner does, and so is a byte order mark before
+/// a name.
 ///
 /// ```
 /// use mailwright_message::header;
@@ -84,16 +85,26 @@ impl<'a> Iterator for Fields<'a> {
             self.offset += len as u64;
             let is_continuation = matches!(raw[0], b' ' | b'\t');
             self.rest = rest;
-            if let (false, Some(name)) = (is_continuation, Name::of(&raw[..line])) {
+            let mark = mark_len(&raw[..line]);
+            let raw = &raw[mark..];
+            if let (false, Some(name)) = (is_continuation, Name::of(&raw[..line - mark])) {
                 return Some(Field {
                     name: &raw[..name.len],
                     value: without_line_end(&raw[name.colon + 1..]),
                     raw,
-                    offset,
+                    offset: offset + mark as u64,
                 });
             }
         }
     }
+}
+
+/// A byte order mark.
+pub(crate) const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The length of a byte order mark that a line starts with: some programs leave one in what they send.
+pub(crate) fn mark_len(line: &[u8]) -> usize {
+    if line.starts_with(MARK) { MARK.len() } else { 0 }
 }
 
 /// The first field of this name.

@@ -1,8 +1,12 @@
-//! Headers that end in no empty line, or start with a space: no text gets lost in them, and no part.
+//! Headers that end in no empty line, or start with a space or a byte order mark: no text gets lost in them, no field
+//! and no part. Addresses with spaces in them.
 
 mod common;
 
 use common::{exercise, index_in_chunks};
+use mailwright_message::address_list::{self, Address};
+use mailwright_message::header::{Headers, Limits};
+use mailwright_message::index::Options;
 use mailwright_message::{DefectKind, Index};
 
 /// The bodies of all leaves, and the kinds of the defects.
@@ -94,4 +98,62 @@ fn a_space_before_the_first_field_hides_no_header() {
     // In a part, it is more likely text that has no header.
     let (leaves, _) = leaves("Content-Type: multipart/mixed; boundary=b\n\n--b\n see: this\n\nmore\n--b--\n");
     assert_eq!(leaves, [" see: this\n\nmore"]);
+}
+
+/// Two words do not become one: what they would be together may be the address of somebody else.
+#[test]
+fn words_in_an_address_are_not_joined() {
+    for (value, local_part, domain) in [
+        ("<aaa bbb>", "aaa bbb", ""),
+        ("Ann <aaa bbb@a.test>", "aaa bbb", "a.test"),
+        ("<aaa\r\n bbb@a.test>", "aaa bbb", "a.test"),
+        ("<aaa(c)bbb@a.test>", "aaa bbb", "a.test"),
+        ("<\"aaa\" bbb@a.test>", "\"aaa\" bbb", "a.test"),
+        ("<aaa@a.test b.test>", "aaa", "a.test b.test"),
+    ] {
+        let mut defects = Vec::new();
+        let list = address_list::parse_with(value.as_bytes(), &Limits::default(), &mut defects);
+        let [Address::Mailbox(mailbox)] = &list[..] else {
+            panic!("{list:?}")
+        };
+        assert_eq!(
+            (&*mailbox.local_part, &*mailbox.domain),
+            (local_part, domain),
+            "{value}"
+        );
+        assert_eq!(mailbox.address(), None, "{value}");
+        assert_eq!(defects[0].kind, DefectKind::InvalidAddress, "{value}");
+    }
+    let obsolete = address_list::parse(b"<joe . doe @ (c) a . test>");
+    assert_eq!(
+        obsolete[0].mailboxes()[0]
+            .address()
+            .expect("it is one")
+            .to_string(),
+        "joe.doe@a.test"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_header() {
+    let message = b"\xef\xbb\xbfSubject: hi\r\nFrom: a@b\r\n\r\nbody";
+    let index = Index::of(message);
+    let headers = Headers::of(message, index.root());
+    assert_eq!(headers.subject().as_deref(), Some("hi"));
+    assert_eq!(Headers::new(message).subject().as_deref(), Some("hi"));
+    assert_eq!(headers.raw("From"), Some(&b" a@b"[..]));
+    assert_eq!(headers.fields().next().map(|field| field.offset), Some(3));
+    assert_eq!(index.root().body(), 29..33);
+    let defects: Vec<_> = index.defects().map(|d| (d.kind, d.offset)).collect();
+    assert_eq!(defects, [(DefectKind::ByteOrderMark, 0)]);
+    // A server may have put fields before it.
+    let message = [b"Received: by b\r\n", &message[..]].concat();
+    let index = Index::of(&message);
+    assert_eq!(index.root().fields().count(), 3);
+    assert_eq!(index.defects().next().map(|d| d.offset), Some(16));
+    for size in 1..8 {
+        let mut builder = Index::builder(Options::default());
+        message.chunks(size).for_each(|chunk| builder.push(chunk));
+        assert_eq!(builder.finish(), index);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::generators::GENERATORS;
 use mailwright_message::index::{Index, Kind, Options};
 use mailwright_message::parameters::{ContentType, Disposition};
-use mailwright_message::{address_list, date, encoded_word, header, message_id};
+use mailwright_message::{address_list, date, encoded_word, flowed, header, html, message_id, preview, text};
 use rustix::time::{ClockId, clock_gettime};
 
 type Reader = fn(&[u8]);
@@ -53,6 +53,17 @@ const READERS: &[(&str, Reader)] = &[
             black_box(ContentType::parse(value).map(|t| t.parameters().len()));
             black_box(Disposition::parse(value).map(|d| d.is_attachment()));
         }
+    }),
+    ("previews and texts", |message| {
+        let index = Index::of(message);
+        black_box(preview::of(&index, message).len());
+        black_box(text::of_message(&index, message).len());
+        let source = String::from_utf8_lossy(message);
+        black_box(html::to_text(&source).len());
+        black_box((
+            preview::from_text(&source).len(),
+            flowed::decode(&source, true).len(),
+        ));
     }),
     ("bodies", |message| {
         let index = Index::of(message);

@@ -395,7 +395,8 @@ impl<'a> Walker<'a> {
             Some(at) => (&address[..at], &address[at + 1..]),
             None => (address, &[][..]),
         };
-        if local.is_empty() || domain.is_empty() {
+        let torn = |pieces: &[Piece<'_>]| pieces.windows(2).any(|w| is_torn(&w[0], &w[1]));
+        if local.is_empty() || domain.is_empty() || torn(address) {
             report.defect(DefectKind::InvalidAddress, self.entry.start);
         }
         if let (true, false, Some(comment)) = (name.is_empty(), address.is_empty(), self.entry.comment) {
@@ -521,13 +522,17 @@ fn phrase<'a>(input: &'a [u8], pieces: &[Piece<'a>]) -> Cow<'a, [u8]> {
     Cow::Owned(out)
 }
 
-/// The pieces without any space.
+/// The pieces without any space, but for that between two words: nothing may join those to a word of its own, or
+/// mail would go to somebody else.
 fn concat<'a>(input: &'a [u8], pieces: &[Piece<'a>]) -> Cow<'a, [u8]> {
     if let Some(span) = verbatim(input, pieces, |w| w[0].end == w[1].start) {
         return Cow::Borrowed(span);
     }
     let mut out = Vec::new();
-    for piece in pieces {
+    for (i, piece) in pieces.iter().enumerate() {
+        if i > 0 && is_torn(&pieces[i - 1], piece) {
+            out.push(b' ');
+        }
         match piece.token {
             Token::Literal(literal) => out.extend(literal.iter().filter(|b| **b > b' ')),
             _ => out.extend_from_slice(&text(piece)),
@@ -550,6 +555,12 @@ fn verbatim<'a>(
     };
     let (first, last) = (pieces.first()?, pieces.last()?);
     (pieces.iter().all(plain) && pieces.windows(2).all(follows)).then(|| &input[first.start..last.end])
+}
+
+/// Whether space stands between two words.
+fn is_torn(before: &Piece<'_>, piece: &Piece<'_>) -> bool {
+    let is_word = |piece: &Piece<'_>| !matches!(piece.token, Token::Special(_));
+    piece.space && is_word(before) && is_word(piece)
 }
 
 fn text<'a>(piece: &Piece<'a>) -> Cow<'a, [u8]> {
@@ -583,6 +594,9 @@ fn local_part<'a>(input: &'a [u8], pieces: &[Piece<'a>]) -> Cow<'a, [u8]> {
     if !pieces.iter().any(|p| matches!(p.token, Token::Quoted(_))) {
         return concat(input, pieces);
     }
+    if pieces.windows(2).any(|w| is_torn(&w[0], &w[1])) {
+        return Cow::Owned(as_written(input, pieces));
+    }
     if let [piece] = pieces
         && let Token::Quoted(inner) = piece.token
         && inner.iter().all(|b| is_qtext(*b))
@@ -605,6 +619,19 @@ fn local_part<'a>(input: &'a [u8], pieces: &[Piece<'a>]) -> Cow<'a, [u8]> {
     }
     out.push(b'"');
     Cow::Owned(out)
+}
+
+/// The pieces with their quotes, and a space where there was any between words. Nobody's address looks like that.
+fn as_written(input: &[u8], pieces: &[Piece<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (i, piece) in pieces.iter().enumerate() {
+        if i > 0 && is_torn(&pieces[i - 1], piece) {
+            out.push(b' ');
+        }
+        let written = input[piece.start..piece.end].iter();
+        out.extend(written.filter(|b| !matches!(b, b'\r' | b'\n' | 0)));
+    }
+    out
 }
 
 /// Octets that stand in words as they are: RFC 5322's atext, the full stop, and 8-bit ones.

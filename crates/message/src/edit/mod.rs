@@ -527,7 +527,14 @@ impl Head<'_> {
         for field in header::fields(&self.octets) {
             let at = self.start + (field.raw.as_ptr() as usize - base) as u64;
             if let Some((_, last)) = spans.last_mut() {
-                last.all.end = at;
+                // A mark before this field is no line of the one before it.
+                let is_marked = self.octets[..self.local(&(at..at)).start].ends_with(crate::field::MARK);
+                last.all.end = at
+                    - if is_marked {
+                        crate::field::MARK.len() as u64
+                    } else {
+                        0
+                    };
             }
             let raw = at..at + field.raw.len() as u64;
             spans.push((

@@ -437,14 +437,13 @@ impl<'a> HeaderFields<'a> {
     fn find_named(&mut self, name: &str) -> Option<Field<'a>> {
         match &mut self.0 {
             Source::Walk(fields) => fields.find(|field| field.is(name)),
-            Source::Index { message, spans } => {
-                let (message, len) = (*message, name.len() as u64);
-                let span = spans.find(|span| {
-                    span.name.end - span.name.start == len
-                        && slice(message, &span.name).eq_ignore_ascii_case(name.as_bytes())
-                })?;
-                Some(field(message, &span))
-            }
+            Source::Index { message, spans } => loop {
+                spans.skip_names_unlike(name.len(), false);
+                let span = spans.next()?;
+                if slice(message, &span.name).eq_ignore_ascii_case(name.as_bytes()) {
+                    return Some(field(message, &span));
+                }
+            },
         }
     }
 }

@@ -196,6 +196,34 @@ impl Index {
         Parts::all(self)
     }
 
+    /// All parts with their IMAP part numbers (RFC 9051 §6.4.5), the root first; see [`Part::number`].
+    ///
+    /// ```
+    /// use mailwright_message::Index;
+    /// let index = Index::of(b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x\r\n\r\nb\r\n--x--");
+    /// let numbers: Vec<_> = index.numbered().map(|(number, _)| number.unwrap()).collect();
+    /// assert_eq!(numbers, [vec![], vec![1], vec![2]]);
+    /// ```
+    pub fn numbered(&self) -> impl Iterator<Item = (Option<Vec<u32>>, Part<'_>)> {
+        // For each open part: its kind, what the numbers of its children start with, and how many there were.
+        let mut open: Vec<(Kind, Vec<u32>, u32)> = Vec::new();
+        self.parts().map(move |part| {
+            open.truncate(part.depth().into());
+            let number = open.last_mut().map_or(Some(vec![]), |(kind, prefix, children)| {
+                *children += 1;
+                let has_none = *kind == Kind::Message && part.kind() == Kind::Multipart;
+                (!has_none).then(|| [prefix, &[*children][..]].concat())
+            });
+            let prefix = match (&number, open.last()) {
+                (None, Some((_, prefix, _))) => prefix.clone(),
+                (Some(number), _) if number.is_empty() && part.kind() == Kind::Message => vec![1],
+                _ => number.clone().unwrap_or_default(),
+            };
+            open.push((part.kind(), prefix, 0));
+            (number, part)
+        })
+    }
+
     /// The part with an IMAP part number (RFC 9051 §6.4.5); the root for no number at all.
     ///
     /// For the content of a message/rfc822 part, the part itself is returned; numbers go on inside of it. The

@@ -50,6 +50,29 @@ impl<'a> Part<'a> {
         self.place
     }
 
+    /// The IMAP part number (RFC 9051 §6.4.5), by which [`Index::part`] finds the part: empty for the root, and `None`
+    /// for the multipart that a nested message is, which has none.
+    ///
+    /// It is looked for from the root; [`Index::numbered`] has those of all parts at once.
+    pub fn number(&self) -> Option<Vec<u32>> {
+        let mut part = Part::new(self.index, 0);
+        let (mut number, mut has_number) = (Vec::new(), true);
+        while part.place != self.place {
+            if part.place == 0 && part.kind() == Kind::Message {
+                number.push(1);
+            }
+            let mut children = (1..).zip(part.children());
+            let (nth, child) =
+                children.find(|(_, child)| (child.place..child.next()).contains(&self.place))?;
+            has_number = !(part.kind() == Kind::Message && child.kind() == Kind::Multipart);
+            if has_number {
+                number.push(nth);
+            }
+            part = child;
+        }
+        has_number.then_some(number)
+    }
+
     /// How deep the part is nested; the root is at 0.
     pub fn depth(&self) -> u16 {
         self.entry().u16(DEPTH)
@@ -247,13 +270,14 @@ impl FieldSpans<'_> {
     }
 
     /// Passes over fields whose names have another length, without looking at more.
-    pub(super) fn skip_names_unlike(&mut self, len: usize, from_bottom: bool) {
-        let differs = |place: u32| usize::from(Table(self.table).u16(place as usize * FIELD + 8)) != len;
+    pub(crate) fn skip_names_unlike(&mut self, len: usize, from_bottom: bool) {
+        let range = self.at as usize * FIELD..self.end as usize * FIELD;
+        let entries = self.table.get(range).unwrap_or_default().chunks_exact(FIELD);
+        let differs = |entry: &[u8]| usize::from(u16::from_le_bytes([entry[8], entry[9]])) != len;
         if from_bottom {
-            let last = (self.at..self.end).rfind(|at| !differs(*at));
-            self.end = last.map_or(self.at, |at| at + 1);
+            self.end -= entries.rev().take_while(|entry| differs(entry)).count() as u32;
         } else {
-            self.at = (self.at..self.end).find(|at| !differs(*at)).unwrap_or(self.end);
+            self.at += entries.take_while(|entry| differs(entry)).count() as u32;
         }
     }
 }

@@ -174,8 +174,19 @@ impl Scanner {
                 self.count_line(line);
                 return;
             }
-            if let Some(name) = Name::of(line.octets) {
-                self.field.open(line, name, self.limits.max_field_octets);
+            let mark = field::mark_len(line.octets);
+            if let Some(name) = Name::of(&line.octets[mark..]) {
+                let field = Line {
+                    octets: &line.octets[mark..],
+                    at: line.at + mark as u64,
+                    len: line.len - mark as u64,
+                    line_end: line.line_end,
+                    in_chunk: line.in_chunk.map(|at| at + mark),
+                };
+                if mark > 0 {
+                    visitor.defect(Defect::new(DefectKind::ByteOrderMark, line.at));
+                }
+                self.field.open(&field, name, self.limits.max_field_octets);
                 self.count_line(line);
                 return;
             }
@@ -197,7 +208,8 @@ impl Scanner {
         let line = [carried, &rest[..rest.len().min(SURE)]].concat();
         let is_mbox = line.starts_with(b"From ") || line.starts_with(b">From ");
         let is_shifted = self.levels.len() == 1 && Name::of(line.trim_ascii_start()).is_some();
-        !is_mbox && !is_shifted && line.iter().any(|b| *b != b'\r') && Name::of(&line).is_none()
+        let name = Name::of(&line[field::mark_len(&line)..]);
+        !is_mbox && !is_shifted && line.iter().any(|b| *b != b'\r') && name.is_none()
     }
 
     fn count_line(&mut self, line: &Line<'_>) {

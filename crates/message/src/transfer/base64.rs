@@ -12,9 +12,19 @@ pub(super) struct Decoder {
     /// How many `=` the last group still wants.
     owed: u32,
     padded: bool,
+    /// The line behind padding, as far as it came, and where it starts.
+    behind: Vec<u8>,
+    behind_at: u64,
+    /// The line with the padding has ended.
+    below: bool,
+    /// What follows is no base64.
+    over: bool,
     /// The last octet was no line end.
     in_line: bool,
 }
+
+/// Longer lines behind padding are looked at piece by piece: no line may be longer (RFC 5322 §2.1.1).
+const MAX_BEHIND: usize = 1000;
 
 /// Small enough to stay in the cache through the three looks that are taken at it.
 const BLOCK: usize = 32 * 1024;
@@ -25,7 +35,7 @@ const MIN_BULK: usize = 128;
 impl Decoder {
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>, found: &mut Found) {
         let mut at = 0;
-        while at < chunk.len() {
+        while at < chunk.len() && !self.over {
             let mut block = &chunk[at..chunk.len().min(at + BLOCK)];
             // The library is fast on whole lines.
             if let Some(end) = memchr::memrchr(b'\n', block) {
@@ -58,6 +68,7 @@ impl Decoder {
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<u8>, found: &mut Found) {
+        self.decide(out, found);
         if self.count == 1 {
             found.note(DefectKind::TruncatedBase64, 0);
         } else if self.count > 1 || self.owed > 0 {
@@ -82,25 +93,83 @@ impl Decoder {
         }
     }
 
+    /// Takes an octet behind padding.
+    fn octet_behind(&mut self, byte: u8, at: usize, out: &mut Vec<u8>, found: &mut Found) {
+        let is_open = !self.behind.is_empty();
+        match VALUES[usize::from(byte)] {
+            _ if self.over => {}
+            SPACE if byte == b'\n' => {
+                self.decide(out, found);
+                self.below = true;
+            }
+            SPACE if !is_open => {}
+            PAD if !is_open => match self.owed {
+                0 => found.note(DefectKind::InvalidBase64, at),
+                _ => self.owed -= 1,
+            },
+            _ => {
+                if !is_open {
+                    self.behind_at = found.at + at as u64;
+                }
+                self.behind.push(byte);
+                if self.behind.len() == MAX_BEHIND {
+                    self.decide(out, found);
+                }
+            }
+        }
+    }
+
+    /// Decodes the line behind padding if it is base64, and ends the data if not; junk that follows the padding on its
+    /// own line ends nothing.
+    fn decide(&mut self, out: &mut Vec<u8>, found: &mut Found) {
+        let line = self.behind.trim_ascii_end();
+        if line.is_empty() {
+            return;
+        }
+        let before = out.len();
+        let (mut is_base64, mut is_padded) = (true, false);
+        for group in line.chunks(4) {
+            let Some((octets, len)) = whole_group(group) else {
+                is_base64 = false;
+                break;
+            };
+            out.extend_from_slice(&octets[..len]);
+            is_padded = len < 3;
+        }
+        let kind = match is_base64 || self.below {
+            true => DefectKind::DataAfterPadding,
+            false => DefectKind::InvalidBase64,
+        };
+        found.note_at(kind, self.behind_at);
+        if is_base64 {
+            self.padded = is_padded;
+            self.below = false;
+        } else {
+            out.truncate(before);
+            self.over = self.below;
+        }
+        self.owed = 0;
+        self.behind.clear();
+    }
+
     fn octet(&mut self, byte: u8, at: usize, out: &mut Vec<u8>, found: &mut Found) {
+        if self.padded {
+            self.octet_behind(byte, at, out, found);
+            return;
+        }
         match VALUES[usize::from(byte)] {
             SPACE => {}
             OTHER => found.note(DefectKind::InvalidBase64, at),
             PAD => {
                 match self.count {
-                    0 if self.owed > 0 => self.owed -= 1,
                     0 => found.note(DefectKind::InvalidBase64, at),
                     1 => found.note(DefectKind::TruncatedBase64, at),
                     count => self.owed = 3 - count,
                 }
                 self.flush(out);
-                self.padded = true;
+                (self.padded, self.below) = (true, false);
             }
             value => {
-                if self.padded {
-                    found.note(DefectKind::DataAfterPadding, at);
-                    (self.padded, self.owed) = (false, 0);
-                }
                 self.group = self.group << 6 | u32::from(value);
                 self.count += 1;
                 if self.count == 4 {
@@ -119,6 +188,27 @@ impl Decoder {
         }
         (self.group, self.count) = (0, 0);
     }
+}
+
+/// The octets that four symbols stand for, the last one or two of which may be padding, and how many they are.
+fn whole_group(group: &[u8]) -> Option<([u8; 3], usize)> {
+    let [first, second, third, fourth] = <[u8; 4]>::try_from(group).ok()?;
+    let len = match (third, fourth) {
+        (b'=', b'=') => 1,
+        (_, b'=') => 2,
+        _ => 3,
+    };
+    let mut bits = 0;
+    for (i, symbol) in [first, second, third, fourth].into_iter().enumerate() {
+        let value = match VALUES[usize::from(symbol)] {
+            PAD if i > len => 0,
+            value if value < 64 => value,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+    }
+    let [_, octets @ ..] = bits.to_be_bytes();
+    Some((octets, len))
 }
 
 /// How many octets are white space, or control characters: those are no base64 and found out later.

@@ -143,8 +143,8 @@ fn decode_whole(encoding: Encoding, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Decodes base64 and never fails: octets outside of the alphabet are skipped, data behind padding goes on, and
-/// a last group that is too short gives what it can.
+/// Decodes base64 and never fails: octets outside of the alphabet are skipped, and a last group that is too short
+/// gives what it can. Behind padding, lines that are base64 are decoded too; what else follows is left out.
 pub fn decode_base64(input: &[u8]) -> Vec<u8> {
     decode_whole(Encoding::Base64, input)
 }

@@ -62,8 +62,42 @@ impl Decoder {
             }
             self.long_run = false;
         }
+        while text.len() - done >= MIN_BULK {
+            let block = &text[done..text.len().min(done + BLOCK)];
+            let Some(end) = memchr::memrchr(b'\n', block) else {
+                break;
+            };
+            let block = &block[..=end];
+            if !bulk(block, out) {
+                self.lines(block, at + done as u64, out, found);
+            }
+            done += block.len();
+        }
+        done += self.lines(&text[done..], at + done as u64, out, found);
+        let line = &text[done..];
+        let content = trim_end(line);
+        let run = line.len() - content.len();
+        let certain = if run > MAX_RUN {
+            self.long_run = true;
+            line.len()
+        } else if run > 0 {
+            content.len() - usize::from(content.ends_with(b"="))
+        } else {
+            match content {
+                [.., b'='] => content.len() - 1,
+                [.., b'=', digit] if hex(*digit).is_some() => content.len() - 2,
+                _ => content.len(),
+            }
+        };
+        decode_content(&line[..certain], at + done as u64, out, found);
+        done + certain
+    }
+
+    /// Decodes the whole lines in `text`, and gives how long they are.
+    fn lines(&self, text: &[u8], at: u64, out: &mut Vec<u8>, found: &mut Found) -> usize {
+        let mut done = 0;
         for end in memchr::memchr_iter(b'\n', text) {
-            let Some(line) = text.get(done..end) else { continue };
+            let line = &text[done..end];
             let from = at + done as u64;
             let content = trim_end(line);
             if line.len() - content.len() > MAX_RUN {
@@ -83,24 +117,47 @@ impl Decoder {
             }
             done = end + 1;
         }
-        let line = &text[done..];
-        let content = trim_end(line);
-        let run = line.len() - content.len();
-        let certain = if run > MAX_RUN {
-            self.long_run = true;
-            line.len()
-        } else if run > 0 {
-            content.len() - usize::from(content.ends_with(b"="))
-        } else {
-            match content {
-                [.., b'='] => content.len() - 1,
-                [.., b'=', digit] if hex(*digit).is_some() => content.len() - 2,
-                _ => content.len(),
-            }
-        };
-        decode_content(&line[..certain], at + done as u64, out, found);
-        done + certain
+        done
     }
+}
+
+/// Small enough to stay in the cache through the looks that are taken at it, large enough for most bodies.
+const BLOCK: usize = 16 * 1024;
+
+/// Less than this is not worth those looks.
+const MIN_BULK: usize = 64;
+
+/// Decodes whole lines that are as they should be with the library; does nothing where they are not.
+fn bulk(block: &[u8], out: &mut Vec<u8>) -> bool {
+    is_proper(block) && encodify::qp::BODY.strict().decode_append(block, out).is_ok()
+}
+
+/// Whether there is nothing in whole lines that wants a defect, or that the library reads in another way: 8-bit octets,
+/// CRs that are in no line end, escapes in small letters, blanks behind an `=`, and long runs of blanks.
+fn is_proper(block: &[u8]) -> bool {
+    let Some(behind) = block.get(2..) else {
+        return false;
+    };
+    // No way out in between: so the compiler looks at many octets at a time.
+    let mut odd = 0;
+    for ((first, second), third) in block.iter().zip(&block[1..]).zip(behind) {
+        let is_escape = u8::from(*first == b'=');
+        let is_small = |b: u8| u8::from(b.wrapping_sub(b'a') < 6);
+        let is_blank = u8::from(*second == b' ') | u8::from(*second == b'\t');
+        odd |= is_escape & (is_small(*second) | is_small(*third) | is_blank);
+        odd |= u8::from(*first == b'\r') & u8::from(*second != b'\n');
+        odd |= first >> 7;
+    }
+    // The last octet is the line end.
+    let before_last = block[block.len() - 2];
+    let mut start = 0;
+    odd == 0
+        && before_last.is_ascii()
+        && memchr::memchr_iter(b'\n', block).all(|end| {
+            let len = end - start;
+            start = end + 1;
+            len <= MAX_RUN
+        })
 }
 
 /// Decodes the escapes in a piece of a line; none reaches beyond it.

@@ -38,6 +38,12 @@ pub(crate) fn index_in_chunks(message: &[u8], sizes: &[usize]) -> Index {
 pub(crate) fn exercise(index: &Index, message: &[u8]) {
     let len = message.len() as u64;
     assert_eq!(index.octets(), len);
+    for (number, part) in index.numbered().take(100) {
+        assert_eq!(part.number(), number);
+        if let Some(number) = number {
+            assert_eq!(index.part(&number).map(|found| found.place()), Some(part.place()));
+        }
+    }
     for part in index.parts() {
         let (header, body) = (part.header(), part.body());
         assert!(

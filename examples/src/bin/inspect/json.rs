@@ -51,9 +51,9 @@ struct Parts<'a> {
 impl Serialize for Parts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        for entry in parts::numbered(&self.source.index) {
-            let Some(number) = entry.number else { continue };
-            let part = self.entry(parts::path(&number), entry.part);
+        for (number, part) in self.source.index.numbered() {
+            let Some(number) = number else { continue };
+            let part = self.entry(parts::path(&number), part);
             list.serialize_element(&part.map_err(S::Error::custom)?)?;
         }
         list.end()

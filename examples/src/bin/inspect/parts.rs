@@ -13,42 +13,6 @@ use std::str::FromStr;
 use crate::Fallible;
 use crate::source::Source;
 
-/// A part in the tree.
-pub(crate) struct Numbered<'a> {
-    pub(crate) part: Part<'a>,
-    /// `None` for the multipart that a nested message is: IMAP has no number for it.
-    pub(crate) number: Option<Vec<u32>>,
-}
-
-/// All parts with their IMAP numbers (RFC 9051 §6.4.5.1).
-pub(crate) fn numbered(index: &Index) -> impl Iterator<Item = Numbered<'_>> {
-    // For each open part: its kind, what the numbers of its children start with, and how many there were.
-    let mut open: Vec<(Kind, Vec<u32>, u32)> = Vec::new();
-    index.parts().map(move |part| {
-        open.truncate(part.depth().into());
-        let number = match open.last_mut() {
-            None => Some(vec![]),
-            Some((Kind::Message, prefix, _)) if part.kind() == Kind::Multipart => {
-                let prefix = prefix.clone();
-                open.push((Kind::Multipart, prefix, 0));
-                return Numbered { part, number: None };
-            }
-            Some((_, prefix, children)) => {
-                *children += 1;
-                let last = std::iter::once(*children);
-                Some(prefix.iter().copied().chain(last).collect())
-            }
-        };
-        let prefix = match &number {
-            // What is inside of a message that is not a multipart is inside of its part 1.
-            Some(number) if number.is_empty() && part.kind() == Kind::Message => vec![1],
-            number => number.clone().unwrap_or_default(),
-        };
-        open.push((part.kind(), prefix, 0));
-        Numbered { part, number }
-    })
-}
-
 /// A number as it is written: `2.1`.
 pub(crate) fn path(number: &[u32]) -> String {
     let digits: Vec<String> = number.iter().map(u32::to_string).collect();
@@ -205,8 +169,10 @@ impl Selector {
 /// Writes the octets that `--part` asks for.
 pub(crate) fn write(source: &Source, selector: &Selector, raw: bool, out: &mut impl Write) -> Fallible {
     let Some((range, part)) = selector.find(&source.index) else {
-        let known: Vec<String> = numbered(&source.index)
-            .filter_map(|n| n.number)
+        let known: Vec<String> = source
+            .index
+            .numbered()
+            .filter_map(|(number, _)| number)
             .filter(|number| !number.is_empty())
             .take(20)
             .map(|number| path(&number))

@@ -117,15 +117,14 @@ fn person(person: &Person) -> String {
 
 fn print_tree(source: &Source, out: &mut impl Write) -> Fallible {
     writeln!(out, "\nParts")?;
-    let numbers = || parts::numbered(&source.index).filter_map(|entry| entry.number);
+    let numbers = || source.index.numbered().filter_map(|(number, _)| number);
     let width = numbers()
         .map(|number| parts::path(&number).len())
         .max()
         .unwrap_or(0);
     // For each open part, how many of its children are still to come.
     let mut left: Vec<usize> = Vec::new();
-    for entry in parts::numbered(&source.index) {
-        let part = entry.part;
+    for (number, part) in source.index.numbered() {
         left.truncate(part.depth().into());
         let mut branch = String::new();
         if let Some((last, outer)) = left.split_last_mut() {
@@ -138,7 +137,7 @@ fn print_tree(source: &Source, out: &mut impl Write) -> Fallible {
         left.push(part.children().count());
 
         let facts = Facts::read(part, &source.header(part)?);
-        let number = parts::path(&entry.number.unwrap_or_default());
+        let number = parts::path(&number.unwrap_or_default());
         let mut line = format!("{number:<width$}  {branch}{}", facts.content_type);
         if let Some(filename) = &facts.filename {
             line.push_str(&format!("  \"{filename}\""));
