@@ -61,6 +61,7 @@
 //! | [`Model`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
 //! | [`digest`] | what is computed of a message once, when it comes in |
 //! | [`casemap`] | text without regard to case |
+//! | [`search`], [`sort`] | which messages, and in what order |
 //! | [`conversation`] | trees of messages, by reference or by subject |
 //! | [`Feed`], [`ChangeHub`] | who is told of changes |
 //! | [`Uid`], [`UidSet`], [`ModSeq`], [`MailboxName`], [`Flags`], [`BlobRef`], [`ThreadId`] | the nouns |
@@ -75,7 +76,8 @@
 //! | 4315, 6851: UIDPLUS, MOVE | `rules/messages.rs` |
 //! | 4314: access control lists | `access.rs`, `rules/annotations.rs` |
 //! | 5051: i;unicode-casemap | `casemap.rs` |
-//! | 5256: THREAD | `conversation.rs` |
+//! | 5256, 5957: SORT, THREAD | `sort.rs`, `conversation.rs`, `digest/keys.rs` |
+//! | 9051, 5032: SEARCH, WITHIN | `search.rs`, `digest/text.rs` |
 //! | 5464: metadata | `metadata.rs`, `rules/annotations.rs` |
 //! | 6154, 8457: special uses | `name.rs` |
 //! | 7162: CONDSTORE, QRESYNC | `rules/messages.rs`, `model/history.rs` |
@@ -105,6 +107,8 @@ mod metadata;
 mod model;
 mod name;
 pub mod rules;
+pub mod search;
+pub mod sort;
 mod store;
 mod thread;
 mod uid_set;

@@ -351,10 +351,16 @@ impl Fields {
     pub const THREAD: Self = Self(32);
     /// The sort keys, and what put it into its thread.
     pub const SORT: Self = Self(64);
-    /// The text that is searched.
+    /// The text that is searched; of a message without, its octets, where the store has them at hand.
     pub const TEXT: Self = Self(128);
     /// All of them.
     pub const ALL: Self = Self(255);
+
+    /// Joins two sets.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// Tells whether all of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -366,7 +372,7 @@ impl BitOr for Fields {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.union(other)
     }
 }
 
@@ -419,6 +425,9 @@ pub struct Message {
     pub threading: Threading,
     /// Its text as it is searched, where that was kept ([`Fields::TEXT`]).
     pub text: Option<Bytes>,
+    /// All its octets, where no text was kept and the store reads them as cheaply ([`Fields::TEXT`]): a store need not
+    /// have this of any message, and has it of short ones only.
+    pub content: Option<Bytes>,
     size: u64,
 }
 
@@ -437,6 +446,7 @@ impl Message {
             sort_keys: Bytes::new(),
             threading: Threading::default(),
             text: None,
+            content: None,
             size: 0,
         }
     }

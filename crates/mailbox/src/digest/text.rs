@@ -293,7 +293,7 @@ pub(super) fn field_text<'a>(field: &Field<'a>) -> Cow<'a, str> {
 }
 
 /// The octets of a range; none where the message is shorter.
-pub(super) fn slice(message: &[u8], range: Range<u64>) -> &[u8] {
+pub(crate) fn slice(message: &[u8], range: Range<u64>) -> &[u8] {
     let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
     message.get(start..end).unwrap_or_default()
 }

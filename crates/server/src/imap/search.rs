@@ -1,26 +1,28 @@
-//! SEARCH over the store: the exact substring rule of RFC 3501 §6.4.4, on decoded text without regard to case
+//! SEARCH over mailboxes: the exact substring rule of RFC 9051 §6.4.4, by the stages of [`mailwright_mailbox::search`]
 //!
-//! A criterion is first judged by what the store tells of a message without reading it. Only where that leaves it
-//! open is the header read, and only then the text of the body, one part at a time.
+//! Rows and keys are judged as they come. Texts are looked through apart from the threads that serve connections, a page
+//! at a time and while the next one is read. Only what has no text at hand is read message by message.
 
 use super::backend::{Failure, Mailboxes};
 use super::body;
-use super::convert::{has_flag, uids_from_imap};
-use bytes::Bytes;
-use mailwright_imap::{Criterion, Date};
-use mailwright_mailbox::{Fields, MailboxId, Message, Scan, Uid};
-use mailwright_message::index::{Kind, Section};
-use mailwright_message::{Index, date, header};
-use std::collections::HashSet;
-use std::ops::Range;
-use std::sync::LazyLock;
+use super::convert::{system_flag, uids_from_imap};
+use mailwright_imap::{Criterion, Flag};
+use mailwright_mailbox::digest::text::Walk;
+use mailwright_mailbox::search::{DateOf, Looking, Query, Search};
+use mailwright_mailbox::{Keyword, MailboxId, Message, Page, Scan, Uid, UidSet};
+use mailwright_message::index::Section;
+use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
+use tokio::task::{self, JoinHandle};
 
-/// Parts above this size are decoded apart from the threads that serve connections.
-const LARGE: usize = 256 * 1024;
+/// How much of a message is decoded at a time between the work of others.
+const PIECE: u64 = 64 * 1024;
 
-/// Held by those who decode a large part, which takes several times its size: no more at a time than can be at work.
+/// Headers above this size are read by few at a time.
+const LARGE: u64 = 256 * 1024;
+
+/// Held by those who read a large header, which takes several times its size: no more at a time than can be at work.
 static HEAVY: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 
@@ -30,260 +32,150 @@ pub(super) async fn run<M: Mailboxes>(
     mailbox: MailboxId,
     wanted: &Criterion,
 ) -> Result<Vec<Uid>, Failure> {
-    let mut words = Words::new();
-    collect_words(wanted, &mut words);
-    let mut fields = Fields::FLAGS | Fields::DATES | Fields::BLOB;
-    if looks_inside(wanted) {
-        fields = fields | Fields::INDEX;
+    let search = Arc::new(Search::new(&query(wanted)));
+    let mut found = UidSet::new();
+    let mut open = search.uids().clone();
+    if let Some(fields) = search.first() {
+        let mut next = Some(Scan::new(std::mem::take(&mut open), fields).limit(500));
+        while let Some(scan) = next {
+            let page = mail.scan(mailbox, scan.clone()).await?;
+            for message in &page.messages {
+                match search.judge(message) {
+                    Some(true) => found.insert(message.uid),
+                    Some(false) => {}
+                    None => open.insert(message.uid),
+                }
+            }
+            next = scan.after(&page);
+        }
     }
-    let mut found = vec![];
-    let mut next = Some(Scan::new(candidates(wanted), fields).limit(500));
+    let mut unread = Vec::new();
+    let mut looking: Option<JoinHandle<Looked>> = None;
+    let mut next = (!open.is_empty()).then(|| Scan::new(open, search.second()).limit(500));
     while let Some(scan) = next {
         let page = mail.scan(mailbox, scan.clone()).await?;
-        for message in &page.messages {
-            match holds(mail, mailbox, wanted, &words, message).await {
-                Ok(true) => found.push(message.uid),
-                Ok(false) => {}
-                // Expunged since the page was read.
-                Err(Failure::Gone) if body::is_gone(mail, mailbox, message.uid).await? => {}
-                Err(failure) => return Err(failure),
+        next = scan.after(&page);
+        let search = Arc::clone(&search);
+        let look = task::spawn_blocking(move || look(&search, page));
+        if let Some(before) = looking.replace(look) {
+            take(before, &mut found, &mut unread).await?;
+        }
+    }
+    if let Some(last) = looking {
+        take(last, &mut found, &mut unread).await?;
+    }
+    for message in &unread {
+        match read(mail, mailbox, &search, message).await {
+            Ok(true) => found.insert(message.uid),
+            Ok(false) => {}
+            // Expunged since the page was read.
+            Err(Failure::Gone) if body::is_gone(mail, mailbox, message.uid).await? => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found.iter().collect())
+}
+
+/// What came of looking through a page.
+struct Looked {
+    found: Vec<Uid>,
+    unread: Vec<Message>,
+}
+
+fn look(search: &Search, page: Page) -> Looked {
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for mut message in page.messages {
+        match search.look(&message) {
+            Some(true) => found.push(message.uid),
+            Some(false) => {}
+            None => {
+                // What is read by itself is not held twice.
+                (message.text, message.content) = (None, None);
+                unread.push(message);
             }
         }
-        next = scan.after(&page);
     }
-    Ok(found)
+    Looked { found, unread }
 }
 
-/// The messages that can fulfil a criterion at all, as far as UIDs tell.
-fn candidates(wanted: &Criterion) -> mailwright_mailbox::UidSet {
-    match wanted {
-        Criterion::Uids(uids) => uids_from_imap(uids),
-        Criterion::And(all) => all
-            .iter()
-            .map(candidates)
-            .fold(mailwright_mailbox::UidSet::all(), |some, more| {
-                some.intersection(&more)
-            }),
-        Criterion::Or(a, b) => candidates(a).union(&candidates(b)),
-        _ => mailwright_mailbox::UidSet::all(),
-    }
+async fn take(
+    looked: JoinHandle<Looked>,
+    found: &mut UidSet,
+    unread: &mut Vec<Message>,
+) -> Result<(), Failure> {
+    let looked = looked.await.map_err(|error| Failure::Broken(error.to_string()))?;
+    looked.found.into_iter().for_each(|uid| found.insert(uid));
+    unread.extend(looked.unread);
+    Ok(())
 }
 
-/// Whether a criterion can need more than flags, dates and sizes.
-fn looks_inside(wanted: &Criterion) -> bool {
-    match wanted {
-        Criterion::Not(inner) => looks_inside(inner),
-        Criterion::Or(a, b) => looks_inside(a) || looks_inside(b),
-        Criterion::And(all) => all.iter().any(looks_inside),
-        Criterion::SentBefore(_)
-        | Criterion::SentOn(_)
-        | Criterion::SentSince(_)
-        | Criterion::Header { .. }
-        | Criterion::Body(_)
-        | Criterion::Text(_) => true,
-        _ => false,
-    }
-}
-
-/// Strings to be looked for in bodies, in lower case.
-type Words = HashSet<String>;
-
-fn collect_words(wanted: &Criterion, words: &mut Words) {
-    match wanted {
-        Criterion::Body(text) | Criterion::Text(text) => {
-            words.insert(text.to_lowercase());
-        }
-        Criterion::Not(inner) => collect_words(inner, words),
-        Criterion::Or(a, b) => [a, b].into_iter().for_each(|one| collect_words(one, words)),
-        Criterion::And(all) => all.iter().for_each(|one| collect_words(one, words)),
-        _ => {}
-    }
-}
-
-async fn holds<M: Mailboxes>(
+/// Judges a message whose text is not at hand, by its octets.
+async fn read<M: Mailboxes>(
     mail: &M,
     mailbox: MailboxId,
-    wanted: &Criterion,
-    words: &Words,
+    search: &Search,
     message: &Message,
 ) -> Result<bool, Failure> {
-    let mut known = Known {
-        message,
-        sent: None,
-        header: None,
-        body: None,
-    };
-    if let Some(answer) = known.judge(wanted) {
-        return Ok(answer);
-    }
-    let source = Source {
-        mail,
-        mailbox,
-        message,
-    };
     let index = body::index_of(mail, mailbox, message).await?;
-    known.sent = Some(index.envelope().date().and_then(date::parse).map(day_of));
-    if let Some(answer) = known.judge(wanted) {
-        return Ok(answer);
-    }
-    known.header = Some(source.read_header(&index).await?);
-    if let Some(answer) = known.judge(wanted) {
-        return Ok(answer);
-    }
-    known.body = Some(source.words_in_body(&index, words).await?);
-    Ok(known.judge(wanted).unwrap_or(false))
-}
-
-/// What is known of a message so far.
-struct Known<'a> {
-    message: &'a Message,
-    /// The day of the Date field, if there is one.
-    sent: Option<Option<Date>>,
-    /// Name and decoded, lower-case value of each field.
-    header: Option<Vec<(String, String)>>,
-    /// Which of the words are in the body.
-    body: Option<Words>,
-}
-
-impl Known<'_> {
-    /// Whether the criterion holds; `None` if that cannot be told yet.
-    ///
-    /// The engine bounds how deep criteria nest.
-    fn judge(&self, wanted: &Criterion) -> Option<bool> {
-        let arrived = || Date::from_unix_days(self.message.internal_date.div_euclid(86_400));
-        let sent = |test: &dyn Fn(Date) -> bool| self.sent.map(|sent| sent.is_some_and(test));
-        Some(match wanted {
-            Criterion::All => true,
-            Criterion::Uids(uids) => uids.contains(self.message.uid.value()),
-            Criterion::Flag(flag) => has_flag(&self.message.flags, flag),
-            Criterion::Before(day) => arrived() < *day,
-            Criterion::On(day) => arrived() == *day,
-            Criterion::Since(day) => arrived() >= *day,
-            Criterion::SentBefore(day) => return sent(&|sent| sent < *day),
-            Criterion::SentOn(day) => return sent(&|sent| sent == *day),
-            Criterion::SentSince(day) => return sent(&|sent| sent >= *day),
-            Criterion::Larger(size) => self.message.size() > *size,
-            Criterion::Smaller(size) => self.message.size() < *size,
-            Criterion::Header { name, value } => {
-                let value = value.to_lowercase();
-                let fields = self.header.as_ref()?;
-                fields
-                    .iter()
-                    .any(|(field, text)| field.eq_ignore_ascii_case(name) && text.contains(&value))
-            }
-            Criterion::Body(text) => return self.body_has(&text.to_lowercase()),
-            Criterion::Text(text) => {
-                let text = text.to_lowercase();
-                let in_header = |(name, value): &(String, String)| {
-                    let name = name.to_lowercase();
-                    value.contains(&text) || format!("{name}: {value}").contains(&text)
-                };
-                if self.header.as_ref()?.iter().any(in_header) {
-                    return Some(true);
-                }
-                return self.body_has(&text);
-            }
-            Criterion::Not(inner) => return self.judge(inner).map(|answer| !answer),
-            Criterion::Or(a, b) => match (self.judge(a), self.judge(b)) {
-                (Some(true), _) | (_, Some(true)) => true,
-                (Some(false), Some(false)) => false,
-                _ => return None,
-            },
-            Criterion::And(all) => {
-                let mut open = false;
-                for one in all {
-                    match self.judge(one) {
-                        Some(false) => return Some(false),
-                        Some(true) => {}
-                        None => open = true,
-                    }
-                }
-                return (!open).then_some(true);
-            }
-            // A criterion that a later engine resolves to finds nothing here.
-            _ => false,
-        })
-    }
-
-    fn body_has(&self, text: &str) -> Option<bool> {
-        Some(self.body.as_ref()?.contains(text))
-    }
-}
-
-/// The day that a moment has in its own zone.
-fn day_of(moment: date::DateTime) -> Date {
-    Date::from_unix_days((moment.unix + i64::from(moment.offset) * 60).div_euclid(86_400))
-}
-
-/// Where the octets of a message are.
-struct Source<'a, M> {
-    mail: &'a M,
-    mailbox: MailboxId,
-    message: &'a Message,
-}
-
-impl<M: Mailboxes> Source<'_, M> {
-    async fn read(&self, range: Range<u64>) -> Result<Bytes, Failure> {
-        body::read_all(self.mail, self.mailbox, self.message, range).await
-    }
-
-    async fn read_header(&self, index: &Index) -> Result<Vec<(String, String)>, Failure> {
-        let bytes = self
-            .read(index.section(&[], Section::Header).unwrap_or(0..0))
-            .await?;
-        let field = |field: header::Field<'_>| {
-            let name = String::from_utf8_lossy(field.name).into_owned();
-            (name, header::decode(field.value).to_lowercase())
-        };
-        Ok(header::fields(&bytes).map(field).collect())
-    }
-
-    /// Which of the words are in the text of a message: its text parts, and the headers of messages within it, but
-    /// not its attachments.
-    async fn words_in_body(&self, index: &Index, words: &Words) -> Result<Words, Failure> {
-        let mut found = Words::new();
-        let mut left: Vec<String> = words.iter().cloned().collect();
-        // The empty string is in every body, whatever that holds.
-        left.retain(|word| !(word.is_empty() && found.insert(String::new())));
-        for (place, part) in index.parts().enumerate() {
-            if left.is_empty() {
-                break;
-            }
-            let range = match part.kind() {
-                Kind::Message => part.children().next().map_or(0..0, |nested| nested.header()),
-                _ if part.is_text() => part.body(),
-                _ => continue,
-            };
-            let _turn = match range.end.saturating_sub(range.start) > LARGE as u64 {
-                true => HEAVY.acquire().await.ok(),
-                false => None,
-            };
-            let octets = self.read(range).await?;
-            let missing = if octets.len() > LARGE {
-                let (index, looked_for) = (index.clone(), left.clone());
-                let look = move || words_not_in(&index, place, &octets, looked_for);
-                let looked = tokio::task::spawn_blocking(look).await;
-                looked.map_err(|error| Failure::Broken(error.to_string()))?
-            } else {
-                words_not_in(index, place, &octets, left.clone())
-            };
-            found.extend(left.into_iter().filter(|word| !missing.contains(word)));
-            left = missing;
-        }
-        Ok(found)
-    }
-}
-
-/// The words that are not in the text of the part at a place, of which these are the octets.
-fn words_not_in(index: &Index, place: usize, octets: &Bytes, mut words: Vec<String>) -> Vec<String> {
-    let Some(part) = index.parts().nth(place) else {
-        return words;
+    let mut looking = Looking::new(search, message);
+    let longest = index
+        .parts()
+        .map(|part| part.header())
+        .map(|it| it.end - it.start)
+        .max();
+    let _turn = match longest > Some(LARGE) {
+        true => HEAVY.acquire().await.ok(),
+        false => None,
     };
-    let text = match part.kind() {
-        Kind::Message => header::decode(octets),
-        _ => part.decode_text(octets),
-    };
-    let text = text.to_lowercase();
-    words.retain(|word| !text.contains(word.as_str()));
-    words
+    if looking.wants_header() {
+        let header = index.section(&[], Section::Header).unwrap_or(0..0);
+        looking.header(&body::read_all(mail, mailbox, message, header).await?);
+    }
+    if let Some(verdict) = looking.early() {
+        return Ok(verdict);
+    }
+    let mut walk = Walk::new(&index);
+    while let Some(range) = walk.wanted(&mut looking) {
+        let end = range.end.min(range.start + PIECE);
+        let octets = mail.read(mailbox, message, range.start..end).await?;
+        walk.push(&octets, &mut looking);
+        task::yield_now().await;
+    }
+    Ok(looking.verdict())
+}
+
+/// What the engine resolved, as the mailbox is searched for it. The engine bounds how deep criteria nest.
+fn query(wanted: &Criterion) -> Query {
+    let many = |all: &[Criterion]| all.iter().map(query).collect();
+    match wanted {
+        Criterion::All => Query::All,
+        Criterion::Uids(uids) => Query::Uids(uids_from_imap(uids)),
+        Criterion::Flag(Flag::Keyword(keyword)) => match Keyword::parse(keyword.as_str()) {
+            Some(keyword) => Query::Keyword(keyword),
+            None => Query::Or(Vec::new()),
+        },
+        Criterion::Flag(flag) => match system_flag(flag) {
+            Some(flag) => Query::Flag(flag),
+            None => Query::Or(Vec::new()),
+        },
+        Criterion::Before(day) => Query::Day(DateOf::Arrival, i64::MIN..day.unix_days()),
+        Criterion::On(day) => Query::Day(DateOf::Arrival, day.unix_days()..day.unix_days() + 1),
+        Criterion::Since(day) => Query::Day(DateOf::Arrival, day.unix_days()..i64::MAX),
+        Criterion::SentBefore(day) => Query::Day(DateOf::Sending, i64::MIN..day.unix_days()),
+        Criterion::SentOn(day) => Query::Day(DateOf::Sending, day.unix_days()..day.unix_days() + 1),
+        Criterion::SentSince(day) => Query::Day(DateOf::Sending, day.unix_days()..i64::MAX),
+        Criterion::Larger(size) => Query::Size(size.saturating_add(1)..u64::MAX),
+        Criterion::Smaller(size) => Query::Size(0..*size),
+        Criterion::Header { name, value } => Query::Header {
+            name: name.clone(),
+            value: value.clone(),
+        },
+        Criterion::Body(text) => Query::Body(text.clone()),
+        Criterion::Text(text) => Query::Text(text.clone()),
+        Criterion::Not(inner) => Query::Not(Box::new(query(inner))),
+        Criterion::Or(a, b) => Query::Or(vec![query(a), query(b)]),
+        Criterion::And(all) => Query::And(many(all)),
+        // A criterion that the engine learns finds nothing before it is added here.
+        _ => Query::Or(Vec::new()),
+    }
 }

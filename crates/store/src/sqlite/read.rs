@@ -1,5 +1,6 @@
 //! Queries of the readers
 
+use bytes::Bytes;
 use mailwright_mailbox::{
     Account, AclEntry, Annotation, BlobHash, BlobRef, EntryName, Fields, Identifier, MailboxId, MailboxInfo,
     MailboxName, Message, ModSeq, Page, Rights, Scan, SharedMailbox, Snapshot, SpecialUse, SpoolEntry,
@@ -242,7 +243,7 @@ fn messages(
     } else {
         ALONE
     })?;
-    let mut messages = Vec::with_capacity(limit.min(256));
+    let (mut messages, mut octets) = (Vec::with_capacity(limit.min(256)), 0);
     for range in uids.ranges() {
         let (first, last) = (range.start().value(), range.end().value());
         let mut rows = statement.query((mailbox.value() as i64, first, last, mod_seq(since)))?;
@@ -250,7 +251,17 @@ fn messages(
             if messages.len() == limit {
                 return Ok((messages, Some(rows::uid(row, 0)?)));
             }
-            messages.push(message(row, fields)?);
+            let message = message(row, fields)?;
+            octets += [&message.text, &message.content]
+                .into_iter()
+                .flatten()
+                .map(Bytes::len)
+                .sum::<usize>();
+            messages.push(message);
+            if octets > MOST_OCTETS {
+                let next = messages.last().and_then(|last| last.uid.value().checked_add(1));
+                return Ok((messages, next.and_then(Uid::new)));
+            }
         }
     }
     Ok((messages, None))
@@ -284,6 +295,11 @@ fn message(row: &Row<'_>, fields: Fields) -> Result<Message> {
     }
     if fields.contains(Fields::TEXT) {
         message.text = row.get::<_, Option<Vec<u8>>>(13)?.map(Into::into);
+        // A body that fails its checksum is not given here; whoever reads it by itself is told.
+        let content = row.get_ref(14)?.as_blob_or_null()?;
+        let crc = row.get::<_, Option<u32>>(15)?;
+        let content = content.filter(|content| Some(crc32fast::hash(content)) == crc);
+        message.content = content.map(Bytes::copy_from_slice);
     }
     Ok(message)
 }
@@ -305,6 +321,8 @@ fn mod_seq(since: ModSeq) -> i64 {
 
 /// The most messages of a page, whatever the caller asks for.
 const MOST_MESSAGES: usize = 10_000;
+/// A page ends behind the message whose text takes it above this.
+const MOST_OCTETS: usize = 4 << 20;
 const FEW_CHANGES: i64 = 1000;
 // `+mod_seq` keeps the query planner on the table: the few that the index would find are handled before.
 const ALONE: &str = "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, octets, blob, thread
@@ -319,6 +337,7 @@ const WITH_INDEX: &str =
     WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
 const WITH_TEXT: &str =
     "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, message.blob, thread,
-    hash, part_index, sort_keys, threading, text.content
+    hash, part_index, sort_keys, threading, text.content, body.content, body.crc
     FROM message CROSS JOIN blob ON blob.id = message.blob LEFT JOIN text ON text.blob = message.blob
+    LEFT JOIN body ON text.blob IS NULL AND body.blob = message.blob
     WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
