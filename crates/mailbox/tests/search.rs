@@ -20,9 +20,12 @@ fn digest(octets: &[u8], options: Options) -> MessageMeta {
 
 /// A message as a row tells it, without what was computed of its octets.
 fn row(octets: &[u8]) -> Message {
-    let mut message = Message::new(Uid::new(7).unwrap(), ModSeq::new(70)).with_size(octets.len() as u64);
+    let mut message =
+        Message::new(Uid::new(7).expect("a good value"), ModSeq::new(70)).with_size(octets.len() as u64);
     message.flags.insert(SystemFlags::SEEN);
-    message.flags.insert_keyword(Keyword::parse("$Junk").unwrap());
+    message
+        .flags
+        .insert_keyword(Keyword::parse("$Junk").expect("a good value"));
     (message.internal_date, message.save_date) = (86_400 * 10 + 5, 86_400 * 20);
     message.thread = ThreadId::new(3);
     message.blob = Some(BlobRef::new(BlobHash::from_bytes([9; 32]), octets.len() as u64));
@@ -71,7 +74,7 @@ fn matches(query: &Query, message: &Message, octets: &[u8], piece: usize) -> boo
     let index = Index::of(octets);
     let mut looking = Looking::new(&search, message);
     if looking.wants_header() {
-        let header = index.section(&[], Section::Header).unwrap();
+        let header = index.section(&[], Section::Header).expect("a good value");
         looking.header(&octets[header.start as usize..header.end as usize]);
     }
     if let Some(verdict) = looking.early() {
@@ -88,13 +91,14 @@ fn matches(query: &Query, message: &Message, octets: &[u8], piece: usize) -> boo
 /// The query as its words say, over the octets alone.
 fn naive(query: &Query, message: &Message, octets: &[u8]) -> bool {
     let has = |text: &str, part: &str| {
-        let [text, part] = [text, part].map(|it| String::from_utf8(casemap::mapped(it)).unwrap());
+        let [text, part] =
+            [text, part].map(|it| String::from_utf8(casemap::mapped(it)).expect("a good value"));
         text.contains(&part)
     };
     let index = Index::of(octets);
     let slice = |range: std::ops::Range<u64>| &octets[range.start as usize..range.end as usize];
     let value = |field: &header::Field<'_>| field.text().replace(['\r', '\n'], " ");
-    let root = index.section(&[], Section::Header).unwrap();
+    let root = index.section(&[], Section::Header).expect("a good value");
     let day = |seconds: i64| seconds.div_euclid(86_400);
     match query {
         Query::All => true,
@@ -210,10 +214,10 @@ fn queries() -> impl Strategy<Value = Query> {
     let word = || prop::sample::select(&WORDS[..]).prop_map(str::to_owned);
     let leaf = prop_oneof![
         Just(Query::All),
-        (1u32..9).prop_map(|uid| Query::Uids(UidSet::from(Uid::new(uid).unwrap()))),
+        (1u32..9).prop_map(|uid| Query::Uids(UidSet::from(Uid::new(uid).expect("a good value")))),
         Just(Query::Flag(SystemFlags::SEEN)),
         Just(Query::Flag(SystemFlags::DRAFT)),
-        Just(Query::Keyword(Keyword::parse("$junk").unwrap())),
+        Just(Query::Keyword(Keyword::parse("$junk").expect("a good value"))),
         (68u64..73).prop_map(|it| Query::ModSeq(ModSeq::new(it))),
         (of, 8i64..23, 0i64..4).prop_map(|(of, from, len)| Query::Day(of, from..from + len)),
         (0i64..2_000_000).prop_map(|from| Query::Arrived(from..i64::MAX)),
@@ -297,7 +301,7 @@ fn sorted(messages: &[(u32, &str, i64, u64)], criteria: &[(SortKey, bool)]) -> V
     });
     let mut sorter = Sorter::new(criteria.collect());
     for (uid, header, date, size) in messages {
-        let mut message = Message::new(Uid::new(*uid).unwrap(), ModSeq::ONE).with_size(*size);
+        let mut message = Message::new(Uid::new(*uid).expect("a good value"), ModSeq::ONE).with_size(*size);
         (message.flags, message.internal_date) = (Flags::new(), *date);
         sorter.push(&message, &Keys::of(header.as_bytes()));
     }
@@ -356,7 +360,7 @@ fn threads_of_messages_with_and_without_keys() {
     for is_old in [false, true] {
         let mut threader = Threader::new();
         for (uid, header) in (1..).zip(headers) {
-            let mut message = Message::new(Uid::new(uid).unwrap(), ModSeq::ONE);
+            let mut message = Message::new(Uid::new(uid).expect("a good value"), ModSeq::ONE);
             message.internal_date = uid.into();
             let meta = digest(header.as_bytes(), Options::default());
             if !is_old {
@@ -369,7 +373,7 @@ fn threads_of_messages_with_and_without_keys() {
             let places = threader.finish(how);
             let shown: Vec<_> = places
                 .iter()
-                .map(|Place { depth, uid, .. }| (*depth, uid.unwrap().value()))
+                .map(|Place { depth, uid, .. }| (*depth, uid.expect("a good value").value()))
                 .collect();
             assert_eq!(shown, [(0, 1), (1, 2), (0, 3)]);
         }

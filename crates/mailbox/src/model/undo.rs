@@ -14,7 +14,7 @@ pub(super) enum Undo {
     Message {
         mailbox: MailboxId,
         uid: Uid,
-        before: Option<Message>,
+        before: Option<Box<Message>>,
     },
     Head {
         mailbox: MailboxId,
@@ -81,7 +81,7 @@ impl Model {
             Undo::Message { mailbox, uid, before } => {
                 if let Some(mailbox) = self.mailboxes.get_mut(&mailbox) {
                     match before {
-                        Some(message) => mailbox.messages.insert(uid, message),
+                        Some(message) => mailbox.messages.insert(uid, *message),
                         None => mailbox.messages.remove(&uid),
                     };
                 }

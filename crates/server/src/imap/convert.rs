@@ -135,7 +135,11 @@ mod tests {
         }
         flags.insert(imap::Flag::parse("$Forwarded").unwrap());
         let stored = flags_from_imap(&flags);
-        assert!(SYSTEM.iter().all(|(system, flag)| system_flag(flag) == Some(*system)));
+        assert!(
+            SYSTEM
+                .iter()
+                .all(|(system, flag)| system_flag(flag) == Some(*system))
+        );
         assert_eq!(system_flag(&imap::Flag::parse("$Junk").unwrap()), None);
         assert_eq!(flags_to_imap(&stored), flags);
     }

@@ -67,6 +67,7 @@ impl<'m> Transaction<'m> {
             Some(message) => messages.insert(uid, message),
             None => messages.remove(&uid),
         };
+        let before = before.map(Box::new);
         self.undo.push(Undo::Message { mailbox, uid, before });
         Ok(())
     }
