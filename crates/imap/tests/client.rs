@@ -21,6 +21,12 @@ transcripts! {
     idle: "idle",
     starttls: "starttls",
     pipelining: "pipelining",
+    resync: "resync",
+    resync_fallbacks: "resync-fallbacks",
+    quirks: "quirks",
+    quirks_fetch: "quirks-fetch",
+    long_responses: "long-responses",
+    extensions: "extensions",
 }
 
 fn run(text: &str) {

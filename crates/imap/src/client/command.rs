@@ -55,6 +55,7 @@ pub(super) enum Kind {
     Quota,
     Acl,
     Metadata,
+    Resync(Mailbox, Box<super::Cached>),
 }
 
 /// Which messages: by UID, or by sequence number.
@@ -136,6 +137,11 @@ impl Command {
         }
     }
 
+    /// A command whose text depends on the server.
+    pub(super) fn of_kind(kind: Kind) -> Self {
+        Self::new(Text::default(), kind)
+    }
+
     fn plain(text: &str) -> Self {
         Self::new(Text::new(text), Kind::Plain)
     }
@@ -172,12 +178,12 @@ impl Command {
 
     /// Logs in by the best mechanism that the server offers and the credentials fit, else by LOGIN.
     pub fn login(credentials: Credentials) -> Self {
-        Self::new(Text::default(), Kind::Login(None, credentials))
+        Self::of_kind(Kind::Login(None, credentials))
     }
 
     /// AUTHENTICATE with this mechanism.
     pub fn authenticate(mechanism: Mechanism, credentials: Credentials) -> Self {
-        Self::new(Text::default(), Kind::Login(Some(mechanism), credentials))
+        Self::of_kind(Kind::Login(Some(mechanism), credentials))
     }
 
     /// LOGOUT
@@ -797,6 +803,7 @@ impl Kind {
                 | Self::Unselect
                 | Self::Idle { .. }
                 | Self::Create
+                | Self::Resync(..)
         )
     }
 

@@ -44,6 +44,8 @@ pub enum Event {
     Refused(Handle, Reply),
     /// The command was not sent.
     Unsent(Handle, Unsent),
+    /// What [`Client::resync`](super::Client::resync) came to; it is done.
+    Resynced(Handle, Box<super::Resynced>),
     /// An untagged OK, NO or BAD: warnings, alerts, progress.
     Notice(Reply),
     /// The server is about to close the connection.

@@ -19,6 +19,7 @@ mod mailbox;
 mod reply;
 mod respond;
 mod response;
+mod resync;
 mod row;
 mod search;
 mod send;
@@ -34,6 +35,7 @@ pub use error::{Error, Unsent};
 pub use event::{Event, Handle};
 pub use mailbox::Mailbox;
 pub use reply::{Appended, Copied, Reply, ReplyCode, ReplyKind, UidList};
+pub use resync::{Cached, Method, Resynced};
 pub use row::{RawItem, Row, SectionHead};
 pub use search::{Search, SortKey};
 
@@ -42,6 +44,7 @@ use command::Kind;
 use mailwright_sasl as sasl;
 use mailwright_wire::{RecvBuf, SendBuf};
 use response::Framer;
+use resync::Resync;
 use send::Sending;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -71,6 +74,7 @@ pub struct Client {
     enabled: Vec<String>,
     /// Gathered while SELECT is open.
     selected: Option<Box<Selected>>,
+    resync: Option<Box<Resync>>,
     stop_idle: bool,
     logging_out: bool,
     said_bye: bool,
@@ -98,6 +102,8 @@ struct Open {
     handle: Option<Handle>,
     /// 0 until it is sent.
     tag: u64,
+    /// It is a part of a resynchronisation.
+    is_part: bool,
     command: Command,
 }
 
@@ -120,6 +126,7 @@ impl Client {
             capabilities: None,
             enabled: Vec::new(),
             selected: None,
+            resync: None,
             stop_idle: false,
             logging_out: false,
             said_bye: false,
@@ -143,7 +150,7 @@ impl Client {
     /// Queues a command; it is sent when its turn comes.
     ///
     /// Whatever becomes of it, exactly one of [`Event::Done`], [`Event::Refused`], [`Event::Unsent`] tells it,
-    /// unless the conversation fails before. IDLE ends by itself when another command is queued.
+    /// unless the conversation ends before. IDLE ends by itself when another command is queued.
     pub fn command(&mut self, command: impl Into<Command>) -> Handle {
         let command = command.into();
         let handle = self.handle();
@@ -156,6 +163,7 @@ impl Client {
         self.queue.push_back(Open {
             handle: Some(handle),
             tag: 0,
+            is_part: false,
             command,
         });
         handle

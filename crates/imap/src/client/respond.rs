@@ -108,6 +108,7 @@ impl Client {
                 return self.queue.push_front(Open {
                     handle: done.handle,
                     tag: 0,
+                    is_part: false,
                     command: again,
                 });
             }
@@ -125,7 +126,10 @@ impl Client {
             self.learn(capabilities);
         }
         let logged_out = matches!(done.command.kind, Kind::Logout);
-        self.close_command(done.handle, reply);
+        match done.is_part {
+            true => self.part_done(reply),
+            false => self.close_command(done.handle, reply),
+        }
         if logged_out {
             self.stage = Stage::Closed;
         }
@@ -204,8 +208,7 @@ impl Client {
         }
         let selected = self.selected.take();
         if let Some(selected) = selected.filter(|_| ok) {
-            self.events
-                .push_back(Event::Data(done.handle, Data::Selected(selected)));
+            self.tell(done.handle, Data::Selected(selected));
         }
     }
 
@@ -227,8 +230,13 @@ impl Client {
             self.events.extend(octets.map(Event::SectionData));
             self.events.push_back(Event::SectionEnd);
         }
-        self.events
-            .push_back(Event::Data(owner, Data::Row(Box::new(parsed.row))));
+        self.tell(owner, Data::Row(Box::new(parsed.row)));
+    }
+
+    fn tell(&mut self, owner: Option<Handle>, data: Data) {
+        if self.note_for_resync(owner, &data) {
+            self.events.push_back(Event::Data(owner, data));
+        }
     }
 
     fn section(&mut self, start: SectionStart) {
@@ -298,7 +306,7 @@ impl Client {
         {
             result.uid |= uid;
         }
-        self.events.push_back(Event::Data(owner, data));
+        self.tell(owner, data);
     }
 
     fn kind_of(&self, handle: Option<Handle>) -> Option<Kind> {

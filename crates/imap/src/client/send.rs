@@ -71,6 +71,7 @@ impl Client {
                 self.queue.push_front(Open {
                     handle: None,
                     tag: 0,
+                    is_part: false,
                     command: Command::capability(),
                 });
             }
@@ -80,6 +81,9 @@ impl Client {
     }
 
     fn send(&mut self, mut next: Open) {
+        if let (Kind::Resync(mailbox, cached), Some(handle)) = (&next.command.kind, next.handle) {
+            return self.start_resync(handle, mailbox.clone(), (**cached).clone());
+        }
         let none = Capabilities::default();
         let capabilities = self.capabilities.as_ref().unwrap_or(&none);
         let needs = next.command.needs;

@@ -3,8 +3,8 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // shared by tests that use a part each
 
 use mailwright_imap::client::{
-    Client, Command, Config, Data, Event, Fetch, List, Message, Messages, ReplyKind, Row, Search, SearchKey,
-    Select, SortKey, Store,
+    Cached, Client, Command, Config, Data, Event, Fetch, List, Message, Messages, ReplyKind, Row, Search,
+    SearchKey, Select, SortKey, Store,
 };
 use mailwright_imap::{
     BodyItem, BodyStructure, DateTime, FetchItem, Flag, Flags, PartKind, Section, SectionText, SequenceSet,
@@ -295,6 +295,15 @@ pub fn seen(event: Event) -> Seen {
             reply.code.as_ref().map_or(String::new(), |c| format!(" {c:?}")),
         ),
         Event::Unsent(handle, why) => format!("{}unsent: {why}", number(Some(handle))),
+        Event::Resynced(handle, r) => format!(
+            "{}resynced by {:?}: drop {} fetch {} validity {:?} modseq {:?}",
+            number(Some(handle)),
+            r.method,
+            r.drop,
+            r.fetch,
+            r.uid_validity.map_or(0, std::num::NonZero::get),
+            r.highest_modseq.unwrap_or(0),
+        ),
         Event::Notice(reply) => format!(
             "notice {:?}{}: {reply}",
             reply.kind,
@@ -511,6 +520,12 @@ impl Fixture for Host {
             match line {
                 "stop" => client.stop_idle(),
                 "abort" => client.abort(),
+                line if line.starts_with("resync ") => {
+                    let words: Vec<_> = line.split(' ').collect();
+                    let modseq = words[3].parse().ok().filter(|n| *n > 0);
+                    let cached = Cached::new(words[2].parse().unwrap(), modseq, set(words[4]));
+                    client.resync(words[1], cached);
+                }
                 line => _ = client.command(command(line)),
             }
         }

@@ -122,7 +122,8 @@ pub(super) fn uids(text: &[u8]) -> Option<UidList> {
         };
         Some(from.min(to)..=from.max(to))
     });
-    ranges.collect::<Option<Vec<_>>>().map(UidList)
+    let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
+    (!ranges.is_empty()).then_some(UidList(ranges))
 }
 
 const REFUSALS: [Code; 23] = [

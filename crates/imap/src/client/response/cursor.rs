@@ -9,6 +9,8 @@ pub(super) struct Cursor<'a> {
     at: usize,
     /// Quotes inside of quoted strings are not escaped: one ends where a space or parenthesis follows.
     loose_quotes: bool,
+    /// How many quoted strings ended where none should.
+    doubts: u32,
 }
 
 impl<'a> Cursor<'a> {
@@ -17,6 +19,7 @@ impl<'a> Cursor<'a> {
             frame,
             at: at.min(frame.len()),
             loose_quotes: false,
+            doubts: 0,
         }
     }
 
@@ -25,6 +28,10 @@ impl<'a> Cursor<'a> {
             loose_quotes: true,
             ..self
         }
+    }
+
+    pub(super) fn doubts(&self) -> u32 {
+        self.doubts
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {
@@ -49,7 +56,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn skip(&mut self, n: usize) {
-        self.at = (self.at + n).min(self.frame.len());
+        self.at = self.at.saturating_add(n).min(self.frame.len());
     }
 
     pub(super) fn eat(&mut self, b: u8) -> bool {
@@ -142,9 +149,7 @@ impl<'a> Cursor<'a> {
             if text[at] == b'\\' && matches!(text.get(at + 1), Some(b'"' | b'\\')) {
                 escapes = true;
                 from = at + 2;
-            } else if text[at] == b'"'
-                && (!self.loose_quotes || matches!(text.get(at + 1), None | Some(b' ' | b'(' | b')')))
-            {
+            } else if text[at] == b'"' && (!self.loose_quotes || may_end(&text[at + 1..])) {
                 break at;
             } else {
                 from = at + 1;
@@ -152,6 +157,10 @@ impl<'a> Cursor<'a> {
         };
         let start = self.at + 1;
         self.at = start + end + 1;
+        self.doubts += u32::from(!matches!(
+            self.peek(),
+            None | Some(b' ' | b'(' | b')' | b'\r' | b'\n')
+        ));
         if !escapes {
             return Some(self.frame.slice(start..start + end));
         }
@@ -233,5 +242,16 @@ impl<'a> Cursor<'a> {
                 return None;
             }
         }
+    }
+}
+
+/// Whether a quoted string may end before `rest`: something else of the grammar begins there.
+fn may_end(rest: &[u8]) -> bool {
+    match rest {
+        [] | [b'(' | b')', ..] | [b' '] => true,
+        [b' ', next, ..] => {
+            matches!(next, b'"' | b'(' | b')' | b'{' | b'~' | b' ' | b'0'..=b'9' | b'A'..=b'Z')
+        }
+        _ => false,
     }
 }

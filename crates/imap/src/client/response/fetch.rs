@@ -27,6 +27,7 @@ pub(crate) fn row(frame: &Bytes) -> Option<Parsed> {
             false => parsed.row.seq = head.number,
         }
         parsed.items(&mut cursor);
+        parsed.torn += cursor.doubts();
         parsed
     };
     let cursor = Cursor::new(frame, head.at);

@@ -140,11 +140,10 @@ fn list(c: &mut Cursor<'_>, is_lsub: bool, utf8: bool) -> Option<ListRow> {
 }
 
 fn status(c: &mut Cursor<'_>, utf8: bool) -> Option<StatusRow> {
-    // The list is the last thing: a name with parentheses that is not quoted cannot hide it.
     let mailbox = match c.spaces().peek()? {
         b'"' | b'{' => c.string()?,
         _ => {
-            let open = memchr::memrchr(b'(', c.rest())?;
+            let open = status_list(c)?;
             let name = c.rest_bytes().slice(..open);
             c.skip(open);
             name.slice(..name.trim_ascii_end().len())
@@ -177,6 +176,18 @@ fn status(c: &mut Cursor<'_>, utf8: bool) -> Option<StatusRow> {
         Some(())
     })?;
     Some(row)
+}
+
+/// Where the list of items begins: it is the last thing, so that a name with parentheses cannot hide it.
+fn status_list(c: &Cursor<'_>) -> Option<usize> {
+    const MOST_TRIED: usize = 16;
+    let opens = memchr::memchr_iter(b'(', c.rest()).take(MOST_TRIED);
+    let ends_all = |open: &usize| {
+        let mut list = *c;
+        list.skip(*open);
+        list.skip_value().is_some() && list.spaces().is_end()
+    };
+    opens.into_iter().find(ends_all)
 }
 
 /// Puts a STATUS item where it belongs, if it has a place and fits.

@@ -1,0 +1,289 @@
+//! Bringing a cache up to date (RFC 7162 §3.2.5, RFC 4549)
+//!
+//! ```text
+//!  ENABLE QRESYNC ─▶ SELECT (QRESYNC ...) ─────────────────────────┐
+//!        │ not enabled                                             ▼
+//!        ├─▶ SELECT (CONDSTORE) ─▶ FETCH (CHANGEDSINCE) ─▶ does the count fit? ─▶ Resynced
+//!        │                    no MODSEQs │                    │ no         ▲
+//!        └─▶ SELECT ─────────────────────┴─▶ FETCH FLAGS      └─▶ SEARCH ──┘
+//! ```
+
+use super::command::{Command, Fetch, Kind, Messages, Select};
+use super::data::{Data, Selected};
+use super::event::{Event, Handle};
+use super::reply::{Reply, ReplyKind};
+use super::{Client, Mailbox, Open};
+use crate::data::FetchItem;
+use crate::{SequenceSet, UidSet};
+use std::num::NonZeroU32;
+
+/// What is known of a mailbox from earlier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cached {
+    /// The UID validity.
+    pub uid_validity: NonZeroU32,
+    /// The highest MODSEQ up to which everything is known, if the server had it.
+    pub highest_modseq: Option<u64>,
+    /// The messages that are known.
+    pub uids: UidSet,
+}
+
+impl Cached {
+    /// Makes it of what was kept.
+    pub fn new(uid_validity: NonZeroU32, highest_modseq: Option<u64>, uids: UidSet) -> Self {
+        Self {
+            uid_validity,
+            highest_modseq,
+            uids,
+        }
+    }
+}
+
+/// What became of a mailbox since it was cached. The flags that changed were told before, row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resynced {
+    /// How it was found out.
+    pub method: Method,
+    /// Messages to drop: they are gone, or the UID validity changed and they are not what they were.
+    pub drop: UidSet,
+    /// Messages to fetch: they are there and not in the cache.
+    pub fetch: UidSet,
+    /// To be kept for the next time.
+    pub uid_validity: Option<NonZeroU32>,
+    /// To be kept for the next time, once what is to be fetched was.
+    pub highest_modseq: Option<u64>,
+}
+
+/// How it was found out what became of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// The server told what changed and what is gone (QRESYNC).
+    Qresync,
+    /// The server told what changed (CONDSTORE), and the number of messages showed whether some are gone.
+    Condstore,
+    /// UIDs and flags of all messages were compared.
+    Comparison,
+    /// The UID validity changed: nothing of the cache holds.
+    Invalid,
+}
+
+/// A resynchronisation on its way.
+#[derive(Debug)]
+pub(super) struct Resync {
+    handle: Handle,
+    mailbox: Mailbox,
+    cached: Cached,
+    part: Part,
+    method: Method,
+    /// UIDs of the rows that came.
+    rows: Vec<u32>,
+    vanished: UidSet,
+    all: Option<UidSet>,
+    selected: Selected,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Enable,
+    Select,
+    Fetch,
+    Search,
+}
+
+impl Client {
+    /// Selects a mailbox and finds out what became of it since it was cached: one call, whatever the server can
+    /// do.
+    ///
+    /// Flags come as rows with this handle: those that changed, or all of them where the server cannot tell.
+    /// Then [`Event::Resynced`] says what to drop and what to fetch, and the mailbox is selected;
+    /// [`Event::Refused`] if that fails. Commands that are queued behind wait until then.
+    pub fn resync(&mut self, mailbox: impl Into<Mailbox>, cached: Cached) -> Handle {
+        self.command(Command::resync(mailbox.into(), cached))
+    }
+
+    pub(super) fn start_resync(&mut self, handle: Handle, mailbox: Mailbox, cached: Cached) {
+        let mut resync = Resync {
+            handle,
+            mailbox,
+            cached,
+            part: Part::Enable,
+            method: Method::Qresync,
+            rows: Vec::new(),
+            vanished: UidSet::new(),
+            all: None,
+            selected: Selected::default(),
+        };
+        let can = |name| self.capabilities.as_ref().is_some_and(|c| c.has(name));
+        let enable = resync.cached.highest_modseq.is_some()
+            && can("QRESYNC")
+            && (can("ENABLE") || can("IMAP4rev2"))
+            && !self.is_enabled("QRESYNC");
+        let command = match enable {
+            true => Command::enable(&["QRESYNC"]),
+            false => self.resync_select(&mut resync),
+        };
+        self.send_part(resync, command);
+    }
+
+    fn send_part(&mut self, resync: Resync, command: Command) {
+        let handle = Some(resync.handle);
+        self.resync = Some(Box::new(resync));
+        self.queue.push_front(Open {
+            handle,
+            tag: 0,
+            is_part: true,
+            command,
+        });
+    }
+
+    fn resync_select(&self, resync: &mut Resync) -> Command {
+        resync.part = Part::Select;
+        let can = |name| self.capabilities.as_ref().is_some_and(|c| c.has(name));
+        let select = Select::new(resync.mailbox.clone());
+        match resync.cached.highest_modseq {
+            // A server that offers QRESYNC and does not say that it is enabled does not do it.
+            Some(modseq) if self.is_enabled("QRESYNC") => select
+                .qresync(resync.cached.uid_validity, modseq, &UidSet::new())
+                .into(),
+            _ if can("CONDSTORE") || can("QRESYNC") => {
+                resync.method = Method::Condstore;
+                select.condstore().into()
+            }
+            _ => {
+                resync.method = Method::Comparison;
+                select.into()
+            }
+        }
+    }
+
+    /// Takes what data tells the resynchronisation that is on its way; says whether the caller is to see it.
+    pub(super) fn note_for_resync(&mut self, owner: Option<Handle>, data: &Data) -> bool {
+        let Some(resync) = self.resync.as_mut().filter(|r| Some(r.handle) == owner) else {
+            return true;
+        };
+        match data {
+            Data::Row(row) => resync.rows.extend(row.uid),
+            Data::Vanished { uids, .. } => {
+                resync.vanished = resync.vanished.union(uids);
+                return false;
+            }
+            Data::Search(result) => {
+                resync.all = Some(result.all.clone());
+                return false;
+            }
+            Data::Selected(selected) => resync.selected = (**selected).clone(),
+            _ => {}
+        }
+        true
+    }
+
+    /// A part of the resynchronisation is done.
+    pub(super) fn part_done(&mut self, reply: Reply) {
+        let Some(mut resync) = self.resync.take().map(|resync| *resync) else {
+            return;
+        };
+        let ok = reply.kind == ReplyKind::Ok;
+        let next = match (resync.part, ok) {
+            (Part::Enable, _) => Some(self.resync_select(&mut resync)),
+            (Part::Select, true) => resync.look(),
+            (Part::Fetch, true) => resync.check(),
+            // A server that cannot do what it offers.
+            (Part::Fetch, false) if resync.method == Method::Condstore => Some(resync.compare()),
+            (Part::Search, true) => None,
+            (_, false) => return self.events.push_back(Event::Refused(resync.handle, reply)),
+        };
+        match next {
+            Some(command) => self.send_part(resync, command),
+            None => self
+                .events
+                .push_back(Event::Resynced(resync.handle, Box::new(resync.finish()))),
+        }
+    }
+}
+
+impl Resync {
+    /// The mailbox is selected: what is to be asked next?
+    fn look(&mut self) -> Option<Command> {
+        let selected = &self.selected;
+        if selected.uid_validity != Some(self.cached.uid_validity) || selected.uid_not_sticky {
+            self.method = Method::Invalid;
+            return Some(self.search());
+        }
+        match (self.method, self.cached.highest_modseq, selected.highest_modseq) {
+            (Method::Qresync, ..) => self.check(),
+            // All that changed is known, unless something is gone.
+            (Method::Condstore, Some(known), Some(highest)) if known == highest => self.check(),
+            (Method::Condstore, Some(known), Some(highest)) if known < highest => {
+                self.part = Part::Fetch;
+                Some(
+                    Fetch::new(everything(), &[FetchItem::Flags])
+                        .changed_since(known)
+                        .into(),
+                )
+            }
+            // No MODSEQs, or they went back: they say nothing.
+            _ => Some(self.compare()),
+        }
+    }
+
+    fn compare(&mut self) -> Command {
+        self.method = Method::Comparison;
+        self.part = Part::Fetch;
+        self.rows.clear();
+        Fetch::new(everything(), &[FetchItem::Flags]).into()
+    }
+
+    fn search(&mut self) -> Command {
+        self.part = Part::Search;
+        Command::search(Vec::new())
+    }
+
+    /// Compares the number of messages: if it does not fit, all UIDs are asked for.
+    fn check(&mut self) -> Option<Command> {
+        let rows = self.row_set();
+        let there = match self.method {
+            Method::Comparison => rows,
+            _ => self.cached.uids.difference(&self.vanished).union(&rows),
+        };
+        let fits = there.len() == u64::from(self.selected.exists);
+        (!fits).then(|| self.search())
+    }
+
+    fn row_set(&self) -> UidSet {
+        UidSet::from_ranges(self.rows.iter().map(|&uid| uid..=uid))
+    }
+
+    fn finish(self) -> Resynced {
+        let cached = &self.cached.uids;
+        let rows = self.row_set();
+        let (drop, fetch) = match (&self.all, self.method) {
+            (all, Method::Invalid) => (cached.clone(), all.clone().unwrap_or_default()),
+            (Some(all), _) => (cached.difference(all), all.difference(cached)),
+            (None, Method::Comparison) => (cached.difference(&rows), rows.difference(cached)),
+            (None, _) => (
+                cached.intersection(&self.vanished).difference(&rows),
+                rows.difference(cached),
+            ),
+        };
+        Resynced {
+            method: self.method,
+            drop,
+            fetch,
+            uid_validity: self.selected.uid_validity,
+            highest_modseq: self.selected.highest_modseq,
+        }
+    }
+}
+
+fn everything() -> Messages {
+    Messages::Uids(SequenceSet::parse(b"1:*").expect("it is a set"))
+}
+
+impl Command {
+    fn resync(mailbox: Mailbox, cached: Cached) -> Self {
+        Self::of_kind(Kind::Resync(mailbox, Box::new(cached)))
+    }
+}
