@@ -19,7 +19,7 @@ pub(super) struct Fetching {
     with_uid: bool,
     asked: UidSet,
     row: Option<Row>,
-    /// MODSEQ was asked for.
+    /// MODSEQ was asked for, or goes with flags that change on the way.
     mod_seq: bool,
     /// Of these, those that are gone are to be told before the first row.
     vanished: Option<UidSet>,
@@ -152,7 +152,8 @@ impl Server {
             changed_since: modifiers.changed_since,
             vanished,
         };
-        let task = Fetching::new(uid, with_uid, &request);
+        let mut task = Fetching::new(uid, with_uid, &request);
+        task.mod_seq |= mark_seen && self.enabled.condstore;
         self.ask(Event::Fetch(request), Task::Fetch(Box::new(task)));
     }
 
@@ -364,9 +365,8 @@ impl FetchRow<'_> {
     /// MODSEQ (RFC 7162): the mod-sequence, 1 to 2^63 - 1. Left out where the client neither asked for it nor
     /// follows mod-sequences.
     pub fn mod_seq(&mut self, mod_seq: u64) -> &mut Self {
-        let follows = self.server.enabled.condstore;
         let row = self.row();
-        if row.mod_seq || (follows && row.told_flags) {
+        if row.mod_seq && row.told_mod_seq.is_none() {
             row.told_mod_seq = Some(mod_seq);
             self.item("MODSEQ (").number(mod_seq).raw(")");
         }

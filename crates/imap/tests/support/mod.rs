@@ -526,8 +526,11 @@ impl Backend {
             fetching.todo.pop();
             return;
         };
-        let mail = self.current().mails.iter_mut().find(|m| m.uid == uid).unwrap();
-        if fetching.request.mark_seen && mail.flags.insert(Flag::Seen) {
+        let mailbox = self.current();
+        let at = mailbox.mails.iter().position(|m| m.uid == uid).unwrap();
+        if fetching.request.mark_seen && mailbox.mails[at].flags.insert(Flag::Seen) {
+            mailbox.mails[at].mod_seq = mailbox.next_mod_seq();
+            let mail = &mailbox.mails[at];
             if !fetching.items.contains(&FetchItem::Flags) {
                 row.flags(&mail.flags);
             }
