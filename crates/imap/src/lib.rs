@@ -1,4 +1,4 @@
-//! IMAP4rev1 server sessions as a state machine: commands in, typed questions out, typed answers back.
+//! IMAP4rev1 and IMAP4rev2 sessions as a state machine: commands in, typed questions out, typed answers back.
 //!
 //! The engine owns the protocol: states, literals, tags and order, sequence numbers, when EXPUNGE may be told,
 //! IDLE, timers, and the shape of every response. It opens no sockets, does no TLS, stores no mail, and knows no
@@ -78,6 +78,9 @@
 //!   else at the end of a command; EXPUNGE never with FETCH, STORE or SEARCH by sequence number
 //!   (RFC 3501 §7.4.1). A message that is gone but not told keeps its number; asked for by it, the command ends
 //!   in `NO [EXPUNGEISSUED]` (RFC 2180 §4).
+//! - Where messages have mod-sequences (RFC 7162), end each batch of notices by [`Change::UpTo`]: what a client
+//!   hears as HIGHESTMODSEQ never runs ahead of what it was told. A client that comes back with a cache is brought
+//!   up to date by an [`Event::Fetch`] behind the [`Event::Select`].
 //! - `\Recent` is a UID: from [`Selected::first_recent`] on, messages are recent in this session. Whoever
 //!   gives `None` has none, which IMAP4rev2 made the rule.
 //!
@@ -107,8 +110,11 @@
 //! | 3501 §9 | grammar | `codec/` |
 //! | 3501 §5.1.3 | modified UTF-7, patterns | `name.rs` |
 //! | 3501 §7.4.2 | FETCH answers | `server/fetch.rs`, `data/`, `message.rs` |
+//! | 3501 §6.3.1, 7162 §3.2.5 | SELECT, resynchronisation | `server/select.rs` |
 //! | 3501 §6.3.11, 7889 | APPEND, APPENDLIMIT | `server/append.rs` |
-//! | 3501 §6.4.4, 4731 | SEARCH, ESEARCH | `server/search.rs`, `search.rs` |
+//! | 3502, 4469, 8508 | MULTIAPPEND, CATENATE, REPLACE | `server/append.rs`, `codec/parse/append.rs` |
+//! | 3501 §6.4.6, 7162 §3.1.3 | STORE, UNCHANGEDSINCE | `server/store.rs` |
+//! | 3501 §6.4.4, 4731, 5182, 5032 | SEARCH, ESEARCH, SEARCHRES, WITHIN | `server/search.rs`, `search.rs` |
 //! | 3501 §7.4.1, 2180, 9051 §7.5.1 | EXPUNGE timing | `view.rs` |
 //! | 2177 | IDLE | `server/idle.rs` |
 //! | 2342 | NAMESPACE | `data/list.rs`, `server/answers.rs` |
@@ -116,15 +122,19 @@
 //! | 3348, 6154, 5258, 5819 | CHILDREN, SPECIAL-USE, LIST-EXTENDED, LIST-STATUS | `server/list.rs`, `data/list.rs` |
 //! | 3691 | UNSELECT | `server/commands.rs` |
 //! | 4314 | ACL | `server/acl.rs`, `data/acl.rs` |
+//! | 3516, 8514, 8970 | BINARY, SAVEDATE, PREVIEW | `server/fetch.rs`, `data/section.rs` |
 //! | 4315, 6851 | UIDPLUS, MOVE | `server/answers.rs` |
 //! | 4959 | SASL-IR | `server/auth.rs` |
 //! | 4978 | COMPRESS=DEFLATE | `server/compress.rs`, `compression.rs` |
-//! | 5161 | ENABLE | `server/commands.rs` |
+//! | 5161, 9051, 7162, 6855, 9586 | ENABLE: IMAP4rev2, CONDSTORE, QRESYNC, UTF8=ACCEPT, UIDONLY | `server/enable.rs` |
 //! | 5464 | METADATA | `server/metadata.rs`, `data/metadata.rs` |
 //! | 5530 | response codes | `code.rs` |
-//! | 7888 | LITERAL+ | `codec/frame.rs`, `server/literal.rs` |
+//! | 7162 | CONDSTORE, QRESYNC | `server/select.rs`, `server/fetch.rs`, `view.rs` |
+//! | 7888 | LITERAL+, LITERAL- | `codec/frame.rs`, `server/literal.rs` |
 //! | 8437 | UNAUTHENTICATE | `server/unauthenticate.rs` |
 //! | 8438 | STATUS=SIZE | `data/status.rs` |
+//! | 8474 | OBJECTID | `data/object_id.rs` |
+//! | 9394 | PARTIAL | `data/page.rs` |
 //! | 8440, 9590 | LIST-MYRIGHTS, LIST-METADATA | `server/list_returns.rs` |
 //! | 9208 | QUOTA | `server/quota.rs`, `data/quota.rs` |
 //! | 9585 | INPROGRESS | `server/inprogress.rs` |
@@ -145,13 +155,13 @@
 //!
 //! # What is incomplete
 //!
-//! - IMAP4rev2, CONDSTORE, QRESYNC, NOTIFY, SORT, THREAD, BINARY, MULTIAPPEND, UTF8=ACCEPT, COMPRESS are not
-//!   there in the server.
+//! - NOTIFY, SORT, THREAD and MULTISEARCH are not there in the server, nor is the CONTEXT of RFC 5267.
+//! - PARTIAL with CHANGEDSINCE takes the page first, and from it what has changed.
 //! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
 //!   [`Server::shutdown`] says BYE.
 //!
-//! Minimum supported Rust: 1.88.
+//! Minimum supported Rust: 1.89.
 //!
 //! [`Step::Answer`]: mailwright_wire::Step::Answer
 

@@ -189,9 +189,9 @@ fn last_in_run(view: &View, number: u32, uid: u32, len: u32) -> u32 {
     while low < high {
         let middle = low + (high - low) / 2;
         if ahead(middle) {
-            high = middle
+            high = middle;
         } else {
-            low = middle + 1
+            low = middle + 1;
         }
     }
     match low.checked_sub(1) {

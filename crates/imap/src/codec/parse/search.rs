@@ -5,6 +5,7 @@ use crate::codec::cursor::{Cursor, Result};
 use crate::codec::{Body, ReturnOptions, SearchKey};
 use crate::{Date, Flag, Keyword};
 use bytes::Bytes;
+use std::num::NonZeroU32;
 
 pub(super) fn search(c: &mut Cursor<'_>, uid: bool, max_depth: usize) -> Result<Body> {
     c.sp()?;
@@ -171,7 +172,7 @@ fn size(c: &mut Cursor<'_>) -> Result<u64> {
 /// Seconds (RFC 5032).
 fn interval(c: &mut Cursor<'_>) -> Result<u32> {
     c.sp()?;
-    c.nz_number().map(|n| n.get())
+    c.nz_number().map(NonZeroU32::get)
 }
 
 /// The argument of MODSEQ (RFC 7162 §3.1.5): all flags share one mod-sequence, so it does not matter for which
