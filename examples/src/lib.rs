@@ -3,7 +3,17 @@
 //! | program | shows |
 //! |---|---|
 //! | `back_to_back` | an SMTP client and an SMTP server joined in memory: no socket, no runtime |
-//! | `smtp_sink` | an SMTP server on blocking sockets that prints what it receives: no runtime, few dependencies |
 //! | `imap_facade` | an IMAP server over data of one's own: a folder of `.eml` files, read-only |
+//! | `smtp_sink` | an SMTP and LMTP server on blocking sockets that takes all mail: prints it, or keeps it as JSON, Maildir or mbox |
+//! | `send` | an SMTP client on blocking sockets: STARTTLS, AUTH, DSN, LMTP, and what became of each recipient |
+//! | `lmtp_deliver` | delivery to an LMTP server, for other programs to call |
+//! | `chaos_peer` | a server that misbehaves by recipe, to try clients on |
 //! | `inspect` | the part index, typed headers and decoders: what is in a message, for a person or as JSON |
 //! | `edit` | the editor: a field changed, an attachment stripped, every other octet as it was |
+//!
+//! `smtp_sink_in_test`, a server to copy into a test suite, is an example of `mailwright-smtp`, for it needs no more.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // examples bring sockets and the clock
+
+pub mod net;
+pub mod outgoing;
