@@ -222,7 +222,16 @@ fn iso(scan: &mut Scan<'_>, report: &mut impl Report) -> Option<DateTime> {
 ///
 /// Years before 1900 and after 9999, which the format does not have, print as the nearest it has.
 pub fn format(date: DateTime) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    let mut out = Vec::with_capacity(32);
+    push(date, &mut out);
+    String::from_utf8(out).expect("digits and the names of days and months are ASCII")
+}
+
+/// As [`format`], appended to `out`.
+pub(crate) fn push(date: DateTime, out: &mut Vec<u8>) {
+    const DAYS: [&[u8; 5]; 7] = [
+        b"Sun, ", b"Mon, ", b"Tue, ", b"Wed, ", b"Thu, ", b"Fri, ", b"Sat, ",
+    ];
     const FIRST: i64 = -2_208_902_400;
     const LAST: i64 = 253_402_214_400;
     let date = DateTime {
@@ -230,20 +239,31 @@ pub fn format(date: DateTime) -> String {
         offset: date.offset.clamp(-1439, 1439),
     };
     let civil = date.civil();
-    let minutes = date.offset.unsigned_abs();
-    format!(
-        "{}, {} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
-        DAYS[usize::from(civil.weekday)],
-        civil.day,
-        MONTHS[usize::from(civil.month) - 1],
-        civil.year,
-        civil.hour,
-        civil.minute,
-        civil.second,
-        if date.offset < 0 { '-' } else { '+' },
-        minutes / 60,
-        minutes % 60
-    )
+    let minutes = u32::from(date.offset.unsigned_abs());
+    let two = |number: u32| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+    let [tens, ones] = two(u32::from(civil.day));
+    out.extend_from_slice(DAYS[usize::from(civil.weekday)]);
+    if tens != b'0' {
+        out.push(tens);
+    }
+    out.extend_from_slice(&[ones, b' ']);
+    out.extend_from_slice(MONTHS[usize::from(civil.month) - 1].as_bytes());
+    out.push(b' ');
+    // FIRST and LAST bound the year.
+    let year = u32::try_from(civil.year).unwrap_or_default();
+    out.extend_from_slice(&two(year / 100));
+    out.extend_from_slice(&two(year % 100));
+    for (mark, number) in [
+        (b' ', u32::from(civil.hour)),
+        (b':', u32::from(civil.minute)),
+        (b':', u32::from(civil.second)),
+    ] {
+        out.push(mark);
+        out.extend_from_slice(&two(number));
+    }
+    out.extend_from_slice(if date.offset < 0 { b" -" } else { b" +" });
+    out.extend_from_slice(&two(minutes / 60));
+    out.extend_from_slice(&two(minutes % 60));
 }
 
 /// Hour, minute, second.

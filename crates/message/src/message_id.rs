@@ -207,17 +207,18 @@ pub fn generate(random: &[u8], host: &str) -> String {
     id.push('<');
     push_token(random, &mut id);
     id.push('@');
-    let host: String = host
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
-        .collect();
-    id.push_str(if host.is_empty() { "localhost" } else { &host });
+    let start = id.len();
+    let visible = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    id.extend(host.chars().filter(visible));
+    if id.len() == start {
+        id.push_str("localhost");
+    }
     id.push('>');
     id
 }
 
 /// Letters and digits that stand for `random`.
-pub(crate) fn push_token(random: &[u8], out: &mut String) {
+pub(crate) fn push_token(random: &[u8], out: &mut impl Token) {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let (mut bits, mut count) = (0u32, 0);
     for byte in random {
@@ -225,11 +226,28 @@ pub(crate) fn push_token(random: &[u8], out: &mut String) {
         count += 8;
         while count >= 5 {
             count -= 5;
-            out.push(char::from(DIGITS[(bits >> count & 31) as usize]));
+            out.push_digit(DIGITS[(bits >> count & 31) as usize]);
         }
     }
     if count > 0 {
-        out.push(char::from(DIGITS[(bits << (5 - count) & 31) as usize]));
+        out.push_digit(DIGITS[(bits << (5 - count) & 31) as usize]);
+    }
+}
+
+/// What a token is written to.
+pub(crate) trait Token {
+    fn push_digit(&mut self, digit: u8);
+}
+
+impl Token for String {
+    fn push_digit(&mut self, digit: u8) {
+        self.push(char::from(digit));
+    }
+}
+
+impl Token for Vec<u8> {
+    fn push_digit(&mut self, digit: u8) {
+        self.push(digit);
     }
 }
 

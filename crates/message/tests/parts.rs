@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use mailwright_message::build::Transport;
 use mailwright_message::build::disposition::Receipt;
+use mailwright_message::build::{Message, Transport};
 use mailwright_message::date::DateTime;
 use mailwright_message::dsn::{Extension, Typed};
 use mailwright_message::index::Index;
@@ -222,7 +222,7 @@ fn written_receipts() {
     );
     let message = receipt
         .build("b@b.test", vec!["a@a.test".into()], DateTime::new(0, 0), [7; 32])
-        .and_then(|message| message.to_vec())
+        .and_then(Message::to_vec)
         .unwrap();
     let index = Index::of(&message);
     let original = Report::of(&index).unwrap().original.unwrap();

@@ -140,11 +140,7 @@ impl Mailbox<'_> {
         };
         super::field::check(name, display)?;
         folder.phrase(display)?;
-        let mut angle = Vec::with_capacity(address.as_str().len() + 2);
-        angle.push(b'<');
-        angle.extend_from_slice(address.as_str().as_bytes());
-        angle.push(b'>');
-        folder.word(b" ", &angle)?;
+        folder.joined(b" ", &[b"<", address.as_str().as_bytes(), b">"])?;
         Ok(address)
     }
 }

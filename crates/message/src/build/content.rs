@@ -59,6 +59,7 @@ pub enum Transport {
 #[derive(Debug, Clone)]
 pub(super) enum Data<'a> {
     Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
     Shared(Bytes),
     /// The caller's number of a stream.
     Stream(u64),
@@ -69,6 +70,7 @@ impl Data<'_> {
     pub(super) fn octets(&self) -> Option<&[u8]> {
         match self {
             Self::Borrowed(octets) => Some(octets),
+            Self::Owned(octets) => Some(octets),
             Self::Shared(octets) => Some(octets),
             Self::Stream(_) => None,
         }
@@ -79,7 +81,7 @@ impl<'a> From<Cow<'a, str>> for Data<'a> {
     fn from(text: Cow<'a, str>) -> Self {
         match text {
             Cow::Borrowed(text) => Self::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Self::Shared(text.into_bytes().into()),
+            Cow::Owned(text) => Self::Owned(text.into_bytes()),
         }
     }
 }

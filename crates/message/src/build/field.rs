@@ -215,7 +215,8 @@ pub(super) fn write_ids(
         if !is_id(id) {
             return Err(Error::Value(name.to_owned()));
         }
-        folder.word(b" ", bracketed(name, id, utf8)?.as_bytes())?;
+        check_bracketed(name, id, utf8)?;
+        folder.joined(b" ", &[b"<", id.as_bytes(), b">"])?;
     }
     folder.end();
     Ok(())
@@ -227,7 +228,9 @@ fn write_urls(out: &mut Vec<u8>, name: &str, urls: &[Cow<'_, str>]) -> Result<()
         if i > 0 {
             folder.mark(b',');
         }
-        folder.word(b" ", bracketed(name, bare_id(url), false)?.as_bytes())?;
+        let url = bare_id(url);
+        check_bracketed(name, url, false)?;
+        folder.joined(b" ", &[b"<", url.as_bytes(), b">"])?;
     }
     folder.end();
     Ok(())
@@ -243,17 +246,23 @@ pub(super) fn bare_id(id: &str) -> &str {
 
 /// Whether readers find this identifier again: quotes and comments mean something in one (RFC 5322 §4.5.4).
 pub(super) fn is_id(id: &str) -> bool {
-    !id.is_empty() && !id.contains(['<', '>', '(', ')', '"', '\\', ' '])
+    let special = |b: u8| matches!(b, b'<' | b'>' | b'(' | b')' | b'"' | b'\\' | b' ');
+    !id.is_empty() && !id.bytes().any(special)
 }
 
-fn bracketed(name: &str, text: &str, utf8: bool) -> Result<String, Error> {
+/// Whether a text can stand between angle brackets.
+fn check_bracketed(name: &str, text: &str, utf8: bool) -> Result<(), Error> {
+    let plain = |b: u8| b.is_ascii_graphic() && b != b'<' && b != b'>';
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Ok(());
+    }
     let valid = |c: char| match c {
         '<' | '>' => false,
         _ if c.is_ascii() => c.is_ascii_graphic(),
         _ => utf8 && !c.is_control() && !c.is_whitespace(),
     };
     match !text.is_empty() && text.chars().all(valid) {
-        true => Ok(format!("<{text}>")),
+        true => Ok(()),
         false => Err(Error::Value(name.to_owned())),
     }
 }

@@ -67,7 +67,12 @@ impl<'a> Folder<'a> {
 
     /// Puts a word that cannot be broken, on a line of its own if there is no room on this one.
     pub(super) fn word(&mut self, gap: &[u8], word: &[u8]) -> Result<(), Error> {
-        let width = gap.len() + word.len();
+        self.joined(gap, &[word])
+    }
+
+    /// As [`Folder::word`], for a word of several pieces.
+    pub(super) fn joined(&mut self, gap: &[u8], pieces: &[&[u8]]) -> Result<(), Error> {
+        let width = gap.len() + pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let full = self.column() + width > WIDTH;
         // A line of a field's name alone is only made where it helps.
         if full && (self.used || width <= WIDTH || self.column() + width > MAX_LINE) {
@@ -77,7 +82,9 @@ impl<'a> Folder<'a> {
             return Err(Error::TooLong(self.name.to_owned()));
         }
         self.out.extend_from_slice(gap);
-        self.out.extend_from_slice(word);
+        for piece in pieces {
+            self.out.extend_from_slice(piece);
+        }
         self.used = true;
         Ok(())
     }
@@ -226,13 +233,12 @@ impl<'a> Folder<'a> {
     /// Puts `; name=value`, in the form of RFC 2231 where the value needs it.
     pub(super) fn parameter(&mut self, name: &str, value: &str) -> Result<(), Error> {
         self.mark(b';');
+        if !value.is_empty() && value.bytes().all(is_token) && name.len() + 1 + value.len() < WIDTH {
+            return self.joined(b" ", &[name.as_bytes(), b"=", value.as_bytes()]);
+        }
         let mut buffer = Vec::with_capacity(name.len() + value.len() + 3);
         buffer.extend_from_slice(name.as_bytes());
         buffer.push(b'=');
-        if !value.is_empty() && value.bytes().all(is_token) && buffer.len() + value.len() < WIDTH {
-            buffer.extend_from_slice(value.as_bytes());
-            return self.word(b" ", &buffer);
-        }
         let plain = |c: char| matches!(c, ' '..='~') || self.utf8 && !c.is_ascii() && is_utf8_char(c);
         if value.chars().all(plain) && !value.contains("=?") {
             buffer.push(b'"');

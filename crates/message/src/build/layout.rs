@@ -43,7 +43,8 @@ pub(super) struct Boundaries {
 
 impl Boundaries {
     pub(super) fn new(random: &[u8]) -> Self {
-        let mut token = String::from("--=_");
+        let mut token = String::with_capacity(4 + random.len() * 8 / 5 + 1);
+        token.push_str("--=_");
         message_id::push_token(random, &mut token);
         Self {
             prefix: token.into_bytes(),
@@ -53,10 +54,9 @@ impl Boundaries {
 
     /// The next one, with the two hyphens of a delimiter in front.
     fn next(&mut self) -> Vec<u8> {
-        let mut delimiter = self.prefix.clone();
-        let mut number = String::new();
-        message_id::push_token(&self.count.to_be_bytes()[1..], &mut number);
-        delimiter.extend_from_slice(number.as_bytes());
+        let mut delimiter = Vec::with_capacity(self.prefix.len() + 8);
+        delimiter.extend_from_slice(&self.prefix);
+        message_id::push_token(&self.count.to_be_bytes()[1..], &mut delimiter);
         self.count += 1;
         delimiter
     }
@@ -300,10 +300,7 @@ fn write_header(
     }
     if let [b'-', b'-', boundary @ ..] = delimiter {
         folder.mark(b';');
-        let mut word = b"boundary=\"".to_vec();
-        word.extend_from_slice(boundary);
-        word.push(b'"');
-        folder.word(b" ", &word)?;
+        folder.joined(b" ", &[b"boundary=\"", boundary, b"\""])?;
     }
     folder.end();
     if plan.encoding != Encoding::SevenBit {

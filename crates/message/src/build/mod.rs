@@ -99,12 +99,13 @@ pub struct MessageBuilder<'a> {
     in_reply_to: Vec<Cow<'a, str>>,
     references: Vec<Cow<'a, str>>,
     fields: Vec<Field<'a>>,
-    text: Option<Part<'a>>,
-    html: Option<Part<'a>>,
+    text: Option<Cow<'a, str>>,
+    is_flowed: bool,
+    html: Option<Cow<'a, str>>,
     alternatives: Vec<Part<'a>>,
     inline: Vec<Part<'a>>,
     attachments: Vec<Part<'a>>,
-    body: Option<Part<'a>>,
+    body: Option<Box<Part<'a>>>,
     transport: Transport,
     utf8: bool,
 }
@@ -197,21 +198,23 @@ impl<'a> MessageBuilder<'a> {
     /// Sets the text.
     #[must_use]
     pub fn text(mut self, text: impl Into<Cow<'a, str>>) -> Self {
-        self.text = Some(Part::text(text));
+        self.text = Some(text.into());
+        self.is_flowed = false;
         self
     }
 
     /// Sets the text, as format=flowed: see [`Part::flowed`].
     #[must_use]
     pub fn flowed(mut self, text: &str) -> Self {
-        self.text = Some(Part::flowed(text));
+        self.text = Some(crate::flowed::encode(text).into());
+        self.is_flowed = true;
         self
     }
 
     /// Sets the HTML.
     #[must_use]
     pub fn html(mut self, html: impl Into<Cow<'a, str>>) -> Self {
-        self.html = Some(Part::html(html));
+        self.html = Some(html.into());
         self
     }
 
@@ -240,7 +243,7 @@ impl<'a> MessageBuilder<'a> {
     /// Attachments are put behind it.
     #[must_use]
     pub fn body(mut self, body: Part<'a>) -> Self {
-        self.body = Some(body);
+        self.body = Some(Box::new(body));
         self
     }
 
@@ -269,7 +272,7 @@ impl<'a> MessageBuilder<'a> {
         let (id, boundary) = random.split_at(16);
         let mut header = Vec::with_capacity(2048);
         header.extend_from_slice(b"Date: ");
-        header.extend_from_slice(date::format(date).as_bytes());
+        date::push(date, &mut header);
         header.extend_from_slice(b"\r\n");
         let (sender, recipients) = self.write_people(&mut header, &PEOPLE)?;
         if let Some(subject) = &self.subject {
@@ -279,7 +282,10 @@ impl<'a> MessageBuilder<'a> {
             Some(id) => field::bare_id(&id).to_owned(),
             None => {
                 let host = sender.domain().map(Domain::as_str).unwrap_or_default();
-                field::bare_id(&message_id::generate(id, host)).to_owned()
+                let mut id = message_id::generate(id, host);
+                id.pop();
+                id.remove(0);
+                id
             }
         };
         field::write_ids(&mut header, "Message-ID", &[Cow::Borrowed(&id)], self.utf8)?;
@@ -351,27 +357,46 @@ impl<'a> MessageBuilder<'a> {
                 }
             }
         }
-        if recipients.len() > 1 {
-            let mut seen = HashSet::with_capacity(recipients.len());
-            recipients.retain(|address| seen.insert(address.clone()));
-        }
+        keep_first(&mut recipients);
         let first = senders.into_iter().chain(authors).next();
         Ok((first.ok_or(Error::Missing(from))?, recipients))
     }
 
     fn into_body(self) -> Option<Part<'a>> {
         let text_and_html = || {
-            let html = match (self.html, self.inline.is_empty()) {
+            let html = self.html.map(Part::html);
+            let text = self.text.map(|text| match self.is_flowed {
+                true => Part::ready_flowed(text),
+                false => Part::text(text),
+            });
+            let html = match (html, self.inline.is_empty()) {
                 (Some(html), false) => Some(Part::related(html, self.inline)),
                 (None, false) => Some(Part::mixed(self.inline)),
                 (html, true) => html,
             };
-            let forms = self.text.into_iter().chain(html).chain(self.alternatives);
+            let forms = text.into_iter().chain(html).chain(self.alternatives);
             one_or(Part::alternative, forms.collect())
         };
-        let body = self.body.or_else(text_and_html);
+        let body = self.body.map(|body| *body).or_else(text_and_html);
         one_or(Part::mixed, body.into_iter().chain(self.attachments).collect())
     }
+}
+
+/// Drops addresses that were there before.
+fn keep_first(addresses: &mut Vec<EmailAddress>) {
+    // To compare a few with each other is quicker than a table.
+    if addresses.len() <= 8 {
+        let mut at = 1;
+        while at < addresses.len() {
+            match addresses[..at].contains(&addresses[at]) {
+                true => drop(addresses.remove(at)),
+                false => at += 1,
+            }
+        }
+        return;
+    }
+    let mut seen = HashSet::with_capacity(addresses.len());
+    addresses.retain(|address| seen.insert(address.clone()));
 }
 
 fn one_or<'a>(multipart: fn(Vec<Part<'a>>) -> Part<'a>, mut parts: Vec<Part<'a>>) -> Option<Part<'a>> {

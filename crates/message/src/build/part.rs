@@ -73,7 +73,12 @@ impl<'a> Part<'a> {
     ///
     /// Lines that start with `>` are quotations: their lines get the same marks.
     pub fn flowed(text: &str) -> Self {
-        Self::text(flowed::encode(text)).parameter("format", "flowed")
+        Self::ready_flowed(flowed::encode(text).into())
+    }
+
+    /// As [`Part::flowed`], for text that is encoded so.
+    pub(super) fn ready_flowed(text: Cow<'a, str>) -> Self {
+        Self::text(text).parameter("format", "flowed")
     }
 
     /// An iCalendar object with its method, such as `REQUEST` or `REPLY` (RFC 6047 §2.4). Put it among the

@@ -15,7 +15,7 @@ def parts(message):
         if not part.is_multipart():
             body = part.get_payload(decode=True)
             if part.get_content_maintype() == "text":
-                body = body.decode(part.get_content_charset("us-ascii")).replace("\r\n", "\n")
+                body = body.decode(part.get_content_charset("us-ascii"), "backslashreplace").replace("\r\n", "\n")
             else:
                 body = body.hex()
         yield {"type": part.get_content_type(), "filename": part.get_filename(), "body": body}
