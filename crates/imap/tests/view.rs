@@ -35,13 +35,44 @@ struct Client {
     messages: Vec<(u32, Flags)>,
     first_recent: u32,
     told_recent: usize,
+    /// It hears of messages that are gone by their UIDs.
+    by_uid: bool,
+}
+
+/// When what happened, by mod-sequence.
+#[derive(Default)]
+struct History {
+    now: u64,
+    came: BTreeMap<u32, u64>,
+    went: BTreeMap<u32, u64>,
+    changed: BTreeMap<u32, u64>,
+}
+
+impl History {
+    fn note(&mut self, change: &Change) {
+        self.now += 1;
+        match change {
+            Change::Appended(uids) => self.came.extend(uids.iter().map(|uid| (uid, self.now))),
+            Change::Expunged(uids) => self.went.extend(uids.iter().map(|uid| (uid, self.now))),
+            Change::Flags { uid, .. } => _ = self.changed.insert(*uid, self.now),
+            other => panic!("{other:?} is no change"),
+        }
+    }
 }
 
 impl Client {
     fn tell(&mut self, when: When, store: &BTreeMap<u32, Flags>) {
         for update in self.view.updates(when) {
             match update {
+                Update::Vanished(uids) => {
+                    assert_eq!((when, self.by_uid), (When::Anything, true));
+                    let before = self.messages.len();
+                    self.messages.retain(|(uid, _)| !uids.contains(*uid));
+                    // RFC 7162 §3.2.10.2: only of messages that the client knows.
+                    assert_eq!(before - self.messages.len(), uids.len() as usize);
+                }
                 Update::Expunge(seq) => {
+                    assert!(!self.by_uid);
                     assert_eq!(when, When::Anything, "EXPUNGE while numbers are in use");
                     self.messages.remove(seq as usize - 1);
                 }
@@ -73,6 +104,26 @@ impl Client {
         let all: UidSet = self.messages.iter().map(|m| m.0).collect();
         assert_eq!(self.view.uids(), all);
     }
+
+    /// A client that comes back with the mod-sequence it was told must not have missed anything before it.
+    fn has_missed_nothing(&self, history: &History, store: &BTreeMap<u32, Flags>) {
+        let told = self.view.told_up_to().expect("there are mod-sequences");
+        let has = |uid: u32| self.messages.iter().find(|m| m.0 == uid);
+        for (&uid, _) in history.went.iter().filter(|(_, at)| **at <= told) {
+            assert!(has(uid).is_none(), "{uid} went before {told}");
+        }
+        for (&uid, _) in history.came.iter().filter(|(_, at)| **at <= told) {
+            assert!(
+                has(uid).is_some() || history.went.contains_key(&uid),
+                "{uid} came before {told}"
+            );
+        }
+        for (&uid, _) in history.changed.iter().filter(|(_, at)| **at <= told) {
+            if let (Some(message), Some(flags)) = (has(uid), store.get(&uid)) {
+                assert_eq!(&message.1, flags, "{uid} was changed before {told}");
+            }
+        }
+    }
 }
 
 proptest! {
@@ -86,9 +137,18 @@ proptest! {
             store.insert(next, Flags::new());
             next += 2;
         }
+        let mut history = History { now: 1, ..History::default() };
         let mut clients: Vec<Client> = (0..3)
-            .map(|_| Client {
-                view: View::new(store.keys().copied().collect(), Some(first_recent)),
+            .map(|n| Client {
+                view: {
+                    let mut view = View::new(store.keys().copied().collect(), Some(first_recent));
+                    view.change(Change::UpTo(history.now));
+                    if n == 2 {
+                        view.report_uids();
+                    }
+                    view
+                },
+                by_uid: n == 2,
                 first_recent,
                 told_recent: store.keys().filter(|&&uid| uid >= first_recent).count(),
                 notices: VecDeque::new(),
@@ -111,7 +171,7 @@ proptest! {
                 }
                 Step::Flags(at, on) => store.iter_mut().nth(at).map(|(&uid, flags)| {
                     if on { flags.insert(Flag::Seen) } else { flags.remove(&Flag::Seen) };
-                    Change::Flags { uid, flags: flags.clone(), mod_seq: None }
+                    Change::Flags { uid, flags: flags.clone(), mod_seq: Some(history.now + 1) }
                 }),
                 Step::Deliver(session, count) => {
                     let client = &mut clients[session];
@@ -130,8 +190,14 @@ proptest! {
                     None
                 }
             };
-            for client in &mut clients {
-                client.notices.extend(change.clone());
+            if let Some(change) = change {
+                history.note(&change);
+                for client in &mut clients {
+                    client.notices.extend([change.clone(), Change::UpTo(history.now)]);
+                }
+            }
+            for client in &clients {
+                client.has_missed_nothing(&history, &store);
             }
         }
         for client in &mut clients {
@@ -140,6 +206,7 @@ proptest! {
             }
             client.tell(When::Anything, &store);
             prop_assert!(!client.view.has_updates(When::Anything));
+            prop_assert_eq!(client.view.told_up_to(), Some(history.now));
             let model: Vec<_> = store.iter().map(|(uid, flags)| (*uid, flags.clone())).collect();
             prop_assert_eq!(&client.messages, &model);
         }
