@@ -55,6 +55,13 @@ fn set() -> impl Strategy<Value = String> {
     })
 }
 
+fn page() -> impl Strategy<Value = String> {
+    (1u32.., 1u32.., any::<bool>()).prop_map(|(a, b, end)| match end {
+        true => format!("-{a}:-{b}"),
+        false => format!("{a}:{b}"),
+    })
+}
+
 fn flags() -> impl Strategy<Value = String> {
     vec(
         prop_oneof![
@@ -91,6 +98,19 @@ fn key() -> impl Strategy<Value = String> {
         date().prop_map(|d| format!("SENTSINCE {d}")),
         date().prop_map(|d| format!("BEFORE \"{d}\"")),
         any::<u64>().prop_map(|n| format!("LARGER {n}")),
+        (0..=i64::MAX as u64, any::<bool>()).prop_map(|(n, named)| match named {
+            true => format!("MODSEQ \"/flags/\\\\seen\" all {n}"),
+            false => format!("MODSEQ {n}"),
+        }),
+        (1u32.., prop::sample::select(vec!["YOUNGER", "OLDER"])).prop_map(|(n, key)| format!("{key} {n}")),
+        (string(), prop::sample::select(vec!["EMAILID", "THREADID"]))
+            .prop_map(|(id, key)| format!("{key} {id}")),
+        (
+            date(),
+            prop::sample::select(vec!["SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"])
+        )
+            .prop_map(|(date, key)| format!("{key} {date}")),
+        prop::sample::select(vec!["SAVEDATESUPPORTED", "$", "UID $"]).prop_map(str::to_owned),
         set(),
         set().prop_map(|s| format!("UID {s}")),
     ];
@@ -130,6 +150,15 @@ fn item() -> impl Strategy<Value = String> {
             "RFC822.HEADER",
             "RFC822.TEXT",
             "INTERNALDATE",
+            "MODSEQ",
+            "EMAILID",
+            "THREADID",
+            "SAVEDATE",
+            "PREVIEW",
+            "PREVIEW (LAZY)",
+            "BINARY[]",
+            "BINARY.PEEK[1.2]<5.6>",
+            "BINARY.SIZE[3]",
         ])
         .prop_map(str::to_owned),
         (any::<bool>(), section, partial)
@@ -142,6 +171,7 @@ fn command() -> impl Strategy<Value = String> {
     let body = prop_oneof![
         prop::sample::select(vec![
             "CAPABILITY",
+            "EXAMINE a (CONDSTORE)",
             "NOOP",
             "LOGOUT",
             "STARTTLS",
@@ -181,6 +211,24 @@ fn command() -> impl Strategy<Value = String> {
         (string(), flags()).prop_map(|(n, f)| format!("APPEND {n} {f} \"17-Jul-1996 02:44:25 -0700\" ")),
         (uid.clone(), set(), vec(item(), 1..4))
             .prop_map(|(u, s, i)| format!("{u}FETCH {s} ({})", i.join(" "))),
+        (set(), item(), 0..=i64::MAX as u64, page())
+            .prop_map(|(s, i, n, p)| format!("UID FETCH {s} ({i}) (CHANGEDSINCE {n} VANISHED PARTIAL {p})")),
+        (set(), 0..=i64::MAX as u64, flags())
+            .prop_map(|(s, n, f)| format!("STORE {s} (UNCHANGEDSINCE {n}) +FLAGS.SILENT {f}")),
+        (
+            string(),
+            1u32..,
+            0..=i64::MAX as u64,
+            "[1-9][0-9]{0,3}(:[1-9][0-9]{4})?(,[1-9][0-9]{5})?",
+            any::<bool>()
+        )
+            .prop_map(|(name, v, n, known, sample)| {
+                let sample = if sample { " (1:2,9 5:6,70)" } else { "" };
+                format!("SELECT {name} (CONDSTORE QRESYNC ({v} {n} {known}{sample}))")
+            }),
+        (uid.clone(), 1u32.., string(), flags())
+            .prop_map(|(u, n, name, f)| format!("{u}REPLACE {n} {name} {f} \"17-Jul-1996 02:44:25 -0700\" ")),
+        (page(), key()).prop_map(|(p, k)| format!("UID SEARCH RETURN (SAVE MIN PARTIAL {p}) {k}")),
         (
             uid.clone(),
             set(),
