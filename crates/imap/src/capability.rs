@@ -59,6 +59,22 @@ pub enum Capability {
     Compress,
     /// Logging out without closing the connection (RFC 8437).
     Unauthenticate,
+    /// SORT (RFC 5256).
+    Sort,
+    /// SORT by displayed names (RFC 5957).
+    SortDisplay,
+    /// SORT with RETURN (RFC 5267).
+    Esort,
+    /// THREAD by base subject (RFC 5256).
+    ThreadOrderedSubject,
+    /// THREAD by what messages refer to (RFC 5256).
+    ThreadReferences,
+    /// ESEARCH over several mailboxes (RFC 7377).
+    MultiSearch,
+    /// Changes of any mailbox are told at any time (RFC 5465).
+    Notify,
+    /// Devices can ask to be woken.
+    ApplePush,
     /// Commands that take time say so (RFC 9585).
     InProgress,
     /// IMAP4rev2 beside IMAP4rev1 (RFC 9051). The client chooses by ENABLE.
@@ -99,7 +115,7 @@ pub enum Capability {
 
 impl Capability {
     /// Every extension, in the order in which they are told.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 52] = [
         Self::LiteralPlus,
         Self::SaslIr,
         Self::Enable,
@@ -126,6 +142,14 @@ impl Capability {
         Self::ListMetadata,
         Self::Compress,
         Self::Unauthenticate,
+        Self::Sort,
+        Self::SortDisplay,
+        Self::Esort,
+        Self::ThreadOrderedSubject,
+        Self::ThreadReferences,
+        Self::MultiSearch,
+        Self::Notify,
+        Self::ApplePush,
         Self::InProgress,
         Self::Imap4Rev2,
         Self::LiteralMinus,
@@ -178,6 +202,14 @@ impl Capability {
             Self::ListMetadata => "LIST-METADATA",
             Self::Compress => "COMPRESS=DEFLATE",
             Self::Unauthenticate => "UNAUTHENTICATE",
+            Self::Sort => "SORT",
+            Self::SortDisplay => "SORT=DISPLAY",
+            Self::Esort => "ESORT",
+            Self::ThreadOrderedSubject => "THREAD=ORDEREDSUBJECT",
+            Self::ThreadReferences => "THREAD=REFERENCES",
+            Self::MultiSearch => "MULTISEARCH",
+            Self::Notify => "NOTIFY",
+            Self::ApplePush => "XAPPLEPUSHSERVICE",
             Self::InProgress => "INPROGRESS",
             Self::Imap4Rev2 => "IMAP4rev2",
             Self::LiteralMinus => "LITERAL-",

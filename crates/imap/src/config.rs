@@ -24,6 +24,9 @@ pub struct Config {
     /// What the quotas count that [`Capability::Quota`](crate::Capability::Quota) offers; default space and
     /// messages.
     pub quota_resources: Vec<QuotaResource>,
+    /// How many changes of mailboxes NOTIFY keeps until they can be told; default 1,000. Each is bounded by the
+    /// length of a name.
+    pub max_notices: usize,
     /// What ID answers (RFC 2971): name and value; default the name `Mailwright`.
     pub id: Vec<(String, String)>,
     /// The hierarchy delimiter; default `/`. ASCII, neither a letter nor a wildcard.
@@ -70,6 +73,7 @@ impl Default for Config {
             starttls: true,
             plaintext_login: false,
             quota_resources: vec![QuotaResource::Storage, QuotaResource::Message],
+            max_notices: 1000,
             id: vec![("name".into(), "Mailwright".into())],
             delimiter: '/',
             max_command: 64 * 1024,

@@ -131,6 +131,20 @@ pub enum Event {
     },
     /// *Question*, answered by [`namespaces`](crate::Server::namespaces): NAMESPACE (RFC 2342).
     Namespace,
+    /// *Question*, answered by [`sorted`](crate::Server::sorted) in pieces, then
+    /// [`accept`](crate::Server::accept): SORT, UID SORT.
+    Sort(crate::SortRequest),
+    /// *Question*, answered by [`threads`](crate::Server::threads): THREAD, UID THREAD.
+    Thread(crate::ThreadRequest),
+    /// *Question*, answered by [`found_in`](crate::Server::found_in) for each mailbox, then
+    /// [`accept`](crate::Server::accept): ESEARCH.
+    SearchIn(SearchInRequest),
+    /// *Question*, answered by [`notify_status`](crate::Server::notify_status) for each mailbox where the request
+    /// says so, then [`accept`](crate::Server::accept): NOTIFY. From there on give each
+    /// [`notice`](crate::Server::notice).
+    Notify(crate::NotifyRequest),
+    /// *Question*, answered by [`apple_push`](crate::Server::apple_push): XAPPLEPUSHSERVICE.
+    ApplePush(crate::ApplePushRequest),
     /// *Question* about quotas (RFC 9208); each kind says how it is answered.
     Quota(crate::QuotaRequest),
     /// *Question* about rights (RFC 4314); each kind says how it is answered.
@@ -192,6 +206,16 @@ pub struct SearchRequest {
     /// The client wants to know the highest mod-sequence of what is found (RFC 7162): answer by
     /// [`search_mod_seqs`](crate::Server::search_mod_seqs).
     pub mod_seqs: bool,
+}
+
+/// An ESEARCH (RFC 7377).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SearchInRequest {
+    /// The mailboxes to search; never empty. Those that the user may not read are to be left out.
+    pub sources: Vec<crate::MailboxFilter>,
+    /// What to look for.
+    pub criterion: Criterion,
 }
 
 /// A FETCH or UID FETCH.

@@ -127,10 +127,14 @@
 //! | 4959 | SASL-IR | `server/auth.rs` |
 //! | 4978 | COMPRESS=DEFLATE | `server/compress.rs`, `compression.rs` |
 //! | 5161, 9051, 7162, 6855, 9586 | ENABLE: IMAP4rev2, CONDSTORE, QRESYNC, UTF8=ACCEPT, UIDONLY | `server/enable.rs` |
+//! | 5256, 5267, 5957 | SORT, ESORT, SORT=DISPLAY | `server/sort.rs`, `data/sort.rs` |
+//! | 5256 | THREAD | `server/thread.rs`, `data/sort.rs` |
 //! | 5464 | METADATA | `server/metadata.rs`, `data/metadata.rs` |
+//! | 5465 | NOTIFY | `server/notify.rs`, `data/notify.rs` |
 //! | 5530 | response codes | `code.rs` |
 //! | 7162 | CONDSTORE, QRESYNC | `server/select.rs`, `server/fetch.rs`, `view.rs` |
 //! | 7888 | LITERAL+, LITERAL- | `codec/frame.rs`, `server/literal.rs` |
+//! | 7377 | MULTISEARCH | `server/multisearch.rs` |
 //! | 8437 | UNAUTHENTICATE | `server/unauthenticate.rs` |
 //! | 8438 | STATUS=SIZE | `data/status.rs` |
 //! | 8474 | OBJECTID | `data/object_id.rs` |
@@ -138,6 +142,7 @@
 //! | 8440, 9590 | LIST-MYRIGHTS, LIST-METADATA | `server/list_returns.rs` |
 //! | 9208 | QUOTA | `server/quota.rs`, `data/quota.rs` |
 //! | 9585 | INPROGRESS | `server/inprogress.rs` |
+//! | | XAPPLEPUSHSERVICE | `server/apple_push.rs` |
 //! | 3501, 9051 §5.5 | the client: commands, pipelining, streams | `client/` |
 //! | 3501 §7 | what servers send, read with tolerance | `client/response/` |
 //!
@@ -155,7 +160,11 @@
 //!
 //! # What is incomplete
 //!
-//! - NOTIFY, SORT, THREAD and MULTISEARCH are not there in the server, nor is the CONTEXT of RFC 5267.
+//! - The CONTEXT of RFC 5267 is not there, nor is SEARCH=FUZZY.
+//! - After NOTIFY without SELECTED the client hears nothing of the selected mailbox between commands and while
+//!   it idles; the end of a command tells what has changed, as ever.
+//! - NOTIFY tells what was asked for of every message that comes, those included that the session itself brought.
+//! - Identifiers of ACL are taken as they come; whoever keeps them prepares them (RFC 4314 §3).
 //! - PARTIAL with CHANGEDSINCE takes the page first, and from it what has changed.
 //! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
@@ -188,16 +197,17 @@ pub use capability::{Capabilities, Capability};
 pub use code::{Code, Rejection};
 pub use config::Config;
 pub use data::{
-    AclRequest, Address, BinaryItem, BodyItem, BodyStructure, Depth, Disposition, EntryName, Envelope,
-    FetchItem, Fields, ListRow, MetadataRefusal, MetadataRequest, Multipart, Namespace, Namespaces, ObjectId,
-    Page, Params, Part, PartKind, Partial, Quota, QuotaRequest, QuotaResource, QuotaUsage, Rights,
-    RightsChange, Section, SectionText, SpecialUse, Status, StatusItem,
+    AclRequest, Address, ApplePushRequest, BinaryItem, BodyItem, BodyStructure, Depth, Disposition,
+    EntryName, Envelope, FetchItem, Fields, ListRow, MailboxFilter, MetadataRefusal, MetadataRequest,
+    Multipart, Namespace, Namespaces, Notice, NotifyRequest, ObjectId, Page, Params, Part, PartKind, Partial,
+    Quota, QuotaRequest, QuotaResource, QuotaUsage, Rights, RightsChange, Section, SectionText, SortBy,
+    SortKey, SortRequest, SpecialUse, Status, StatusItem, ThreadAlgorithm, ThreadRequest, Watch, Watched,
 };
 pub use date::{Date, DateTime};
 pub use error::Error;
 pub use event::{
-    AppendRequest, CopyUid, Event, FetchRequest, ListRequest, SearchRequest, Selected, StoreAction,
-    StoreRequest,
+    AppendRequest, CopyUid, Event, FetchRequest, ListRequest, SearchInRequest, SearchRequest, Selected,
+    StoreAction, StoreRequest,
 };
 pub use flag::{Flag, Flags, Keyword};
 pub use name::{decode_name, encode_name, matches_pattern};

@@ -1,6 +1,9 @@
 //! Commands as they are written (RFC 3501 §6)
 
-use super::{AclCommand, MetadataCommand, QuotaCommand};
+use super::{
+    AclCommand, ApplePushCommand, MetadataCommand, NotifyCommand, QuotaCommand, SearchInCommand, SortCommand,
+    ThreadCommand,
+};
 use crate::{
     Date, DateTime, FetchItem, Flag, Flags, Page, SeqNumber, SequenceSet, SpecialUse, StatusItem,
     StoreAction, UidSet,
@@ -120,6 +123,16 @@ pub enum Body {
     Acl(AclCommand),
     /// GETMETADATA, SETMETADATA (RFC 5464)
     Metadata(MetadataCommand),
+    /// SORT (RFC 5256)
+    Sort(SortCommand),
+    /// THREAD (RFC 5256)
+    Thread(ThreadCommand),
+    /// ESEARCH (RFC 7377)
+    SearchIn(SearchInCommand),
+    /// NOTIFY (RFC 5465)
+    Notify(NotifyCommand),
+    /// XAPPLEPUSHSERVICE
+    ApplePush(ApplePushCommand),
     /// COMPRESS (RFC 4978), with the algorithm's name.
     Compress(Bytes),
     /// UNAUTHENTICATE (RFC 8437)

@@ -51,7 +51,7 @@ impl Printer<'_> {
         self
     }
 
-    fn string_list(&mut self, list: &[Bytes]) -> &mut Self {
+    pub(super) fn string_list(&mut self, list: &[Bytes]) -> &mut Self {
         self.raw("(");
         for (i, text) in list.iter().enumerate() {
             self.raw(if i > 0 { " " } else { "" }).string(text);
@@ -161,6 +161,11 @@ impl Printer<'_> {
                 self
             }
             Body::Unauthenticate => self.raw("UNAUTHENTICATE"),
+            Body::Sort(command) => self.sort(command),
+            Body::Thread(command) => self.thread(command),
+            Body::SearchIn(command) => self.search_in(command),
+            Body::Notify(command) => self.notify(command),
+            Body::ApplePush(command) => self.apple_push(command),
             Body::Quota(command) => self.quota(command),
             Body::Acl(command) => self.acl(command),
             Body::Metadata(command) => self.metadata(command),
@@ -278,7 +283,7 @@ impl Printer<'_> {
         self.raw(")")
     }
 
-    fn uid(&mut self, uid: bool) -> &mut Self {
+    pub(super) fn uid(&mut self, uid: bool) -> &mut Self {
         self.raw(if uid { "UID " } else { "" })
     }
 
@@ -356,7 +361,7 @@ impl Printer<'_> {
         some
     }
 
-    fn fetch_items(&mut self, items: &[FetchItem], with_uid: bool) -> &mut Self {
+    pub(super) fn fetch_items(&mut self, items: &[FetchItem], with_uid: bool) -> &mut Self {
         self.raw(" (");
         // A list must not be empty: a bare UID FETCH asks for the UID it gets anyway.
         if with_uid || items.is_empty() {
@@ -402,7 +407,21 @@ impl Printer<'_> {
         charset: Option<&Bytes>,
         keys: &[SearchKey],
     ) -> &mut Self {
-        self.uid(uid).raw("SEARCH");
+        self.uid(uid).raw("SEARCH").returns(returns);
+        if let Some(charset) = charset {
+            self.raw(" CHARSET ").string(charset);
+        }
+        self.keys(keys)
+    }
+
+    pub(super) fn keys(&mut self, keys: &[SearchKey]) -> &mut Self {
+        for key in keys {
+            self.raw(" ").key(key);
+        }
+        self
+    }
+
+    pub(super) fn returns(&mut self, returns: Option<ReturnOptions>) -> &mut Self {
         if let Some(r) = returns {
             self.raw(" RETURN (");
             let some = self.bare_words(&[
@@ -418,12 +437,6 @@ impl Printer<'_> {
                     .display(page);
             }
             self.raw(")");
-        }
-        if let Some(charset) = charset {
-            self.raw(" CHARSET ").string(charset);
-        }
-        for key in keys {
-            self.raw(" ").key(key);
         }
         self
     }

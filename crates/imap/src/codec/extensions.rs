@@ -1,6 +1,10 @@
-//! Commands of extensions as they are written: QUOTA (RFC 9208), ACL (RFC 4314), METADATA (RFC 5464)
+//! Commands of extensions as they are written: QUOTA (RFC 9208), ACL (RFC 4314), METADATA (RFC 5464), NOTIFY (RFC 5465),
+//! SORT and THREAD (RFC 5256), MULTISEARCH (RFC 7377)
 
-use crate::{Depth, EntryName, QuotaResource, Rights, RightsChange};
+use super::{ReturnOptions, SearchKey};
+use crate::{
+    Depth, EntryName, MailboxFilter, QuotaResource, Rights, RightsChange, SortBy, ThreadAlgorithm, Watch,
+};
 use bytes::Bytes;
 
 /// A command of QUOTA (RFC 9208).
@@ -77,4 +81,76 @@ pub enum MetadataCommand {
         /// The entries with their values.
         entries: Vec<(EntryName, Option<Bytes>)>,
     },
+}
+
+/// A NOTIFY (RFC 5465).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotifyCommand {
+    /// What to watch; nothing for NONE.
+    pub watches: Vec<Watch<Bytes>>,
+    /// STATUS
+    pub status: bool,
+    /// An event is not known.
+    pub has_unknown: bool,
+}
+
+/// A SORT (RFC 5256, RFC 5267).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SortCommand {
+    /// UID SORT.
+    pub uid: bool,
+    /// What to return; `None` without RETURN.
+    pub returns: Option<ReturnOptions>,
+    /// The order.
+    pub order: Vec<SortBy>,
+    /// The charset of the strings.
+    pub charset: Bytes,
+    /// The keys, all of which must match.
+    pub keys: Vec<SearchKey>,
+}
+
+/// A THREAD (RFC 5256).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreadCommand {
+    /// UID THREAD.
+    pub uid: bool,
+    /// The algorithm.
+    pub algorithm: ThreadAlgorithm,
+    /// The charset of the strings.
+    pub charset: Bytes,
+    /// The keys, all of which must match.
+    pub keys: Vec<SearchKey>,
+}
+
+/// An ESEARCH (RFC 7377).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SearchInCommand {
+    /// Which mailboxes; none without IN.
+    pub sources: Vec<MailboxFilter<Bytes>>,
+    /// What to return; `None` without RETURN.
+    pub returns: Option<ReturnOptions>,
+    /// The charset of the strings.
+    pub charset: Option<Bytes>,
+    /// The keys, all of which must match.
+    pub keys: Vec<SearchKey>,
+}
+
+/// An XAPPLEPUSHSERVICE.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApplePushCommand {
+    /// `aps-version`
+    pub version: u32,
+    /// `aps-account-id`
+    pub account_id: Bytes,
+    /// `aps-device-token`
+    pub device_token: Bytes,
+    /// `aps-subtopic`
+    pub subtopic: Bytes,
+    /// `mailboxes`
+    pub mailboxes: Vec<Bytes>,
 }

@@ -15,7 +15,10 @@ mod parse;
 
 pub use command::{Body, Command, FetchModifiers, ListOptions, Resync, ReturnOptions, SearchKey};
 pub use cursor::ParseError;
-pub use extensions::{AclCommand, MetadataCommand, QuotaCommand};
+pub use extensions::{
+    AclCommand, ApplePushCommand, MetadataCommand, NotifyCommand, QuotaCommand, SearchInCommand, SortCommand,
+    ThreadCommand,
+};
 pub use frame::{Frame, Framer, Literal, TooLong};
 
 pub(crate) use cursor::is_atom_char;

@@ -37,7 +37,16 @@ impl Server {
             Task::Copy { moving: false } => self.complete(Reply::ok("Copy completed"), When::Anything),
             Task::Acl(task) => self.finish_acl(&task),
             Task::Metadata(task) => self.finish_metadata(&task),
-            Task::Quota(_) | Task::Auth(_) | Task::Select(_) | Task::Status(_) | Task::Namespace => {
+            Task::Sort(sorting) => self.finish_sort(&sorting),
+            Task::SearchIn(_) => self.finish_search_in(),
+            Task::Notify(watches) => self.accept_notify(watches),
+            Task::Thread(_)
+            | Task::ApplePush(_)
+            | Task::Quota(_)
+            | Task::Auth(_)
+            | Task::Select(_)
+            | Task::Status(_)
+            | Task::Namespace => {
                 panic!("this question is not answered by a plain yes")
             }
         }
@@ -73,6 +82,8 @@ impl Server {
             }
             Task::Fetch(fetching) => self.refuse_fetch(*fetching, reply),
             Task::Store(storing) => self.complete(reply, when(storing.uid)),
+            Task::Sort(sorting) => self.refuse_sort(&sorting, reply),
+            Task::Thread(task) => self.complete(reply, task.when),
             Task::Metadata(task) => {
                 self.close_metadata(&task);
                 self.complete(reply, When::Anything);

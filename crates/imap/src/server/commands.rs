@@ -215,6 +215,11 @@ impl Server {
                 self.phase = Phase::Idle(Default::default());
                 self.events.push_back(Event::Idle);
             }
+            Body::Sort(command) if self.is_selected() => self.sort_command(command),
+            Body::Thread(command) if self.is_selected() => self.thread_command(command),
+            Body::SearchIn(command) => self.search_in_command(command),
+            Body::Notify(command) => self.notify_command(command),
+            Body::ApplePush(command) => self.apple_push_command(command),
             Body::Compress(algorithm) => self.compress_command(&algorithm),
             Body::Unauthenticate => self.unauthenticate(),
             Body::Quota(command) => self.quota_command(command),

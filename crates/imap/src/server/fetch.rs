@@ -157,8 +157,21 @@ impl Server {
         self.ask(Event::Fetch(request), Task::Fetch(Box::new(task)));
     }
 
+    /// Asks for what NOTIFY tells of messages that came (RFC 5465 §5.2).
+    pub(super) fn ask_fetch_unasked(&mut self, uids: UidSet, items: Vec<FetchItem>) {
+        let request = FetchRequest {
+            uids,
+            items,
+            mark_seen: false,
+            changed_since: None,
+            vanished: None,
+        };
+        let task = Fetching::new(true, true, &request);
+        self.ask(Event::Fetch(request), Task::Fetch(Box::new(task)));
+    }
+
     /// Whether an item is offered.
-    fn knows_item(&self, item: &FetchItem) -> bool {
+    pub(super) fn knows_item(&self, item: &FetchItem) -> bool {
         match item {
             FetchItem::ModSeq => self.offers_mod_seqs(),
             FetchItem::Binary(_) | FetchItem::BinarySize(_) => {

@@ -1,5 +1,6 @@
 //! IDLE (RFC 2177)
 
+use super::notify::Resume;
 use super::{Phase, Reply, Server, State, Turn};
 use crate::When;
 
@@ -12,10 +13,14 @@ impl Server {
             self.tell(update);
             return Turn::Again;
         }
-        if let State::Selected(selection) = &mut self.state
+        if let Some(turn) = self.tell_unasked(Resume::Idle) {
+            return turn;
+        }
+        if self.tells_selected()
+            && let State::Selected(selection) = &mut self.state
             && selection.view.has_updates(When::Anything)
         {
-            *updates = selection.view.updates(When::Anything);
+            self.phase = Phase::Idle(selection.view.updates(When::Anything));
             return Turn::Again;
         }
         if self.farewell.is_some() {

@@ -32,6 +32,7 @@ impl Task {
         match self {
             Self::Search(searching) => searching.is_open,
             Self::Fetch(fetching) => fetching.has_open_row(),
+            Self::Sort(sorting) => sorting.is_open,
             Self::Metadata(annotating) => annotating.is_open(),
             _ => false,
         }

@@ -3,6 +3,7 @@
 mod acl;
 mod answers;
 mod append;
+mod apple_push;
 mod auth;
 mod clock;
 mod commands;
@@ -15,11 +16,15 @@ mod list;
 mod list_returns;
 mod literal;
 mod metadata;
+mod multisearch;
+mod notify;
 mod quota;
 mod replies;
 mod search;
 mod select;
+mod sort;
 mod store;
+mod thread;
 mod unauthenticate;
 
 pub use fetch::FetchRow;
@@ -89,6 +94,10 @@ pub struct Server {
     /// Something was received or sent since the last poll.
     active: bool,
     failed: Option<Error>,
+    /// NOTIFY: what is watched.
+    watching: Option<Box<notify::Watching>>,
+    /// A question that no command asked is open, and the session goes on here.
+    unasked: Option<notify::Resume>,
     /// A farewell to be said as soon as no answer is in the way.
     farewell: Option<String>,
 }
@@ -133,6 +142,8 @@ enum Phase {
     Idle(Updates),
     /// What may be told before the tagged response, and that.
     Finish(Box<(Updates, Reply)>),
+    /// What is told between commands.
+    Tell(Updates),
     StartTls,
     Closing,
 }
@@ -165,6 +176,12 @@ enum Task {
         moving: bool,
     },
     Namespace,
+    Sort(Box<sort::Sorting>),
+    Thread(Box<thread::Threading>),
+    SearchIn(Box<multisearch::SearchingIn>),
+    Notify(Vec<crate::Watch>),
+    /// The version the client speaks.
+    ApplePush(u32),
     Quota(Box<quota::Quoting>),
     Acl(Box<acl::Granting>),
     Metadata(Box<metadata::Annotating>),
@@ -230,6 +247,8 @@ impl Server {
             login_restarts: false,
             active: false,
             failed: None,
+            watching: None,
+            unasked: None,
             farewell: None,
             config,
         }
@@ -318,6 +337,7 @@ impl Server {
             Phase::StartTls => Turn::Wait(Step::StartTls),
             Phase::Closing => Turn::Wait(Step::Close),
             Phase::Finish(_) => self.finish(),
+            Phase::Tell(_) => self.tell_turn(),
             Phase::Append(_) if self.farewell.is_none() => self.append_turn(),
             Phase::Idle(_) => self.idle_turn(),
             _ if self.farewell.is_some() => {
@@ -344,6 +364,9 @@ impl Server {
     }
 
     fn command_turn(&mut self) -> Turn {
+        if let Some(turn) = self.tell_unasked(notify::Resume::Command) {
+            return turn;
+        }
         match self.next_frame() {
             Ok(None) => self.read(),
             Ok(Some(Frame::Command(frame))) => {

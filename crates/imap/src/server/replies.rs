@@ -128,6 +128,10 @@ impl Server {
 
     /// Ends the command with a tagged response, and tells before it what may be told.
     pub(super) fn complete(&mut self, reply: Reply, when: When) {
+        if let Some(resume) = self.unasked.take() {
+            self.phase = resume.phase();
+            return;
+        }
         let updates = match &mut self.state {
             State::Selected(selection) if selection.view.has_updates(when) => selection.view.updates(when),
             _ => Updates::default(),

@@ -1,6 +1,6 @@
 //! SEARCH and ESEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5, RFC 9394)
 
-use super::{Phase, Reply, Server, State, Task};
+use super::{Phase, Reply, Selection, Server, State, Task};
 use crate::codec::{Out, ReturnOptions, SearchKey};
 use crate::{Capability, Code, Criterion, Event, Flag, ObjectId, Page, SearchRequest, UidSet, When};
 use bytes::Bytes;
@@ -15,8 +15,7 @@ pub(super) struct Searching {
     /// ESEARCH: the UIDs found.
     found: UidSet,
     mod_seqs: ModSeqs,
-    /// The keys hold message numbers, which must not move.
-    has_numbers: bool,
+    when: When,
 }
 
 /// The mod-sequences of what was found.
@@ -49,6 +48,15 @@ impl ModSeqs {
     }
 }
 
+/// Keys brought down to a criterion.
+pub(super) struct Lowered {
+    pub(super) criterion: Criterion,
+    /// They ask for mod-sequences.
+    mod_seqs: bool,
+    /// They hold message numbers, which must not move.
+    has_numbers: bool,
+}
+
 /// Why a key cannot be searched for.
 enum Unsearchable {
     NoSuchMessage,
@@ -78,39 +86,8 @@ impl Server {
             // RFC 9051 §6.4.4: there is no other answer.
             returns.get_or_insert_default();
         }
-        let known = |name: &Bytes| {
-            let all: [&[u8]; 2] = [b"UTF-8", b"US-ASCII"];
-            all.iter().any(|c| name.eq_ignore_ascii_case(c))
-        };
-        if charset.as_ref().is_some_and(|name| !known(name)) {
-            self.forget_saved(returns);
-            let tag = self.tag.clone();
-            self.tx.put(&tag);
-            self.out()
-                .raw(" NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported\r\n");
+        let Some(found) = self.criterion(charset.as_ref(), keys, returns) else {
             return;
-        }
-        let criteria: Result<Vec<_>, _> = keys.iter().map(|key| self.lower(key)).collect();
-        let mut criteria = match criteria {
-            Ok(criteria) => criteria,
-            Err(Unsearchable::NoSuchMessage) => return self.bad("There is no message with that number"),
-            Err(Unsearchable::NotText) => {
-                self.forget_saved(returns);
-                return self.no(Some(Code::Cannot), "A search string is not valid UTF-8");
-            }
-            Err(Unsearchable::NotOffered) => return self.bad("a search key is not known"),
-            Err(Unsearchable::NoModSeqs) => return self.bad("The mailbox has no mod-sequences"),
-            Err(Unsearchable::NoNumbers) => {
-                return self.bad_with("UIDREQUIRED", "Message numbers are not in use");
-            }
-        };
-        let mod_seqs = keys.iter().any(|key| holds(key, &is_mod_seq));
-        if mod_seqs {
-            self.enable_mod_seqs();
-        }
-        let criterion = match criteria.len() {
-            1 => criteria.remove(0),
-            _ => Criterion::And(criteria),
         };
         let task = Searching {
             uid,
@@ -118,10 +95,100 @@ impl Server {
             is_open: false,
             found: UidSet::new(),
             mod_seqs: ModSeqs::default(),
-            has_numbers: keys.iter().any(|key| holds(key, &is_number)),
+            when: found.when(uid),
         };
-        let request = SearchRequest { criterion, mod_seqs };
+        let request = SearchRequest {
+            criterion: found.criterion,
+            mod_seqs: found.mod_seqs,
+        };
         self.search_task(Event::Search(request), task);
+    }
+
+    /// Brings keys down to one criterion over the selected mailbox; `None` if they were refused.
+    pub(super) fn criterion(
+        &mut self,
+        charset: Option<&Bytes>,
+        keys: &[SearchKey],
+        returns: Option<ReturnOptions>,
+    ) -> Option<Lowered> {
+        if !self.knows_charset(charset) {
+            self.forget_saved(returns);
+            return None;
+        }
+        let State::Selected(selection) = &self.state else {
+            self.bad("Select a mailbox first");
+            return None;
+        };
+        let lowered = keys.iter().map(|key| self.lower(key, Some(selection))).collect();
+        if matches!(lowered, Err(Unsearchable::NotText)) {
+            self.forget_saved(returns);
+        }
+        self.lowered(lowered, keys)
+    }
+
+    /// The same over mailboxes that need not be selected.
+    pub(super) fn criterion_anywhere(
+        &mut self,
+        charset: Option<&Bytes>,
+        keys: &[SearchKey],
+    ) -> Option<Lowered> {
+        if !self.knows_charset(charset) {
+            return None;
+        }
+        let lowered = keys.iter().map(|key| self.lower(key, None)).collect();
+        self.lowered(lowered, keys)
+    }
+
+    fn lowered(
+        &mut self,
+        criteria: Result<Vec<Criterion>, Unsearchable>,
+        keys: &[SearchKey],
+    ) -> Option<Lowered> {
+        let mut criteria = match criteria {
+            Ok(criteria) => criteria,
+            Err(why) => {
+                self.refuse_keys(why);
+                return None;
+            }
+        };
+        let mod_seqs = keys.iter().any(|key| holds(key, &is_mod_seq));
+        if mod_seqs {
+            self.enable_mod_seqs();
+        }
+        Some(Lowered {
+            criterion: match criteria.len() {
+                1 => criteria.remove(0),
+                _ => Criterion::And(criteria),
+            },
+            mod_seqs,
+            has_numbers: keys.iter().any(|key| holds(key, &is_number)),
+        })
+    }
+
+    fn refuse_keys(&mut self, why: Unsearchable) {
+        match why {
+            Unsearchable::NoSuchMessage => self.bad("There is no message with that number"),
+            Unsearchable::NotText => self.no(Some(Code::Cannot), "A search string is not valid UTF-8"),
+            Unsearchable::NotOffered => self.bad("a search key is not known"),
+            Unsearchable::NoModSeqs => self.bad("The mailbox has no mod-sequences"),
+            Unsearchable::NoNumbers => self.bad_with("UIDREQUIRED", "Message numbers are not in use"),
+        }
+    }
+
+    /// Whether the charset is known; if not the client has been told.
+    fn knows_charset(&mut self, charset: Option<&Bytes>) -> bool {
+        let known = |name: &Bytes| {
+            let all: [&[u8]; 2] = [b"UTF-8", b"US-ASCII"];
+            all.iter().any(|c| name.eq_ignore_ascii_case(c))
+        };
+        if charset.is_none_or(known) {
+            return true;
+        }
+        let tag = self.tag.clone();
+        self.tx.put(&tag);
+        self.out()
+            .raw(" NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported\r\n");
+        false
     }
 
     /// Whether these options are offered; if not the client has been told.
@@ -208,13 +275,13 @@ impl Server {
                 self.out().raw("* SEARCH\r\n");
             }
         }
-        self.complete(Reply::ok("Search completed"), searching.when());
+        self.complete(Reply::ok("Search completed"), searching.when);
     }
 
     pub(super) fn refuse_search(&mut self, searching: &Searching, reply: Reply) {
         self.close_search(searching);
         self.forget_saved(searching.returns);
-        self.complete(reply, searching.when());
+        self.complete(reply, searching.when);
     }
 
     /// Ends the line that was begun.
@@ -293,14 +360,12 @@ impl Server {
     }
 
     /// Brings a key down to a criterion. The parser has bounded how deep keys nest.
-    fn lower(&self, key: &SearchKey) -> Result<Criterion, Unsearchable> {
+    /// Outside of the selected mailbox numbers mean nothing, and nothing is recent.
+    fn lower(&self, key: &SearchKey, here: Option<&Selection>) -> Result<Criterion, Unsearchable> {
         use Criterion as C;
-        let State::Selected(selection) = &self.state else {
-            return Err(Unsearchable::NoSuchMessage);
-        };
-        let view = &selection.view;
+        let selected = || here.ok_or(Unsearchable::NoSuchMessage);
         let not = |criterion| C::Not(Box::new(criterion));
-        let recent = || C::Uids(view.span_recent());
+        let recent = || C::Uids(here.map_or_else(UidSet::new, |here| here.view.span_recent()));
         let offered = |capability, criterion| match self.offers(capability) {
             true => Ok(criterion),
             false => Err(Unsearchable::NotOffered),
@@ -334,7 +399,9 @@ impl Server {
             SearchKey::Younger(seconds) => offered(Capability::Within, C::Younger(*seconds))?,
             SearchKey::Older(seconds) => offered(Capability::Within, C::Older(*seconds))?,
             SearchKey::ModSeq(_) if !self.offers_mod_seqs() => return Err(Unsearchable::NotOffered),
-            SearchKey::ModSeq(_) if !selection.has_mod_seqs => return Err(Unsearchable::NoModSeqs),
+            SearchKey::ModSeq(_) if here.is_some_and(|here| !here.has_mod_seqs) => {
+                return Err(Unsearchable::NoModSeqs);
+            }
             SearchKey::ModSeq(mod_seq) => C::ModSeq(*mod_seq),
             SearchKey::EmailId(email) => offered(Capability::ObjectId, id(email, C::EmailId))?,
             SearchKey::ThreadId(thread) => offered(Capability::ObjectId, id(thread, C::ThreadId))?,
@@ -343,23 +410,37 @@ impl Server {
             SearchKey::SavedSince(date) => offered(Capability::SaveDate, C::SavedSince(*date))?,
             SearchKey::SaveDateSupported => offered(Capability::SaveDate, C::SaveDateSupported)?,
             SearchKey::Sequence(set) | SearchKey::Uid(set) if set.is_saved() => {
-                C::Uids(view.told(&selection.saved))
+                let here = selected()?;
+                C::Uids(here.view.told(&here.saved))
             }
             SearchKey::Sequence(_) if self.enabled.uid_only => return Err(Unsearchable::NoNumbers),
-            SearchKey::Sequence(set) => C::Uids(view.span(set).map_err(|_| Unsearchable::NoSuchMessage)?),
-            SearchKey::Uid(set) => C::Uids(view.span_uids(set)),
-            SearchKey::Not(key) => not(self.lower(key)?),
-            SearchKey::Or(left, right) => C::Or(Box::new(self.lower(left)?), Box::new(self.lower(right)?)),
-            SearchKey::And(keys) => C::And(keys.iter().map(|key| self.lower(key)).collect::<Result<_, _>>()?),
+            SearchKey::Sequence(set) => {
+                let span = selected()?.view.span(set);
+                C::Uids(span.map_err(|_| Unsearchable::NoSuchMessage)?)
+            }
+            SearchKey::Uid(set) => C::Uids(match here {
+                Some(here) => here.view.span_uids(set),
+                None => UidSet::from_ranges(set.bounded(u32::MAX).map(|(from, to)| from..=to)),
+            }),
+            SearchKey::Not(key) => not(self.lower(key, here)?),
+            SearchKey::Or(left, right) => C::Or(
+                Box::new(self.lower(left, here)?),
+                Box::new(self.lower(right, here)?),
+            ),
+            SearchKey::And(keys) => C::And(
+                keys.iter()
+                    .map(|key| self.lower(key, here))
+                    .collect::<Result<_, _>>()?,
+            ),
         })
     }
 }
 
-impl Searching {
+impl Lowered {
     /// What may be told at the end: numbers must not move under a command that uses them, be it by a key
     /// (RFC 7162 §3.2.10.2).
-    fn when(&self) -> When {
-        match self.uid && !self.has_numbers {
+    pub(super) fn when(&self, uid: bool) -> When {
+        match uid && !self.has_numbers {
             true => When::Anything,
             false => When::DuringFetch,
         }
@@ -373,7 +454,7 @@ fn text(bytes: &Bytes) -> Result<String, Unsearchable> {
     }
 }
 
-fn put_page(out: &mut Out<'_>, page: Page, found: &UidSet) {
+pub(super) fn put_page(out: &mut Out<'_>, page: Page, found: &UidSet) {
     let on_page = page.of(found);
     out.raw(" PARTIAL (").display(page).raw(" ");
     match on_page.is_empty() {

@@ -75,6 +75,7 @@ impl Server {
             saved: UidSet::new(),
         }));
         self.choose_report();
+        self.watch_selected();
         self.put_flags();
         self.tell_number(exists, "EXISTS");
         if !self.enabled.rev2 {

@@ -13,6 +13,7 @@ impl Server {
         self.reply_now(&Reply::ok("Unauthenticated"));
         self.end_compression();
         self.state = State::NotAuthenticated;
+        self.watching = None;
         self.enabled = super::enable::Enabled::default();
         self.capabilities = self.config.capabilities;
         self.rx.set_limit(self.config.max_command_before_login + 1);

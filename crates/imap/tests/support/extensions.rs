@@ -3,8 +3,9 @@
 use super::Backend;
 use bytes::Bytes;
 use mailwright_imap::{
-    AclRequest, EntryName, Event, MetadataRefusal, MetadataRequest, Quota, QuotaRequest, QuotaResource,
-    QuotaUsage, Rejection, Rights, RightsChange, Server,
+    AclRequest, EntryName, Event, ListRow, MailboxFilter, MetadataRefusal, MetadataRequest, Notice, Quota,
+    QuotaRequest, QuotaResource, QuotaUsage, Rejection, Rights, RightsChange, SearchInRequest, SectionText,
+    Server, SortKey, SortRequest, ThreadAlgorithm, ThreadRequest, Watched,
 };
 use std::collections::BTreeMap;
 
@@ -38,6 +39,20 @@ pub fn answer(backend: &mut Backend, server: &mut Server, question: Event) {
         Event::Quota(request) => quota(backend, server, request),
         Event::Acl(request) => acl(backend, server, request),
         Event::Metadata(request) => metadata(backend, server, request),
+        Event::Sort(request) => sort(backend, server, &request),
+        Event::Thread(request) => threads(backend, server, &request),
+        Event::SearchIn(request) => search_in(backend, server, &request),
+        Event::Notify(request) => {
+            if request.status {
+                for mailbox in &backend.mailboxes {
+                    if backend.selected.as_ref() != Some(&mailbox.name) {
+                        server.notify_status(&watched(&mailbox.name), &mailbox.status());
+                    }
+                }
+            }
+            server.accept();
+        }
+        Event::ApplePush(_) => server.apple_push("com.apple.mail.XServer.topic"),
         other => panic!("unexpected question {other:?}"),
     }
 }
@@ -156,5 +171,131 @@ fn metadata(backend: &mut Backend, server: &mut Server, request: MetadataRequest
             }
             server.accept();
         }
+    }
+}
+
+fn sort(backend: &mut Backend, server: &mut Server, request: &SortRequest) {
+    let field = |mail: &super::Mail, name: &'static str| {
+        let names = SectionText::HeaderFields(vec![Bytes::from_static(name.as_bytes())]);
+        String::from_utf8_lossy(&names.pick(&mail.octets)).to_lowercase()
+    };
+    let mut found: Vec<_> = backend.current().mails.iter().collect();
+    found.retain(|mail| super::matches(&request.criterion, mail));
+    for by in request.order.iter().rev() {
+        found.sort_by(|a, b| {
+            let order = match by.key {
+                SortKey::Subject => field(a, "Subject").cmp(&field(b, "Subject")),
+                SortKey::From | SortKey::DisplayFrom => field(a, "From").cmp(&field(b, "From")),
+                SortKey::Size => a.octets.len().cmp(&b.octets.len()),
+                _ => a.date.date().cmp(&b.date.date()),
+            };
+            if by.reverse { order.reverse() } else { order }
+        });
+    }
+    let uids: Vec<u32> = found.iter().map(|mail| mail.uid).collect();
+    // In pieces, as a store would give them.
+    for piece in uids.chunks(3) {
+        server.sorted(piece);
+    }
+    server.accept();
+}
+
+/// Two forests that have all there can be.
+fn threads(backend: &mut Backend, server: &mut Server, request: &ThreadRequest) {
+    let places: &[(u32, u32)] = match request.algorithm {
+        ThreadAlgorithm::OrderedSubject => &[(0, 101), (0, 102), (1, 103), (1, 104), (0, 105), (1, 106)],
+        _ => &[
+            (0, 0),
+            (1, 110),
+            (1, 111),
+            (0, 112),
+            (1, 113),
+            (2, 114),
+            (2, 115),
+            (3, 116),
+            (0, 0),
+            (1, 117),
+        ],
+    };
+    let found = |uid: u32| {
+        let mail = backend.mailboxes[0].mails.iter().find(|mail| mail.uid == uid);
+        mail.filter(|mail| super::matches(&request.criterion, mail))
+            .map(|mail| mail.uid)
+    };
+    let places: Vec<_> = places.iter().map(|&(depth, uid)| (depth, found(uid))).collect();
+    server.threads(places);
+}
+
+fn search_in(backend: &mut Backend, server: &mut Server, request: &SearchInRequest) {
+    let is_meant = |name: &str| {
+        request.sources.iter().any(|source| match source {
+            MailboxFilter::Selected => backend.selected.as_deref() == Some(name),
+            MailboxFilter::Personal => true,
+            MailboxFilter::Mailboxes(names) => names.iter().any(|it| it == name),
+            MailboxFilter::Subtree(tops) | MailboxFilter::SubtreeOne(tops) => tops.iter().any(|top| {
+                name.strip_prefix(top.as_str())
+                    .is_some_and(|it| it.is_empty() || it.starts_with('/'))
+            }),
+            _ => false,
+        })
+    };
+    for mailbox in backend.mailboxes.iter().filter(|mailbox| is_meant(&mailbox.name)) {
+        let found = mailbox
+            .mails
+            .iter()
+            .filter(|mail| super::matches(&request.criterion, mail));
+        server.found_in(
+            &mailbox.name,
+            super::VALIDITY,
+            &found.map(|mail| mail.uid).collect(),
+        );
+    }
+    server.accept();
+}
+
+/// All mailboxes are the user's own and subscribed; mail is delivered to INBOX.
+fn watched(name: &str) -> Watched<'_> {
+    let mut watched = Watched::new(name);
+    watched.inbox = name == "INBOX";
+    watched.subscribed = true;
+    watched
+}
+
+/// What happens in another session: `messages Sent`, `renamed New Old`, ...
+pub fn notice(backend: &Backend, server: &mut Server, text: &str) {
+    let words: Vec<&str> = text.split(' ').collect();
+    let entries = || -> Vec<EntryName> {
+        let names = words.iter().filter(|word| word.starts_with('/'));
+        names
+            .map(|name| EntryName::parse(name.as_bytes()).unwrap())
+            .collect()
+    };
+    let name = words.get(1).copied().unwrap_or_default();
+    let mailbox = backend.mailboxes.iter().find(|mailbox| mailbox.name == name);
+    let status = mailbox.map(super::Mailbox::status).unwrap_or_default();
+    let mut row = ListRow::new(name);
+    let watched = watched(name);
+    match words[0] {
+        "messages" => server.notice(&watched, &Notice::Messages(&status)),
+        "flagged" => server.notice(&watched, &Notice::Flags(&status)),
+        "created" => server.notice(&watched, &Notice::Named(&row)),
+        "deleted" => {
+            row.non_existent = true;
+            let mut gone = Watched::new(name);
+            gone.subscribed = false;
+            server.notice(&gone, &Notice::Named(&row));
+        }
+        "renamed" => {
+            let from = words[2];
+            server.notice(&watched, &Notice::Renamed { row: &row, from });
+        }
+        "subscribed" => {
+            row.subscribed = true;
+            server.notice(&watched, &Notice::Subscribed(&row));
+        }
+        "annotated" => server.notice(&watched, &Notice::Metadata(&entries())),
+        "server" => server.notice_server_metadata(&entries()),
+        "overflow" => server.notices_overflow(),
+        other => panic!("unknown notice {other}"),
     }
 }

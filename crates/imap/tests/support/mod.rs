@@ -813,6 +813,7 @@ impl Fixture for Host {
                 server.in_progress(numbers.next().flatten(), numbers.next().flatten());
                 self.backend.answer(server);
             }
+            "notice" => extensions::notice(&self.backend, server, rest),
             "soft" => {
                 server.warn_over_quota();
                 self.backend.answer(server);

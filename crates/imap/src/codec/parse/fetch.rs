@@ -85,7 +85,7 @@ fn fetch_modifiers(c: &mut Cursor<'_>, uid: bool) -> Result<FetchModifiers> {
 }
 
 /// One item; `None` for UID.
-fn fetch_item(c: &mut Cursor<'_>) -> Result<Option<FetchItem>> {
+pub(super) fn fetch_item(c: &mut Cursor<'_>) -> Result<Option<FetchItem>> {
     let alias = |section: SectionText, peek, alias| {
         let section = Section {
             part: Vec::new(),

@@ -2,12 +2,15 @@
 
 mod acl;
 mod append;
+mod apple_push;
 mod fetch;
 mod mailboxes;
 mod metadata;
+mod notify;
 mod quota;
 mod search;
 mod select;
+mod sort;
 
 use super::cursor::{Cursor, ParseError, Result, is_astring_char};
 use super::{Body, Command};
@@ -37,6 +40,7 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("DELETE", |c, _| mailbox(c).map(Body::Delete)),
     ("DELETEACL", |c, _| acl::delete(c)),
     ("ENABLE", |c, _| enable(c)),
+    ("ESEARCH", sort::esearch),
     ("EXAMINE", |c, _| select(c, true)),
     ("EXPUNGE", |_, _| Ok(Body::Expunge(None))),
     ("FETCH", |c, _| fetch(c, false)),
@@ -55,6 +59,7 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("MYRIGHTS", |c, _| acl::mine(c)),
     ("NAMESPACE", |_, _| Ok(Body::Namespace)),
     ("NOOP", |_, _| Ok(Body::Noop)),
+    ("NOTIFY", |c, _| notify::notify(c)),
     ("RENAME", |c, _| rename(c)),
     ("REPLACE", |c, _| replace(c, false)),
     ("SEARCH", |c, depth| search(c, false, depth)),
@@ -62,14 +67,17 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("SETACL", |c, _| acl::set(c)),
     ("SETMETADATA", |c, _| metadata::set(c)),
     ("SETQUOTA", |c, _| quota::set(c)),
+    ("SORT", |c, depth| sort::sort(c, false, depth)),
     ("STARTTLS", |_, _| Ok(Body::StartTls)),
     ("STATUS", |c, _| status(c)),
     ("STORE", |c, _| store(c, false)),
     ("SUBSCRIBE", |c, _| mailbox(c).map(Body::Subscribe)),
+    ("THREAD", |c, depth| sort::thread(c, false, depth)),
     ("UID", uid),
     ("UNAUTHENTICATE", |_, _| Ok(Body::Unauthenticate)),
     ("UNSELECT", |_, _| Ok(Body::Unselect)),
     ("UNSUBSCRIBE", |c, _| mailbox(c).map(Body::Unsubscribe)),
+    ("XAPPLEPUSHSERVICE", |c, _| apple_push::apple_push(c)),
 ];
 
 impl Command {
@@ -189,6 +197,8 @@ fn uid(c: &mut Cursor<'_>, max_depth: usize) -> Result<Body> {
         () if c.eat_word("FETCH") => fetch(c, true),
         () if c.eat_word("STORE") => store(c, true),
         () if c.eat_word("SEARCH") => search(c, true, max_depth),
+        () if c.eat_word("SORT") => sort::sort(c, true, max_depth),
+        () if c.eat_word("THREAD") => sort::thread(c, true, max_depth),
         () if c.eat_word("COPY") => copy(c, true, false),
         () if c.eat_word("MOVE") => copy(c, true, true),
         () if c.eat_word("REPLACE") => replace(c, true),

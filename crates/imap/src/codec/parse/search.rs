@@ -9,6 +9,24 @@ use std::num::NonZeroU32;
 
 pub(super) fn search(c: &mut Cursor<'_>, uid: bool, max_depth: usize) -> Result<Body> {
     c.sp()?;
+    let returns = returns(c)?;
+    let mut charset = None;
+    if c.eat_word("CHARSET") {
+        c.sp()?;
+        charset = Some(c.astring()?);
+        c.sp()?;
+    }
+    let keys = keys(c, max_depth)?;
+    Ok(Body::Search {
+        uid,
+        returns,
+        charset,
+        keys,
+    })
+}
+
+/// What to return, with the space behind it.
+pub(super) fn returns(c: &mut Cursor<'_>) -> Result<Option<ReturnOptions>> {
     let mut returns = None;
     if c.eat_word("RETURN") {
         c.sp()?;
@@ -31,12 +49,11 @@ pub(super) fn search(c: &mut Cursor<'_>, uid: bool, max_depth: usize) -> Result<
         })?;
         c.sp()?;
     }
-    let mut charset = None;
-    if c.eat_word("CHARSET") {
-        c.sp()?;
-        charset = Some(c.astring()?);
-        c.sp()?;
-    }
+    Ok(returns)
+}
+
+/// The keys, up to the end of the command.
+pub(super) fn keys(c: &mut Cursor<'_>, max_depth: usize) -> Result<Vec<SearchKey>> {
     let mut keys = vec![search_key(c, max_depth)?];
     while c.peek() == Some(b' ') && c.rest().len() > 1 {
         c.sp()?;
@@ -45,12 +62,7 @@ pub(super) fn search(c: &mut Cursor<'_>, uid: bool, max_depth: usize) -> Result<
     if keys.iter().map(count).sum::<usize>() > MOST_KEYS {
         return c.fail("there are too many search keys");
     }
-    Ok(Body::Search {
-        uid,
-        returns,
-        charset,
-        keys,
-    })
+    Ok(keys)
 }
 
 fn search_key(c: &mut Cursor<'_>, depth: usize) -> Result<SearchKey> {
