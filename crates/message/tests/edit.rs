@@ -523,3 +523,33 @@ proptest! {
         check_edits(message.as_bytes());
     }
 }
+
+#[test]
+fn wrapping_looks_for_its_boundary_in_the_body() {
+    let far = "x".repeat(64 * 1024 - 20);
+    for before in ["", &far] {
+        let message = format!("A: 1\n\n{before}\n--=-{}\n", "0".repeat(26));
+        let wrap = |random| {
+            edit(message.as_bytes(), move |i, e| {
+                e.wrap(i.root(), "mixed", [], [Part::text("footer")], random)
+            })
+        };
+        assert_eq!(wrap([0; 16]), Err(Error::Delimiter));
+        let wrapped = wrap([1; 16]).unwrap();
+        assert_eq!(Index::of(wrapped.as_bytes()).root().children().count(), 2);
+    }
+}
+
+#[test]
+fn wrapping_ends_a_header_that_has_no_end() {
+    for message in ["A: 1", "A: 1\r\n", "A: 1\r\nContent-Type: text/html\r\n"] {
+        let wrapped = edit(message.as_bytes(), |i, e| {
+            e.wrap(i.root(), "mixed", [], [Part::text("footer")], [1; 16])
+        });
+        let wrapped = wrapped.unwrap();
+        let index = Index::of(wrapped.as_bytes());
+        assert_eq!(index.root().children().count(), 2, "{wrapped}");
+        assert!(index.part(&[1]).unwrap().body().is_empty());
+        assert!(wrapped.starts_with("A: 1\r\n"), "{wrapped}");
+    }
+}

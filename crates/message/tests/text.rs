@@ -341,3 +341,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn answers_to_html_quote_its_text() {
+    let message = b"From: bob@b.test\r\nContent-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\
+        Content-Type: text/html; charset=utf-8\r\n\r\n<p>Lunch &amp; tea?</p><p>Bob</p>\r\n--x--\r\n";
+    let original = mailwright_message::build::reply::Original::new(&Index::of(message), message);
+    assert!(
+        original.text().starts_with("Lunch & tea?"),
+        "{:?}",
+        original.text()
+    );
+    assert!(!original.text().contains('<') && original.text().contains("Bob"));
+}

@@ -10,7 +10,7 @@ use super::field::{self, Field, without_controls};
 use super::{Address, Addresses, Error, MessageBuilder, Part};
 use crate::date::DateTime;
 use crate::index::{Index, Kind};
-use crate::{address_list, header, message_id};
+use crate::{address_list, header, html, message_id};
 
 /// A References field has at most this many octets of identifiers: the first and the last ones stay (RFC 5537
 /// §3.4.4).
@@ -66,30 +66,33 @@ impl Original {
             let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
             message.get(range)
         };
-        let is_body = |part: &crate::index::Part<'_>| {
+        let is_body = |part: &crate::index::Part<'_>, subtype: &[u8]| {
             let structure = part.body_structure();
             let attached = structure
                 .disposition()
                 .is_some_and(|(kind, _)| !kind.eq_ignore_ascii_case(b"inline"));
             part.kind() == Kind::Leaf
                 && part.is_text()
-                && structure.subtype().eq_ignore_ascii_case(b"plain")
+                && structure.subtype().eq_ignore_ascii_case(subtype)
                 && !attached
         };
-        let body = index.parts().find(is_body);
-        let text = body.and_then(|part| Some(part.decode_text(octets(part.body())?)));
+        let text_of = |subtype: &[u8]| {
+            let part = index.parts().find(|part| is_body(part, subtype))?;
+            Some(part.decode_text(octets(part.body())?))
+        };
+        let text = text_of(b"plain").or_else(|| Some(html::to_text(&text_of(b"html")?)));
         Self {
             header: octets(index.root().header()).unwrap_or_default().to_vec(),
             text: text.unwrap_or_default(),
         }
     }
 
-    /// The first plain text that is no attachment; empty without one.
+    /// The first plain text that is no attachment, or else the first HTML as text; empty without one.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Sets the text, such as one made from HTML.
+    /// Sets the text, in place of the one that was found.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();

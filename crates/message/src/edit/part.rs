@@ -1,6 +1,7 @@
 //! Edits of parts: bodies, and the parts of multiparts (RFC 2046 §5.1)
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -132,11 +133,13 @@ impl<'a> Editor<'a> {
     /// Makes a part the content of a multipart that takes its place, with parts before and behind it: a footer, say,
     /// or a text that introduces it. Its Content-* fields go with it, octet by octet, and its body is not touched.
     ///
-    /// `random` is fresh randomness: the boundary has 128 bits of it, so that no body has it.
+    /// A header without an empty line behind it gets one. `random` is fresh randomness for the boundary; the body is
+    /// read once to see that it does not hold it.
     ///
     /// # Errors
     ///
-    /// [`Error::Build`] when a part cannot be written; [`Error::Delimiter`] as [`Editor::replace_part`].
+    /// [`Error::Build`] when a part cannot be written; [`Error::Delimiter`] as [`Editor::replace_part`], and when the
+    /// body holds the boundary: other randomness makes another one.
     pub fn wrap<'p>(
         &mut self,
         part: Part<'_>,
@@ -161,6 +164,9 @@ impl<'a> Editor<'a> {
             moved.extend_from_slice(self.line_end);
         }
         let delimiter = format!("--{boundary}").into_bytes();
+        if self.holds(part.body(), &delimiter)? {
+            return Err(Error::Delimiter);
+        }
         let mut open = delimiter.clone();
         open.extend_from_slice(self.line_end);
         let mut number = 0;
@@ -346,6 +352,21 @@ impl<'a> Editor<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether octets are found in a range of the message.
+    fn holds(&self, range: Range<u64>, octets: &[u8]) -> Result<bool, Error> {
+        const STEP: u64 = 64 * 1024;
+        let mut start = range.start;
+        while start < range.end {
+            // What is cut by the end of a step is seen whole by its overlap with the next.
+            let end = range.end.min(start + STEP + octets.len() as u64);
+            if memchr::memmem::find(&self.octets(start..end)?, octets).is_some() {
+                return Ok(true);
+            }
+            start += STEP;
+        }
+        Ok(false)
     }
 
     fn push_delimiter(&self, delimiter: &[u8], out: &mut Vec<u8>) {
