@@ -3,13 +3,14 @@
 //! Rows and keys are judged as they come. Texts are looked through apart from the threads that serve connections, a page
 //! at a time and while the next one is read. Only what has no text at hand is read message by message.
 
-use super::backend::{Failure, Mailboxes};
+use super::backend::{Abilities, Failure, Mailboxes};
 use super::body;
 use super::convert::{system_flag, uids_from_imap};
-use mailwright_imap::{Criterion, Flag};
+use crate::clock::unix_now;
+use mailwright_imap::{Criterion, Date, Flag, ObjectId};
 use mailwright_mailbox::digest::text::Walk;
 use mailwright_mailbox::search::{DateOf, Looking, Query, Search};
-use mailwright_mailbox::{Keyword, MailboxId, Message, Page, Scan, Uid, UidSet};
+use mailwright_mailbox::{BlobHash, Keyword, MailboxId, Message, ModSeq, Page, Scan, ThreadId, Uid, UidSet};
 use mailwright_message::index::Section;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
@@ -32,7 +33,11 @@ pub(super) async fn run<M: Mailboxes>(
     mailbox: MailboxId,
     wanted: &Criterion,
 ) -> Result<Vec<Uid>, Failure> {
-    let search = Arc::new(Search::new(&query(wanted)));
+    let reader = Reader {
+        now: unix_now(),
+        save_dates: M::ABILITIES.contains(Abilities::SAVE_DATES),
+    };
+    let search = Arc::new(Search::new(&reader.query(wanted)));
     let mut found = UidSet::new();
     let mut open = search.uids().clone();
     if let Some(fields) = search.first() {
@@ -138,44 +143,116 @@ async fn read<M: Mailboxes>(
     while let Some(range) = walk.wanted(&mut looking) {
         let end = range.end.min(range.start + PIECE);
         let octets = mail.read(mailbox, message, range.start..end).await?;
+        if octets.is_empty() {
+            return Err(Failure::Damaged("a message is shorter than it should be".into()));
+        }
         walk.push(&octets, &mut looking);
         task::yield_now().await;
     }
     Ok(looking.verdict())
 }
 
-/// What the engine resolved, as the mailbox is searched for it. The engine bounds how deep criteria nest.
-fn query(wanted: &Criterion) -> Query {
-    let many = |all: &[Criterion]| all.iter().map(query).collect();
-    match wanted {
-        Criterion::All => Query::All,
-        Criterion::Uids(uids) => Query::Uids(uids_from_imap(uids)),
-        Criterion::Flag(Flag::Keyword(keyword)) => match Keyword::parse(keyword.as_str()) {
-            Some(keyword) => Query::Keyword(keyword),
-            None => Query::Or(Vec::new()),
-        },
-        Criterion::Flag(flag) => match system_flag(flag) {
-            Some(flag) => Query::Flag(flag),
-            None => Query::Or(Vec::new()),
-        },
-        Criterion::Before(day) => Query::Day(DateOf::Arrival, i64::MIN..day.unix_days()),
-        Criterion::On(day) => Query::Day(DateOf::Arrival, day.unix_days()..day.unix_days() + 1),
-        Criterion::Since(day) => Query::Day(DateOf::Arrival, day.unix_days()..i64::MAX),
-        Criterion::SentBefore(day) => Query::Day(DateOf::Sending, i64::MIN..day.unix_days()),
-        Criterion::SentOn(day) => Query::Day(DateOf::Sending, day.unix_days()..day.unix_days() + 1),
-        Criterion::SentSince(day) => Query::Day(DateOf::Sending, day.unix_days()..i64::MAX),
-        Criterion::Larger(size) => Query::Size(size.saturating_add(1)..u64::MAX),
-        Criterion::Smaller(size) => Query::Size(0..*size),
-        Criterion::Header { name, value } => Query::Header {
-            name: name.clone(),
-            value: value.clone(),
-        },
-        Criterion::Body(text) => Query::Body(text.clone()),
-        Criterion::Text(text) => Query::Text(text.clone()),
-        Criterion::Not(inner) => Query::Not(Box::new(query(inner))),
-        Criterion::Or(a, b) => Query::Or(vec![query(a), query(b)]),
-        Criterion::And(all) => Query::And(many(all)),
-        // A criterion that the engine learns finds nothing before it is added here.
-        _ => Query::Or(Vec::new()),
+/// Makes a query of what the engine resolved.
+struct Reader {
+    /// The wall clock.
+    now: i64,
+    /// Whether messages have dates of saving.
+    save_dates: bool,
+}
+
+impl Reader {
+    /// The engine bounds how deep criteria nest.
+    fn query(&self, wanted: &Criterion) -> Query {
+        let on = |of, day: &Date| Query::Day(of, day.unix_days()..day.unix_days() + 1);
+        let before = |of, day: &Date| Query::Day(of, i64::MIN..day.unix_days());
+        let since = |of, day: &Date| Query::Day(of, day.unix_days()..i64::MAX);
+        let saving = match self.save_dates {
+            true => DateOf::Saving,
+            false => DateOf::Arrival,
+        };
+        match wanted {
+            Criterion::All => Query::All,
+            Criterion::Uids(uids) => Query::Uids(uids_from_imap(uids)),
+            Criterion::Flag(Flag::Keyword(keyword)) => {
+                Keyword::parse(keyword.as_str()).map_or(NOTHING, Query::Keyword)
+            }
+            Criterion::Flag(flag) => system_flag(flag).map_or(NOTHING, Query::Flag),
+            Criterion::Before(day) => before(DateOf::Arrival, day),
+            Criterion::On(day) => on(DateOf::Arrival, day),
+            Criterion::Since(day) => since(DateOf::Arrival, day),
+            Criterion::SentBefore(day) => before(DateOf::Sending, day),
+            Criterion::SentOn(day) => on(DateOf::Sending, day),
+            Criterion::SentSince(day) => since(DateOf::Sending, day),
+            Criterion::SavedBefore(day) => before(saving, day),
+            Criterion::SavedOn(day) => on(saving, day),
+            Criterion::SavedSince(day) => since(saving, day),
+            Criterion::SaveDateSupported if self.save_dates => Query::All,
+            Criterion::SaveDateSupported => NOTHING,
+            Criterion::Larger(size) => Query::Size(size.saturating_add(1)..u64::MAX),
+            Criterion::Smaller(size) => Query::Size(0..*size),
+            Criterion::ModSeq(least) => Query::ModSeq(ModSeq::new(*least)),
+            Criterion::Younger(seconds) => Query::younger(self.now, *seconds),
+            Criterion::Older(seconds) => Query::older(self.now, *seconds),
+            Criterion::EmailId(id) => octets_of(id).map_or(NOTHING, Query::Email),
+            Criterion::ThreadId(id) => thread_of(id).map_or(NOTHING, Query::Thread),
+            Criterion::Header { name, value } => Query::Header {
+                name: name.clone(),
+                value: value.clone(),
+            },
+            Criterion::Body(text) => Query::Body(text.clone()),
+            Criterion::Text(text) => Query::Text(text.clone()),
+            Criterion::Not(inner) => Query::Not(Box::new(self.query(inner))),
+            Criterion::Or(a, b) => Query::Or(vec![self.query(a), self.query(b)]),
+            Criterion::And(all) => Query::And(all.iter().map(|it| self.query(it)).collect()),
+            // A criterion that the engine learns finds nothing before it is added here.
+            _ => NOTHING,
+        }
+    }
+}
+
+/// What no message fulfils.
+const NOTHING: Query = Query::Or(Vec::new());
+
+/// What an EMAILID of ours stands for: `M` and the hash of the octets.
+fn octets_of(id: &ObjectId) -> Option<BlobHash> {
+    let hex = id.as_str().strip_prefix('M').filter(|hex| hex.len() == 64)?;
+    let mut hash = [0; 32];
+    for (octet, digits) in hash.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *octet = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    let hash = BlobHash::from_bytes(hash);
+    // Identifiers differ by case.
+    (hash.to_string() == hex).then_some(hash)
+}
+
+/// What a THREADID of ours stands for: `T` and its number.
+fn thread_of(id: &ObjectId) -> Option<ThreadId> {
+    let number = id.as_str().strip_prefix('T')?;
+    let thread = ThreadId::new(number.parse().ok()?);
+    (thread.to_string() == number).then_some(thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_read_as_they_are_told() {
+        let id = |text: &str| ObjectId::new(text).expect("an identifier");
+        let hash = BlobHash::of(b"x");
+        assert_eq!(octets_of(&id(&format!("M{hash}"))), Some(hash));
+        let other_case = hash.to_string().to_uppercase();
+        for other in [
+            format!("M{other_case}"),
+            format!("T{hash}"),
+            "M".into(),
+            "Mxx".into(),
+        ] {
+            assert_eq!(octets_of(&id(&other)), None, "{other}");
+        }
+        assert_eq!(thread_of(&id("T17")), Some(ThreadId::new(17)));
+        for other in ["T017", "T", "M17", "T-1", "T18446744073709551616"] {
+            assert_eq!(thread_of(&id(other)), None, "{other}");
+        }
     }
 }
