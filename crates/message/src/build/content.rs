@@ -107,35 +107,35 @@ pub(super) struct Survey {
 impl Survey {
     pub(super) fn of(octets: &[u8]) -> Self {
         let mut survey = Self {
+            high: count(octets, |b| b >= 0x80),
+            controls: count(octets, |b| {
+                (b < b' ' || b == 0x7f) && !matches!(b, b'\t' | b'\r' | b'\n')
+            }),
+            nul: memchr::memchr(0, octets).is_some(),
             len: octets.len(),
             ended: octets.is_empty() || octets.ends_with(b"\r\n"),
             ..Self::default()
         };
-        for line in Lines(octets) {
-            let content = match line {
-                [content @ .., b'\r', b'\n'] => content,
-                [.., b'\n'] => {
-                    survey.bare = true;
-                    line
-                }
-                _ => line,
-            };
+        let mut ends = 0;
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', octets).chain([octets.len()]) {
+            let mut content = &octets[from..end];
+            if let [line @ .., b'\r'] = content
+                && end < octets.len()
+            {
+                content = line;
+                ends += 1;
+            } else {
+                survey.bare |= end < octets.len();
+            }
             survey.long_line |= content.len() > 998;
             survey.fragile |= matches!(content, [.., b' ' | b'\t']) || content.starts_with(b"From ");
-            let plain = content
-                .iter()
-                .fold(true, |plain, b| plain & (b' '..=b'~').contains(b));
-            if plain {
-                continue;
+            from = end + 1;
+            if from >= octets.len() {
+                break;
             }
-            survey.bare |= memchr::memchr(b'\r', content).is_some();
-            survey.nul |= memchr::memchr(0, content).is_some();
-            survey.high += content.iter().filter(|b| **b >= 0x80).count();
-            survey.controls += content
-                .iter()
-                .filter(|b| (**b < b' ' || **b == 0x7f) && **b != b'\t')
-                .count();
         }
+        survey.bare |= count(octets, |b| b == b'\r') != ends;
         survey
     }
 
@@ -173,20 +173,9 @@ impl Survey {
     }
 }
 
-struct Lines<'a>(&'a [u8]);
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let len = memchr::memchr(b'\n', self.0).map_or(self.0.len(), |at| at + 1);
-        let (line, rest) = self.0.split_at(len);
-        self.0 = rest;
-        Some(line)
-    }
+/// Counts without a branch: many octets at a time.
+fn count(octets: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    octets.iter().filter(|b| is(**b)).count()
 }
 
 /// Text with CRLF line ends. CR, LF and CRLF each end a line.
