@@ -91,7 +91,7 @@ pub struct Selected {
     /// The sequence number of the first message without `\Seen`.
     pub unseen: Option<u32>,
     /// The highest MODSEQ; `None` without CONDSTORE, or where the mailbox has none (RFC 7162).
-    pub highest_modseq: Option<u64>,
+    pub highest_mod_seq: Option<u64>,
     /// The id of the mailbox (RFC 8474).
     pub mailbox_id: Option<Bytes>,
     /// It cannot be changed.
@@ -139,8 +139,6 @@ pub struct StatusRow {
     pub mailbox: Mailbox,
     /// What the server says of it.
     pub status: Status,
-    /// HIGHESTMODSEQ (RFC 7162).
-    pub highest_modseq: Option<u64>,
     /// Items that the engine does not know: names and values.
     pub other: Vec<(Bytes, Bytes)>,
 }
@@ -170,7 +168,7 @@ pub struct SearchResult {
     /// How many there are.
     pub count: Option<u32>,
     /// The highest MODSEQ of the messages (RFC 7162).
-    pub modseq: Option<u64>,
+    pub mod_seq: Option<u64>,
     /// The page that was given, such as `1:100` (RFC 9394).
     pub page: Option<Bytes>,
 }

@@ -1,6 +1,7 @@
 //! What a client engine reports (RFC 3501 §7)
 
 use super::Capabilities;
+use super::cache::Resynced;
 use super::data::Data;
 use super::error::Unsent;
 use super::reply::Reply;
@@ -45,7 +46,7 @@ pub enum Event {
     /// The command was not sent.
     Unsent(Handle, Unsent),
     /// What [`Client::resync`](super::Client::resync) came to; it is done.
-    Resynced(Handle, Box<super::Resynced>),
+    Resynced(Handle, Box<Resynced>),
     /// An untagged OK, NO or BAD: warnings, alerts, progress.
     Notice(Reply),
     /// The server is about to close the connection.

@@ -6,7 +6,53 @@
 //!                 ▼ is unambiguous                                      │  their command
 //!               open ───────────────────────────────────────────────────┘
 //! ```
+//!
+//! Commands are queued whenever it suits; answers come as events that name their command:
+//!
+//! ```
+//! use mailwright_imap::client::{Client, Command, Config, Data, Event, Messages};
+//! use mailwright_imap::{FetchItem, SequenceSet};
+//! use mailwright_sasl::Credentials;
+//! use mailwright_wire::{Machine, Step};
+//! # use std::time::Instant as Clock;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Clock::now();
+//! let mut client = Client::new(Config::default(), [7; 32], now).over_tls();
+//! client.command(Command::login(Credentials::new("bob", "s3cret")));
+//! client.command(Command::select("INBOX"));
+//! let all = Messages::Uids(SequenceSet::parse(b"1:*").ok_or("no set")?);
+//! let fetch = client.command(Command::fetch(all, &[FetchItem::Flags]));
+//!
+//! // What a server would say, all at once: it is read as the commands are sent.
+//! let input = b"* OK [CAPABILITY IMAP4rev1] hi\r\nA1 OK [CAPABILITY IMAP4rev1] in\r\n\
+//!     * 1 EXISTS\r\nA2 OK [READ-WRITE] done\r\n* 1 FETCH (UID 41 FLAGS (\\Seen))\r\nA3 OK done\r\n";
+//! client.recv_buf()[..input.len()].copy_from_slice(input);
+//! client.received(input.len());
+//!
+//! let mut uids = Vec::new();
+//! loop {
+//!     match client.poll(now)? {
+//!         Step::Event(Event::Data(Some(handle), Data::Row(row))) if handle == fetch => uids.extend(row.uid),
+//!         Step::Event(_) => {}
+//!         Step::Write => client.sent(client.send_buf().len()),
+//!         _ => break,
+//!     }
+//! }
+//! assert_eq!(uids, [41]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Tolerance
+//!
+//! Servers do not all keep to the grammar. What can be told is told: numbers and strings that are NIL, spaces
+//! that are missing or doubled, parentheses too many, quotes within quotes, line ends within quotes, lists that
+//! end early. What cannot be read comes as [`Row::raw`] or [`Data::Raw`], with the UID wherever it stands; no row
+//! is lost, and the session goes on. Only a literal whose length is a lie ends it, for nobody can say where the
+//! next response begins.
 
+mod cache;
 mod capabilities;
 mod command;
 mod config;
@@ -16,6 +62,7 @@ mod event;
 mod login;
 mod machine;
 mod mailbox;
+mod options;
 mod reply;
 mod respond;
 mod response;
@@ -27,15 +74,16 @@ mod text;
 mod upload;
 
 pub use crate::codec::SearchKey;
+pub use cache::{Cached, Method, Resynced};
 pub use capabilities::Capabilities;
-pub use command::{BadText, Command, Fetch, List, Message, Messages, NoMessages, Select, Store};
+pub use command::{BadText, Command, Message, Messages, NoMessages};
 pub use config::Config;
 pub use data::{Data, ListRow, Namespace, Quota, SearchResult, Selected, StatusRow, ThreadNode};
 pub use error::{Error, Unsent};
 pub use event::{Event, Handle};
 pub use mailbox::Mailbox;
+pub use options::{Fetch, List, Select, Store};
 pub use reply::{Appended, Copied, Reply, ReplyCode, ReplyKind, UidList};
-pub use resync::{Cached, Method, Resynced};
 pub use row::{RawItem, Row, SectionHead};
 pub use search::{Search, SortKey};
 

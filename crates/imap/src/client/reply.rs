@@ -90,9 +90,9 @@ pub enum ReplyCode {
     /// What messages became with COPY or MOVE (RFC 4315).
     Copied(Copied),
     /// The highest MODSEQ of the mailbox (RFC 7162).
-    HighestModseq(u64),
+    HighestModSeq(u64),
     /// The mailbox has no MODSEQs (RFC 7162).
-    NoModseq,
+    NoModSeq,
     /// These messages were changed since (RFC 7162): UIDs with UID STORE, sequence numbers with STORE.
     Modified(UidSet),
     /// The mailbox that was selected is so no more (RFC 7162).

@@ -8,67 +8,15 @@
 //!        └─▶ SELECT ─────────────────────┴─▶ FETCH FLAGS      └─▶ SEARCH ──┘
 //! ```
 
-use super::command::{Command, Fetch, Kind, Messages, Select};
+use super::cache::{Cached, Method, Resynced};
+use super::command::{Command, Kind, Messages};
 use super::data::{Data, Selected};
 use super::event::{Event, Handle};
+use super::options::{Fetch, Select};
 use super::reply::{Reply, ReplyKind};
 use super::{Client, Mailbox, Open};
 use crate::data::FetchItem;
 use crate::{SequenceSet, UidSet};
-use std::num::NonZeroU32;
-
-/// What is known of a mailbox from earlier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cached {
-    /// The UID validity.
-    pub uid_validity: NonZeroU32,
-    /// The highest MODSEQ up to which everything is known, if the server had it.
-    pub highest_modseq: Option<u64>,
-    /// The messages that are known.
-    pub uids: UidSet,
-}
-
-impl Cached {
-    /// Makes it of what was kept.
-    pub fn new(uid_validity: NonZeroU32, highest_modseq: Option<u64>, uids: UidSet) -> Self {
-        Self {
-            uid_validity,
-            highest_modseq,
-            uids,
-        }
-    }
-}
-
-/// What became of a mailbox since it was cached. The flags that changed were told before, row by row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Resynced {
-    /// How it was found out.
-    pub method: Method,
-    /// Messages to drop: they are gone, or the UID validity changed and they are not what they were.
-    pub drop: UidSet,
-    /// Messages to fetch: they are there and not in the cache.
-    pub fetch: UidSet,
-    /// To be kept for the next time.
-    pub uid_validity: Option<NonZeroU32>,
-    /// To be kept for the next time, once what is to be fetched was.
-    pub highest_modseq: Option<u64>,
-}
-
-/// How it was found out what became of a mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// The server told what changed and what is gone (QRESYNC).
-    Qresync,
-    /// The server told what changed (CONDSTORE), and the number of messages showed whether some are gone.
-    Condstore,
-    /// UIDs and flags of all messages were compared.
-    Comparison,
-    /// The UID validity changed: nothing of the cache holds.
-    Invalid,
-}
 
 /// A resynchronisation on its way.
 #[derive(Debug)]
@@ -117,7 +65,7 @@ impl Client {
             selected: Selected::default(),
         };
         let can = |name| self.capabilities.as_ref().is_some_and(|c| c.has(name));
-        let enable = resync.cached.highest_modseq.is_some()
+        let enable = resync.cached.highest_mod_seq.is_some()
             && can("QRESYNC")
             && (can("ENABLE") || can("IMAP4rev2"))
             && !self.is_enabled("QRESYNC");
@@ -143,7 +91,7 @@ impl Client {
         resync.part = Part::Select;
         let can = |name| self.capabilities.as_ref().is_some_and(|c| c.has(name));
         let select = Select::new(resync.mailbox.clone());
-        match resync.cached.highest_modseq {
+        match resync.cached.highest_mod_seq {
             // A server that offers QRESYNC and does not say that it is enabled does not do it.
             Some(modseq) if self.is_enabled("QRESYNC") => select
                 .qresync(resync.cached.uid_validity, modseq, &UidSet::new())
@@ -212,7 +160,7 @@ impl Resync {
             self.method = Method::Invalid;
             return Some(self.search());
         }
-        match (self.method, self.cached.highest_modseq, selected.highest_modseq) {
+        match (self.method, self.cached.highest_mod_seq, selected.highest_mod_seq) {
             (Method::Qresync, ..) => self.check(),
             // All that changed is known, unless something is gone.
             (Method::Condstore, Some(known), Some(highest)) if known == highest => self.check(),
@@ -273,7 +221,7 @@ impl Resync {
             drop,
             fetch,
             uid_validity: self.selected.uid_validity,
-            highest_modseq: self.selected.highest_modseq,
+            highest_mod_seq: self.selected.highest_mod_seq,
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Row {
     /// RFC822.SIZE, in octets.
     pub size: Option<u64>,
     /// MODSEQ (RFC 7162).
-    pub modseq: Option<u64>,
+    pub mod_seq: Option<u64>,
     /// ENVELOPE
     pub envelope: Option<Box<Envelope>>,
     /// BODY or BODYSTRUCTURE

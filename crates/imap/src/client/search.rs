@@ -117,6 +117,11 @@ impl SortKey {
 }
 
 impl Command {
+    /// SEARCH for UIDs; all keys must match. [`Search`] has the options.
+    pub fn search(keys: Vec<SearchKey>) -> Self {
+        Search::new(keys).into()
+    }
+
     /// SORT: the UIDs of the messages that match, in the order of the criteria; `true` reverses one. Without
     /// criteria, by arrival.
     pub fn sort(criteria: &[(SortKey, bool)], keys: Vec<SearchKey>) -> Self {

@@ -119,7 +119,7 @@ fn row(row: &Row) -> String {
     if let Some(size) = row.size {
         put("size", size.to_string());
     }
-    if let Some(modseq) = row.modseq {
+    if let Some(modseq) = row.mod_seq {
         put("modseq", modseq.to_string());
     }
     if let Some(e) = &row.envelope {
@@ -192,7 +192,7 @@ pub fn data(data: &Data) -> String {
             s.uid_validity.map_or(0, std::num::NonZero::get),
             s.uid_next.map_or(0, std::num::NonZero::get),
             s.unseen.unwrap_or(0),
-            s.highest_modseq.unwrap_or(0),
+            s.highest_mod_seq.unwrap_or(0),
             if s.read_only { " read-only" } else { "" },
         ),
         Data::Search(s) => format!(
@@ -202,7 +202,7 @@ pub fn data(data: &Data) -> String {
             s.min,
             s.max,
             s.count,
-            s.modseq
+            s.mod_seq
         ),
         Data::Status(s) => {
             let mut t = format!("status {}", s.mailbox);
@@ -222,7 +222,7 @@ pub fn data(data: &Data) -> String {
             if let Some(size) = i.size {
                 t.push_str(&format!(" size={size}"));
             }
-            if let Some(modseq) = s.highest_modseq {
+            if let Some(modseq) = s.status.highest_mod_seq {
                 t.push_str(&format!(" modseq={modseq}"));
             }
             for (name, value) in &s.other {
@@ -302,7 +302,7 @@ pub fn seen(event: Event) -> Seen {
             r.drop,
             r.fetch,
             r.uid_validity.map_or(0, std::num::NonZero::get),
-            r.highest_modseq.unwrap_or(0),
+            r.highest_mod_seq.unwrap_or(0),
         ),
         Event::Notice(reply) => format!(
             "notice {:?}{}: {reply}",

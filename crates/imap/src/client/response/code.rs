@@ -97,8 +97,8 @@ fn known(name: &[u8], mut c: Cursor<'_>) -> Option<ReplyCode> {
             from: uids(c.spaces().word())?,
             to: uids(c.spaces().word())?,
         }),
-        b"HIGHESTMODSEQ" => ReplyCode::HighestModseq(c.number()?),
-        b"NOMODSEQ" => ReplyCode::NoModseq,
+        b"HIGHESTMODSEQ" => ReplyCode::HighestModSeq(c.number()?),
+        b"NOMODSEQ" => ReplyCode::NoModSeq,
         b"MODIFIED" => ReplyCode::Modified(uids(c.spaces().word())?.to_set()),
         b"CLOSED" => ReplyCode::Closed,
         b"MAILBOXID" => {
@@ -126,7 +126,7 @@ pub(super) fn uids(text: &[u8]) -> Option<UidList> {
     (!ranges.is_empty()).then_some(UidList(ranges))
 }
 
-const REFUSALS: [Code; 23] = [
+const REFUSALS: [Code; 26] = [
     Code::Alert,
     Code::AlreadyExists,
     Code::AuthenticationFailed,
@@ -150,4 +150,7 @@ const REFUSALS: [Code; 23] = [
     Code::TryCreate,
     Code::Unavailable,
     Code::UseAttr,
+    Code::BadUrl,
+    Code::NotSaved,
+    Code::UnknownCte,
 ];

@@ -107,7 +107,7 @@ impl Parsed {
             b"RFC822.SIZE" => row.size = Some(c.number()?),
             b"ENVELOPE" => row.envelope = Some(Box::new(structure::envelope(c)?)),
             b"BODY" | b"BODYSTRUCTURE" => row.body_structure = Some(structure::body_structure(c)?),
-            b"MODSEQ" => row.modseq = Some(in_list(c, Cursor::number)?),
+            b"MODSEQ" => row.mod_seq = Some(in_list(c, Cursor::number)?),
             b"SAVEDATE" => row.save_date = c.nstring()?.and_then(|date| DateTime::parse(&date)),
             b"EMAILID" => row.email_id = in_list(c, Cursor::nstring)?,
             b"THREADID" => row.thread_id = in_list(c, Cursor::nstring)?,

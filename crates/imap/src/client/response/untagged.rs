@@ -152,7 +152,6 @@ fn status(c: &mut Cursor<'_>, utf8: bool) -> Option<StatusRow> {
     let mut row = StatusRow {
         mailbox: Mailbox::from_wire(&mailbox, utf8),
         status: Status::default(),
-        highest_modseq: None,
         other: Vec::new(),
     };
     c.list(|c| {
@@ -160,10 +159,6 @@ fn status(c: &mut Cursor<'_>, utf8: bool) -> Option<StatusRow> {
         c.word();
         let name = c.since(&start);
         let start = *c.spaces();
-        if name.eq_ignore_ascii_case(b"HIGHESTMODSEQ") {
-            row.highest_modseq = Some(c.number()?);
-            return Some(());
-        }
         if let Some(item) = StatusItem::parse(&name)
             && let Some(number) = c.number()
             && set(&mut row.status, item, number)
@@ -202,8 +197,11 @@ fn set(status: &mut Status, item: StatusItem, number: u64) -> bool {
         StatusItem::Unseen => status.unseen = small,
         StatusItem::Deleted => status.deleted = small,
         StatusItem::Size => status.size = Some(number),
-        #[allow(unreachable_patterns)] // items that the server side knows and that have no number
-        _ => return false,
+        StatusItem::DeletedStorage => status.deleted_storage = Some(number),
+        StatusItem::HighestModSeq => status.highest_mod_seq = Some(number).filter(|n| *n > 0),
+        StatusItem::AppendLimit => status.append_limit = Some(number),
+        // It is no number.
+        StatusItem::MailboxId => return false,
     }
     true
 }
@@ -223,7 +221,7 @@ fn search(c: &mut Cursor<'_>) -> Option<SearchResult> {
         ..SearchResult::default()
     };
     if c.eat(b'(') && c.word().eq_ignore_ascii_case(b"MODSEQ") {
-        result.modseq = c.number();
+        result.mod_seq = c.number();
     }
     Some(result)
 }
@@ -247,7 +245,7 @@ fn esearch(c: &mut Cursor<'_>) -> Option<(SearchResult, Option<Bytes>)> {
             b"MIN" => result.min = Some(small(c)?),
             b"MAX" => result.max = Some(small(c)?),
             b"COUNT" => result.count = Some(small(c)?),
-            b"MODSEQ" => result.modseq = Some(c.number()?),
+            b"MODSEQ" => result.mod_seq = Some(c.number()?),
             b"ALL" => result.all = uids(c.spaces().word())?.to_set(),
             b"PARTIAL" => {
                 c.spaces();
