@@ -10,14 +10,16 @@ use std::time::Instant;
 
 impl Client {
     /// What is to be done when nothing can be read or sent at once.
-    fn rest(&mut self) -> Step<Event> {
-        if !self.tx.is_empty() {
-            return Step::Write;
+    fn rest(&self) -> Step<Event> {
+        match self.tx.is_empty() {
+            true => Step::Read,
+            false => Step::Write,
         }
-        match &self.sending {
-            Sending::Upload(upload) if upload.wants_data() => Step::Answer,
-            _ => Step::Read,
-        }
+    }
+
+    /// Whether the caller is to give octets of a message.
+    fn owes_message(&self) -> bool {
+        matches!(&self.sending, Sending::Upload(upload) if upload.wants_data())
     }
 
     fn ended(&mut self) {
@@ -38,14 +40,14 @@ impl Client {
 
     fn waits_for_peer(&self) -> bool {
         if self.failed.is_some() {
-            return false;
+            return !self.tx.is_empty();
         }
-        match (self.stage, &self.sending) {
-            (Stage::Greeting, _) => true,
-            (Stage::StartTls | Stage::Closed, _) => !self.tx.is_empty(),
+        match self.stage {
+            Stage::Greeting => true,
+            Stage::StartTls | Stage::Closed => !self.tx.is_empty(),
             // The caller is to move.
-            (_, Sending::Upload(upload)) if upload.wants_data() => !self.tx.is_empty(),
-            _ => !self.tx.is_empty() || (!self.open.is_empty() && self.idling_since().is_none()),
+            Stage::Ready if self.owes_message() => !self.tx.is_empty(),
+            Stage::Ready => !self.tx.is_empty() || (!self.open.is_empty() && self.idling_since().is_none()),
         }
     }
 
@@ -80,7 +82,10 @@ impl Machine for Client {
                 return Ok(Step::Event(event));
             }
             if let Some(error) = &self.failed {
-                return Err(error.clone());
+                return match self.tx.is_empty() {
+                    true => Err(error.clone()),
+                    false => Ok(Step::Write),
+                };
             }
             match self.stage {
                 Stage::StartTls if self.tx.is_empty() => return Ok(Step::StartTls),
@@ -90,6 +95,13 @@ impl Machine for Client {
             }
             if self.moved || !self.events.is_empty() {
                 continue;
+            }
+            // What the server says is looked at when the message is complete: how its words are cut must not matter.
+            if self.owes_message() {
+                return Ok(match self.tx.is_empty() {
+                    true => Step::Answer,
+                    false => Step::Write,
+                });
             }
             match self.framer.next(&mut self.rx, self.config.max_response) {
                 Ok(Some(piece)) => {

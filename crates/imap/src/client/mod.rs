@@ -312,8 +312,8 @@ impl Client {
         self.is_enabled("UTF8=ACCEPT") || self.is_enabled("IMAP4rev2")
     }
 
+    /// What is still to be said is said before the error is told.
     fn fail(&mut self, error: Error) {
-        self.tx = SendBuf::new();
         self.failed.get_or_insert(error);
     }
 

@@ -113,13 +113,6 @@ impl Client {
                 });
             }
             (Kind::Idle { .. }, _) => self.stop_idle = false,
-            (Kind::Append(_), Sending::Upload(mut upload)) => {
-                let owes_nothing = upload.refused();
-                self.sending = match owes_nothing {
-                    true => Sending::Nothing,
-                    false => Sending::Upload(upload),
-                };
-            }
             _ => {}
         }
         if let Some(capabilities) = told.filter(|_| is_told && self.stage == Stage::Ready) {

@@ -22,8 +22,6 @@ enum State {
     Announced,
     /// Octets are owed.
     Data,
-    /// The command was refused while octets were owed: the literal must be completed, and no other follows.
-    Refused,
 }
 
 impl Upload {
@@ -72,17 +70,9 @@ impl Upload {
         })
     }
 
-    /// The server ended the command before its end; says whether nothing more is owed.
-    pub(super) fn refused(&mut self) -> bool {
-        if self.state == State::Data {
-            self.state = State::Refused;
-        }
-        self.state != State::Refused
-    }
-
     /// Whether octets can be given.
     pub(super) fn wants_data(&self) -> bool {
-        matches!(self.state, State::Data | State::Refused)
+        self.state == State::Data
     }
 
     /// How many octets of the message are still to be given.
@@ -103,7 +93,7 @@ impl Upload {
             return Next::Wait;
         }
         self.at += 1;
-        if self.state == State::Refused || self.at >= self.messages.len() {
+        if self.at >= self.messages.len() {
             tx.put(b"\r\n");
             return Next::End;
         }
