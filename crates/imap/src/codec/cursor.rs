@@ -128,7 +128,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn string(&mut self) -> Result<Bytes> {
         match self.peek() {
             Some(b'"') => self.quoted(),
-            Some(b'{') => self.literal(),
+            Some(b'{') => self.literal(false),
             _ => self.fail("a string is missing"),
         }
     }
@@ -179,7 +179,16 @@ impl<'a> Cursor<'a> {
         Ok(text.into())
     }
 
-    fn literal(&mut self) -> Result<Bytes> {
+    /// A string, NIL, or a literal that may hold NUL (`literal8`, RFC 3516 §7).
+    pub(super) fn nstring8(&mut self) -> Result<Option<Bytes>> {
+        if self.rest().starts_with(b"~{") {
+            self.at += 1;
+            return self.literal(true).map(Some);
+        }
+        self.nstring()
+    }
+
+    fn literal(&mut self, binary: bool) -> Result<Bytes> {
         self.at += 1;
         let digits = self.take_while(|b| b.is_ascii_digit());
         let len = to_number(digits);
@@ -192,7 +201,7 @@ impl<'a> Cursor<'a> {
             .and_then(|n| usize::try_from(n).ok())
             .and_then(|n| self.rest().get(..n))
         {
-            Some(octets) if memchr::memchr(0, octets).is_none() => {
+            Some(octets) if binary || memchr::memchr(0, octets).is_none() => {
                 self.at += octets.len();
                 Ok(self.slice(octets))
             }

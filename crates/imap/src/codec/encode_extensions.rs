@@ -84,6 +84,7 @@ impl Printer<'_> {
                     self.raw(if i > 0 { " " } else { "" });
                     self.string(name.as_str().as_bytes()).raw(" ");
                     match value {
+                        Some(value) if value.contains(&0) => self.raw("~").string(value),
                         Some(value) => self.quoted(value),
                         None => self.raw("NIL"),
                     };

@@ -13,6 +13,8 @@ pub(super) struct Enabled {
     pub(super) rev2: bool,
     pub(super) utf8: bool,
     pub(super) uid_only: bool,
+    /// Changes of annotations are told, whether NOTIFY asks for them or not (RFC 5464 §4.1).
+    pub(super) metadata: bool,
 }
 
 impl Enabled {
@@ -54,6 +56,11 @@ impl Server {
                 () if is("UTF8=ACCEPT") && self.offers(Capability::Utf8Accept) => {
                     self.enabled.utf8 = true;
                     "UTF8=ACCEPT"
+                }
+                () if is("METADATA") && self.offers(Capability::Metadata) => {
+                    self.enabled.metadata = true;
+                    self.watching.get_or_insert_default();
+                    "METADATA"
                 }
                 () if is("UIDONLY") && self.offers(Capability::UidOnly) => {
                     self.enabled.uid_only = true;

@@ -132,7 +132,7 @@ impl Server {
 
     pub(super) fn accept_notify(&mut self, watches: Vec<Watch>) {
         let fetched_up_to = self.last_uid();
-        self.watching = (!watches.is_empty()).then(|| {
+        self.watching = (!watches.is_empty() || self.enabled.metadata).then(|| {
             Box::new(Watching {
                 watches,
                 fetched_up_to,
@@ -156,7 +156,7 @@ impl Server {
             Notice::Flags(_) => watched(|it| it.flags),
             Notice::Named(_) | Notice::Renamed { .. } => watched(|it| it.names),
             Notice::Subscribed(_) => watched(|it| it.subscriptions),
-            Notice::Metadata(_) => watched(|it| it.mailbox_metadata),
+            Notice::Metadata(_) => self.enabled.metadata || watched(|it| it.mailbox_metadata),
         };
         if !is_watched {
             return;
@@ -174,7 +174,7 @@ impl Server {
     /// Tells that annotations of the server were set or removed, as [`notice`](Server::notice) does.
     pub fn notice_server_metadata(&mut self, entries: &[EntryName]) {
         let is_watched = |watching: &Watching| watching.watches.iter().any(|it| it.server_metadata);
-        if self.watching.as_deref().is_some_and(is_watched) {
+        if self.enabled.metadata || self.watching.as_deref().is_some_and(is_watched) {
             self.keep_entries("", entries);
         }
     }
@@ -298,7 +298,10 @@ impl Server {
     /// Whether changes of the selected mailbox are told while the client idles: always, but where NOTIFY left
     /// it out (RFC 5465 §4).
     pub(super) fn tells_selected(&self) -> bool {
-        let leaves_out = |watching: &Watching| watching.selected().is_none_or(|watch| !watch.messages);
+        let leaves_out = |watching: &Watching| {
+            let tells = |watch: &Watch| watch.is_selected() && watch.messages;
+            !watching.watches.is_empty() && !watching.watches.iter().any(tells)
+        };
         !self.watching.as_deref().is_some_and(leaves_out)
     }
 
@@ -310,7 +313,7 @@ impl Server {
                 self.tx.put(watching.lines.data());
                 watching.lines.sent(watching.lines.data().len());
             }
-            if watching.watches.is_empty() {
+            if watching.watches.is_empty() && !self.enabled.metadata {
                 // It has overflowed: as after NOTIFY NONE.
                 self.watching = None;
             }

@@ -55,7 +55,7 @@ pub(super) fn set(c: &mut Cursor<'_>) -> Result<Body> {
     words(c, |c| {
         let name = entry(c, false)?;
         c.sp()?;
-        entries.push((name, c.nstring()?));
+        entries.push((name, c.nstring8()?));
         if entries.len() > MOST_ENTRIES {
             return c.fail("there are too many entries");
         }
