@@ -122,16 +122,19 @@ fn a_row_of_flags_and_envelope_allocates_nothing() {
     let now = Instant::now();
     let mut server = session();
     let text = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
-    let mut address = Address::default();
-    address.name = text("Terry Gray");
-    address.mailbox = text("gray");
-    address.host = text("cac.washington.edu");
-    let mut envelope = Envelope::default();
-    envelope.date = text("Wed, 17 Jul 1996 02:23:25 -0700 (PDT)");
-    envelope.subject = text("IMAP4rev1 WG mtg summary and minutes");
-    envelope.from = vec![address.clone()];
-    envelope.to = vec![address];
-    envelope.message_id = text("<B27397-0100000@cac.washington.edu>");
+    let address = Address {
+        name: text("Terry Gray"),
+        mailbox: text("gray"),
+        host: text("cac.washington.edu"),
+    };
+    let envelope = Envelope {
+        date: text("Wed, 17 Jul 1996 02:23:25 -0700 (PDT)"),
+        subject: text("IMAP4rev1 WG mtg summary and minutes"),
+        from: vec![address.clone()],
+        to: vec![address],
+        message_id: text("<B27397-0100000@cac.washington.edu>"),
+        ..Envelope::default()
+    };
     let flags: Flags = [Flag::Seen, Flag::Answered].into_iter().collect();
     receive(
         &mut server,
