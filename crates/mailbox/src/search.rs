@@ -56,7 +56,7 @@ pub enum Query {
         /// The text.
         value: String,
     },
-    /// The text is in the body: in a part of type text/*.
+    /// The text is in the body: in a part of type text/*, or in the header of a nested message.
     Body(String),
     /// The text is in the body or in a header, that of a part among them.
     Text(String),

@@ -41,20 +41,18 @@ fn units_are_headers_and_texts_without_case() {
     let units = text(MIXED.as_bytes());
     let kinds: Vec<_> = units.iter().map(|(kind, _)| *kind).collect();
     let (head, body) = (UnitKind::Header, UnitKind::Body);
-    assert_eq!(
-        kinds,
-        [
-            UnitKind::RootHeader,
-            head,
-            body,
-            head,
-            body,
-            head,
-            head,
-            head,
-            body
-        ]
-    );
+    let wanted = [
+        UnitKind::RootHeader,
+        head,
+        body,
+        head,
+        body,
+        head,
+        head,
+        body,
+        body,
+    ];
+    assert_eq!(kinds, wanted);
     assert!(
         units[0]
             .1

@@ -9,7 +9,11 @@ use mailwright_mailbox::{
     search::{DateOf, Looking, Query, Search},
     sort::{SortCriterion, SortKey, Sorter, Threader, Threads},
 };
-use mailwright_message::{Index, header, index::Section, text::Reader};
+use mailwright_message::{
+    Index, header,
+    index::{Kind, Part, Section},
+    text::Reader,
+};
 use proptest::prelude::*;
 
 fn digest(octets: &[u8], options: Options) -> MessageMeta {
@@ -99,6 +103,11 @@ fn naive(query: &Query, message: &Message, octets: &[u8]) -> bool {
     let slice = |range: std::ops::Range<u64>| &octets[range.start as usize..range.end as usize];
     let value = |field: &header::Field<'_>| field.text().replace(['\r', '\n'], " ");
     let root = index.section(&[], Section::Header).expect("a good value");
+    let lines = |header| -> String {
+        let line =
+            |it: header::Field<'_>| format!("{}: {}\r\n", String::from_utf8_lossy(it.name), value(&it));
+        header::fields(slice(header)).map(line).collect()
+    };
     let day = |seconds: i64| seconds.div_euclid(86_400);
     match query {
         Query::All => true,
@@ -119,25 +128,23 @@ fn naive(query: &Query, message: &Message, octets: &[u8]) -> bool {
             header::fields(slice(root)).any(|field| field.is(name) && has(&value(&field), wanted))
         }
         Query::Body(wanted) => {
-            wanted.is_empty()
-                || index.parts().any(|part| {
-                    let mut text = String::new();
-                    let Some(mut reader) = Reader::of(&part) else {
-                        return false;
-                    };
-                    reader.push(slice(part.body()), &mut text);
-                    reader.finish(&mut text);
-                    has(&text, wanted)
-                })
+            let parts: Vec<_> = index.parts().collect();
+            let in_text = parts.iter().any(|part| {
+                let mut text = String::new();
+                let Some(mut reader) = Reader::of(part) else {
+                    return false;
+                };
+                reader.push(slice(part.body()), &mut text);
+                reader.finish(&mut text);
+                has(&text, wanted)
+            });
+            let is_message = |part: &&Part<'_>| part.kind() == Kind::Message;
+            let mut nested = parts.iter().filter(is_message).flat_map(Part::children);
+            wanted.is_empty() || in_text || nested.any(|root| has(&lines(root.header()), wanted))
         }
         Query::Text(wanted) => {
-            naive(&Query::Body(wanted.clone()), message, octets)
-                || index.parts().any(|part| {
-                    let fields = header::fields(slice(part.header()));
-                    let lines =
-                        fields.map(|it| format!("{}: {}\r\n", String::from_utf8_lossy(it.name), value(&it)));
-                    has(&lines.collect::<String>(), wanted)
-                })
+            let mut headers = index.parts().map(|part| lines(part.header()));
+            naive(&Query::Body(wanted.clone()), message, octets) || headers.any(|it| has(&it, wanted))
         }
         Query::Email(hash) => message.blob.as_ref().is_some_and(|blob| blob.hash() == hash),
         Query::Thread(thread) => message.thread == *thread,

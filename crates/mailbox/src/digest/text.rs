@@ -23,9 +23,9 @@ use crate::casemap;
 pub enum UnitKind {
     /// The message's own header.
     RootHeader,
-    /// The header of a part or of a nested message.
+    /// The header of a part.
     Header,
-    /// The text of a part.
+    /// The text of a part, or the header of a nested message: both are in the body of the message.
     Body,
 }
 
@@ -46,6 +46,8 @@ pub trait Sink {
 pub struct Walk<'a> {
     parts: Parts<'a>,
     part: Option<Part<'a>>,
+    /// What the part before was.
+    before: Option<Kind>,
     unit: Option<Unit>,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Walk<'a> {
         Self {
             parts: index.parts(),
             part: None,
+            before: None,
             unit: None,
         }
     }
@@ -88,9 +91,11 @@ impl<'a> Walk<'a> {
                 None => {
                     let part = self.parts.next()?;
                     self.part = Some(part);
-                    let kind = match part.place() {
-                        0 => UnitKind::RootHeader,
-                        _ => UnitKind::Header,
+                    // What follows a message/rfc822 part is the root of its message.
+                    let kind = match core::mem::replace(&mut self.before, Some(part.kind())) {
+                        None => UnitKind::RootHeader,
+                        Some(Kind::Message) => UnitKind::Body,
+                        Some(_) => UnitKind::Header,
                     };
                     (kind, Reading::Header(Vec::new()), part.header())
                 }
