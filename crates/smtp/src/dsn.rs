@@ -141,12 +141,15 @@ impl OriginalRecipient {
     /// Makes one from an address type (an atom such as `rfc822` or `utf-8`) and an address as it is, not
     /// encoded. `None` if either cannot be carried.
     pub fn new(address_type: &str, address: &str) -> Option<Self> {
-        let atom = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~".contains(&b);
         let unicode = address_type.eq_ignore_ascii_case(UTF8);
+        Self::decoded(address_type, address).filter(|_| address.is_ascii() || unicode)
+    }
+
+    fn decoded(address_type: &str, address: &str) -> Option<Self> {
+        let atom = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~".contains(&b);
         let valid = !address_type.is_empty()
             && address_type.bytes().all(atom)
             && !address.is_empty()
-            && (address.is_ascii() || unicode)
             && !address.chars().any(char::is_control);
         let this = Self {
             address_type: address_type.into(),
@@ -162,7 +165,8 @@ impl OriginalRecipient {
         } else {
             decode_xtext(encoded)?
         };
-        Self::new(address_type, &address)
+        // RFC 6533 §3 has the type utf-8 for addresses that are not ASCII. Postfix calls them rfc822 all the same.
+        Self::decoded(address_type, &address)
     }
 
     /// The type of the address: `rfc822`, `utf-8` or another registered one.
@@ -303,6 +307,21 @@ mod tests {
         }
         assert_eq!(EnvelopeId::new(&"x".repeat(101)), None);
         assert_eq!(EnvelopeId::new(&"+".repeat(34)), None);
+    }
+
+    #[test]
+    fn utf8_addresses_of_postfix() {
+        let original = OriginalRecipient::parse("rfc822;b+C3+BCcher@x.example").unwrap();
+        assert_eq!(original.address(), "b\u{fc}cher@x.example");
+        assert_eq!(original.to_string(), "rfc822;b+C3+BCcher@x.example");
+        assert_eq!(OriginalRecipient::new("rfc822", "b\u{fc}cher@x.example"), None);
+        for wrong in [
+            "rfc822;b\u{fc}cher@x.example",
+            "rfc822;b+FCcher@x.example",
+            "rfc822;b+C2+85@x.example",
+        ] {
+            assert_eq!(OriginalRecipient::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
