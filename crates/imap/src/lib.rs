@@ -166,6 +166,8 @@
 //! - NOTIFY tells what was asked for of every message that comes, those included that the session itself brought.
 //! - Identifiers of ACL are taken as they come; whoever keeps them prepares them (RFC 4314 §3).
 //! - PARTIAL with CHANGEDSINCE takes the page first, and from it what has changed.
+//! - The client does not speak COMPRESS, and has no names of its own for MULTISEARCH, CATENATE, REPLACE and
+//!   URLAUTH: [`client::Command::raw`] sends them, and their data comes raw.
 //! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
 //!   [`Server::shutdown`] says BYE.

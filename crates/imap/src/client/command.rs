@@ -37,7 +37,8 @@ pub(super) enum Kind {
         told: bool,
     },
     Append(Vec<Message>),
-    Fetch,
+    /// The messages it asks for.
+    Fetch(SequenceSet),
     Store,
     Search {
         uid: bool,
@@ -495,13 +496,14 @@ impl Command {
         }
         // EXPUNGE is told while commands with UIDs run, and moves the numbers of those without.
         if self.by_seq || open.by_seq {
-            return self.by_seq && open.by_seq && self.kind.is_fetch() && open.kind.is_fetch();
+            return self.by_seq && open.by_seq && self.kind.is_apart(&open.kind);
         }
         match (&self.kind, &open.kind) {
             (Kind::Append(_), Kind::Append(_)) | (Kind::Copy, Kind::Copy) => true,
             (a, b) if a.writes() || b.writes() => false,
             // Rows say which message or mailbox they are about; other data does not say whose it is.
-            (Kind::Fetch, Kind::Fetch) | (Kind::Status(_), Kind::Status(_)) => true,
+            (Kind::Fetch(_), Kind::Fetch(_)) => self.kind.is_apart(&open.kind),
+            (Kind::Status(a), Kind::Status(b)) => a != b,
             (Kind::List, Kind::Status(_)) | (Kind::Status(_), Kind::List) => false,
             (a, b) => core::mem::discriminant(a) != core::mem::discriminant(b),
         }
@@ -526,11 +528,31 @@ impl Kind {
         )
     }
 
-    fn is_fetch(&self) -> bool {
-        matches!(self, Self::Fetch)
+    /// Whether both fetch, and no message is asked for by both: servers run them side by side, and a row does
+    /// not say which one it answers.
+    fn is_apart(&self, other: &Self) -> bool {
+        let (Self::Fetch(one), Self::Fetch(other)) = (self, other) else {
+            return false;
+        };
+        set_of(one).intersection(&set_of(other)).is_empty()
+    }
+
+    /// Whether it fetches the message with this number.
+    pub(super) fn fetches(&self, number: u32) -> bool {
+        match self {
+            Self::Fetch(set) => set
+                .bounded(u32::MAX)
+                .any(|(from, to)| (from..=to).contains(&number)),
+            _ => false,
+        }
     }
 
     fn writes(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Copy | Self::Store | Self::Expunge)
     }
+}
+
+/// The messages of a set; `*` is the largest number there can be.
+fn set_of(set: &SequenceSet) -> UidSet {
+    UidSet::from_ranges(set.bounded(u32::MAX).map(|(from, to)| from..=to))
 }

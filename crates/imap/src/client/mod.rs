@@ -115,6 +115,8 @@ pub struct Client {
     queue: VecDeque<Open>,
     /// Sent, and not answered yet; the oldest first.
     open: VecDeque<Open>,
+    /// The next command must wait until an open one ends: there is no need to compare them again before.
+    waits: bool,
     /// What the newest open command has still to say.
     sending: Sending,
     /// `None` if they must be asked for.
@@ -170,6 +172,7 @@ impl Client {
             events: VecDeque::new(),
             queue: VecDeque::new(),
             open: VecDeque::new(),
+            waits: false,
             sending: Sending::Nothing,
             capabilities: None,
             enabled: Vec::new(),
@@ -208,6 +211,7 @@ impl Client {
         }
         self.logging_out = matches!(command.kind, Kind::Logout);
         self.moved |= self.open.is_empty();
+        self.waits = false;
         self.queue.push_back(Open {
             handle: Some(handle),
             tag: 0,

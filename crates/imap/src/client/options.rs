@@ -5,7 +5,7 @@ use super::command::{Command, Kind, Messages};
 use super::text::Text;
 use crate::codec::put_fetch_items;
 use crate::data::{FetchItem, StatusItem};
-use crate::{Flags, StoreAction, UidSet};
+use crate::{Flags, SequenceSet, StoreAction, UidSet};
 
 impl Command {
     /// LIST of all mailboxes that match a pattern. [`List`] has the options.
@@ -172,6 +172,7 @@ impl From<List> for Command {
 #[derive(Debug, Clone)]
 pub struct Fetch {
     text: Text,
+    set: SequenceSet,
     by_seq: bool,
     changed_since: Option<u64>,
     vanished: bool,
@@ -181,9 +182,11 @@ impl Fetch {
     /// Fetches these items of the messages; the UID always comes with them.
     pub fn new(messages: Messages, items: &[FetchItem]) -> Self {
         let (mut text, by_seq) = messages.start("FETCH");
+        let (Messages::Uids(set) | Messages::Seqs(set)) = messages;
         text.printed(|tx| put_fetch_items(items, by_seq, tx));
         Self {
             text,
+            set,
             by_seq,
             changed_since: None,
             vanished: false,
@@ -209,7 +212,7 @@ impl From<Fetch> for Command {
     fn from(fetch: Fetch) -> Self {
         let mut command = Command {
             by_seq: fetch.by_seq,
-            ..Command::new(fetch.text, Kind::Fetch)
+            ..Command::new(fetch.text, Kind::Fetch(fetch.set))
         };
         if let Some(modseq) = fetch.changed_since {
             let vanished = if fetch.vanished { " VANISHED" } else { "" };

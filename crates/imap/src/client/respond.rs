@@ -62,6 +62,7 @@ impl Client {
     }
 
     fn learn(&mut self, capabilities: Capabilities) {
+        self.waits = false;
         self.capabilities = Some(capabilities.clone());
         self.events.push_back(Event::Capabilities(capabilities));
     }
@@ -72,6 +73,7 @@ impl Client {
             // Nobody waits for it.
             return self.events.push_back(Event::Data(None, Data::Raw(frame.clone())));
         };
+        self.waits = false;
         let is_newest = at + 1 == self.open.len();
         let Some(done) = self.open.remove(at) else {
             return;
@@ -206,7 +208,7 @@ impl Client {
     }
 
     fn row(&mut self, parsed: Parsed) {
-        let owner = self.row_owner();
+        let owner = self.row_owner(parsed.row.seq, parsed.row.uid);
         for (name, octets) in parsed.sections {
             let (section, origin, decoded) = response::section_of(&name);
             self.events.push_back(Event::Section(SectionHead {
@@ -234,14 +236,14 @@ impl Client {
 
     fn section(&mut self, start: SectionStart) {
         let (section, origin, decoded) = response::section_of(&start.name);
+        let (seq, uid) = match start.is_uidfetch {
+            true => (0, Some(start.number)),
+            false => (start.number, start.uid),
+        };
         self.events.push_back(Event::Section(SectionHead {
-            handle: self.row_owner(),
-            seq: if start.is_uidfetch { 0 } else { start.number },
-            uid: if start.is_uidfetch {
-                Some(start.number)
-            } else {
-                start.uid
-            },
+            handle: self.row_owner(seq, uid),
+            seq,
+            uid,
             section,
             name: start.name,
             origin,
@@ -250,8 +252,17 @@ impl Client {
         }));
     }
 
-    fn row_owner(&self) -> Option<Handle> {
-        self.owner(|kind| matches!(kind, Kind::Fetch | Kind::Store | Kind::Select))
+    /// The command that a row answers. FETCH commands that are open together ask for different messages.
+    fn row_owner(&self, seq: u32, uid: Option<u32>) -> Option<Handle> {
+        let several = self.open.len() > 1;
+        let asked = self.open.iter().filter(|_| several).find(|open| {
+            let number = if open.command.by_seq { Some(seq) } else { uid };
+            number.is_some_and(|number| open.command.kind.fetches(number))
+        });
+        match asked {
+            Some(open) => open.handle,
+            None => self.owner(|kind| matches!(kind, Kind::Fetch(_) | Kind::Store | Kind::Select)),
+        }
     }
 
     fn data(&mut self, mut data: Data, tag: Option<&[u8]>) {
@@ -275,7 +286,7 @@ impl Client {
             None => None,
         };
         owner = owner.or_else(|| match &data {
-            Data::Vanished { earlier: true, .. } => self.row_owner(),
+            Data::Vanished { earlier: true, .. } => self.row_owner(0, None),
             Data::List(row) if row.is_lsub => self.owner(|k| matches!(k, Kind::Lsub)),
             Data::List(_) => self.owner(|k| matches!(k, Kind::List)),
             Data::Status(row) => self

@@ -44,7 +44,11 @@ impl Client {
             }
             _ => {}
         }
-        while self.stage == Stage::Ready && matches!(self.sending, Sending::Nothing) && self.may_send_next() {
+        while self.stage == Stage::Ready && matches!(self.sending, Sending::Nothing) && !self.waits {
+            self.waits = !self.may_send_next();
+            if self.waits {
+                return;
+            }
             let Some(next) = self.queue.pop_front() else {
                 return;
             };
