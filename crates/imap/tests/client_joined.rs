@@ -143,7 +143,7 @@ fn a_session_with_everything() {
             told.log.iter().any(|l| l.contains(part)),
             "{part} in {:#?}",
             told.log
-        )
+        );
     };
     has("IMAP4rev1 WG mtg summary and minutes");
     has("status Sent messages=4");

@@ -93,7 +93,7 @@ fn ten_mebibytes_in_either_direction() {
     assert_eq!(client.upload_left(), 0);
     give(&mut client, b"A2 OK [APPENDUID 1 2] done\r\n");
     pump(&mut client, now, &mut |event| {
-        done |= matches!(event, Event::Done(..))
+        done |= matches!(event, Event::Done(..));
     });
     assert!(done);
     let peak = ALLOCATOR.peak_usage() - before;
