@@ -199,8 +199,16 @@ impl<S: Store> Run<S> {
             .unwrap()
             .messages;
         let limit = 1 + self.random.below(40);
-        let found = scan(self.store(), in_store, Scan::all(Fields::ALL).limit(limit));
+        let mut found = scan(self.store(), in_store, Scan::all(Fields::ALL).limit(limit));
         self.learn_threads(&messages, &found);
+        // A store need not have the octets of a message beside it; those it has are the right ones.
+        for message in &mut found {
+            if let Some(content) = message.content.take() {
+                let hash = message.blob.as_ref().map(BlobRef::hash);
+                assert_eq!(Some(&BlobHash::of(&content)), hash, "{place}");
+                assert!(message.text.is_none(), "{place}: what was kept is there twice");
+            }
+        }
         messages
             .iter_mut()
             .for_each(|it| it.thread = self.threads.get(&it.thread).copied().unwrap_or_default());
