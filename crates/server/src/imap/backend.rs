@@ -162,7 +162,8 @@ pub trait Mailboxes: Send + Sync + 'static {
         async { Err(Failure::READ_ONLY) }
     }
 
-    /// Adds messages, all of them or none, and returns when they are durable ([`Abilities::CHANGE`]).
+    /// Adds messages, all of them or none, and returns when they are durable ([`Abilities::CHANGE`]). In the same
+    /// step, the message that they replace is removed, if there is one and it still exists.
     ///
     /// # Errors
     /// [`Failure`] says why none was added.
@@ -170,6 +171,7 @@ pub trait Mailboxes: Send + Sync + 'static {
         &self,
         _mailbox: MailboxId,
         _messages: Vec<NewMessage<Self::Incoming>>,
+        _replaced: Option<(MailboxId, Uid)>,
     ) -> impl Future<Output = Result<Appended, Failure>> + Send {
         async { Err(Failure::READ_ONLY) }
     }
@@ -389,6 +391,19 @@ impl Abilities {
     /// Tells whether an extension can be offered over mailboxes that have these.
     pub fn serve(self, capability: Capability) -> bool {
         let needed = match capability {
+            Capability::UidPlus
+            | Capability::Move
+            | Capability::AppendLimit
+            | Capability::MultiAppend
+            | Capability::Catenate
+            | Capability::Replace => Self::CHANGE,
+            Capability::CreateSpecialUse => Self::FOLDERS,
+            Capability::CondStore | Capability::QResync => Self::MOD_SEQS,
+            Capability::ObjectId => Self::OBJECT_IDS,
+            Capability::SaveDate => Self::SAVE_DATES,
+            Capability::Quota => Self::QUOTAS,
+            Capability::Acl | Capability::ListMyRights => Self::RIGHTS,
+            Capability::Metadata | Capability::ListMetadata => Self::ANNOTATIONS,
             Capability::LiteralPlus
             | Capability::SaslIr
             | Capability::Enable
@@ -401,12 +416,19 @@ impl Abilities {
             | Capability::Esearch
             | Capability::StatusSize
             | Capability::ListExtended
-            | Capability::ListStatus => Self::READ,
-            Capability::UidPlus | Capability::Move | Capability::AppendLimit => Self::CHANGE,
-            Capability::CreateSpecialUse => Self::FOLDERS,
-            Capability::Quota => Self::QUOTAS,
-            Capability::Acl | Capability::ListMyRights => Self::RIGHTS,
-            Capability::Metadata | Capability::ListMetadata => Self::ANNOTATIONS,
+            | Capability::ListStatus
+            | Capability::Imap4Rev2
+            | Capability::SearchRes
+            | Capability::Within
+            | Capability::Partial
+            | Capability::Binary
+            | Capability::Utf8Accept
+            | Capability::Preview
+            | Capability::StatusDeleted
+            | Capability::UidOnly
+            | Capability::Compress
+            | Capability::Unauthenticate
+            | Capability::InProgress => Self::READ,
             // What the engine can do and a session does not serve is not offered.
             _ => return false,
         };

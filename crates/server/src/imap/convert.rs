@@ -87,6 +87,25 @@ pub(super) fn special_use_from_imap(of: imap::SpecialUse) -> Option<mailbox::Spe
         .or_else(|| mailbox::SpecialUse::from_name(of.as_str().trim_start_matches('\\')))
 }
 
+/// MAILBOXID (RFC 8474 §4).
+pub(super) fn mailbox_id(mailbox: mailbox::MailboxId) -> imap::ObjectId {
+    object_id(format!("F{}", mailbox.value()))
+}
+
+/// EMAILID (RFC 8474 §5.1): of messages with the same octets, the same.
+pub(super) fn email_id(blob: &mailbox::BlobRef) -> imap::ObjectId {
+    object_id(format!("M{}", blob.hash()))
+}
+
+/// THREADID (RFC 8474 §5.2).
+pub(super) fn thread_id(thread: mailbox::ThreadId) -> imap::ObjectId {
+    object_id(format!("T{thread}"))
+}
+
+fn object_id(text: String) -> imap::ObjectId {
+    imap::ObjectId::new(text).expect("a letter and digits make an identifier")
+}
+
 /// What a client may do, for the engine.
 pub(super) fn rights_to_imap(rights: mailbox::Rights) -> imap::Rights {
     imap::Rights::from_bits(rights.bits())

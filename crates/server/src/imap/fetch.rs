@@ -1,19 +1,26 @@
 //! FETCH: rows from what the store keeps with each message, bodies by range (RFC 3501 §6.4.5).
 
-use super::backend::{Backend, Failure, Mailboxes};
+use super::backend::{Abilities, Backend, Failure, Mailboxes};
 use super::body;
-use super::convert::{flags_to_imap, uids_from_imap};
+use super::convert::{email_id, flags_to_imap, thread_id, uids_from_imap, uids_to_imap};
+use super::selected::has_mod_seqs;
 use super::session::{Session, Stop};
 use crate::conn::{ConnError, Turn};
 use bytes::Bytes;
 use mailwright_imap::{self as imap, BodyItem, DateTime, FetchItem, FetchRequest, Rejection, SectionText};
-use mailwright_mailbox::{Fields, FlagChange, Flags, MailboxId, Message, Scan, SystemFlags, UidSet};
-use mailwright_message::Index;
+use mailwright_mailbox::{Fields, FlagChange, Flags, MailboxId, Message, ModSeq, Scan, SystemFlags, UidSet};
+use mailwright_message::{Index, preview};
 use std::ops::Range;
 
 /// How many octets of a message's sections are read before its row is begun; what is beyond comes piece by
 /// piece, so that a command that asks for thousands of sections does not hold them all.
 const AT_ONCE: u64 = 64 * 1024;
+
+/// Of messages up to this size a preview costs next to nothing.
+const CHEAP: u64 = 16 * 1024;
+
+/// How much of a message is read for its preview.
+const LONGEST_PREVIEWED: u64 = 256 * 1024;
 
 /// A header longer than this is not searched for single fields.
 const LONGEST_HEADER: u64 = 16 << 20;
@@ -27,16 +34,27 @@ impl<B: Backend> Session<B> {
             false => UidSet::new(),
         };
         // A body makes a row long; rows of flags come by the thousand.
-        let wants_bodies = request
-            .items
-            .iter()
-            .any(|item| matches!(item, FetchItem::Section(_)));
+        let wants_bodies = request.items.iter().any(|item| {
+            matches!(
+                item,
+                FetchItem::Section(_) | FetchItem::Binary(_) | FetchItem::Preview { .. }
+            )
+        });
         let limit = if wants_bodies { 50 } else { 1000 };
         let mut fields = fields(&request.items);
         if !seen.is_empty() {
             fields = fields | Fields::FLAGS;
         }
-        let mut next = Some(Scan::new(uids, fields).limit(limit));
+        let since = request.changed_since.map(ModSeq::new);
+        if let Some(since) = since.filter(|_| request.vanished.is_some()) {
+            let vanished = mail.vanished(mailbox, since).await?;
+            if vanished.complete {
+                self.conn.machine().vanished(&uids_to_imap(&vanished.uids));
+            }
+        }
+        let mut scan = Scan::new(uids, fields).limit(limit);
+        scan.since = since;
+        let mut next = Some(scan);
         while let Some(scan) = next {
             let page = mail.scan(mailbox, scan.clone()).await?;
             for message in &page.messages {
@@ -105,11 +123,31 @@ impl<B: Backend> Session<B> {
         };
         // Whatever has to be read is read before the row is begun: until then the answer can still be NO.
         let mut sections = vec![];
+        let mut parts = vec![];
+        let mut sizes = vec![];
+        let mut preview = None;
         let mut room = AT_ONCE;
+        let of = (mailbox, message);
         for item in items {
-            if let (FetchItem::Section(item), Some(index)) = (item, &index) {
-                let found = self.section(item, index, mailbox, message, &mut room).await?;
-                sections.push((item, found));
+            let Some(index) = &index else { break };
+            match item {
+                FetchItem::Section(item) => {
+                    let found = self.section(item, index, mailbox, message, &mut room).await?;
+                    sections.push((item, found));
+                }
+                FetchItem::Binary(item) => {
+                    let found = self.decoded(&item.part, index, of, &mut room).await?;
+                    parts.push((item, found));
+                }
+                FetchItem::BinarySize(part) => {
+                    let len = self.decoded_len(part, index, of).await?;
+                    let missing = || Rejection::new(Some(imap::Code::NonExistent), "There is no such part");
+                    sizes.push((part, len.ok_or_else(missing)?));
+                }
+                FetchItem::Preview { lazy } if !lazy || message.size() <= CHEAP => {
+                    preview = Some(self.preview(index, mailbox, message).await?);
+                }
+                _ => {}
             }
         }
         let Some(mut row) = self.conn.machine().fetch(uid) else {
@@ -143,17 +181,56 @@ impl<B: Backend> Session<B> {
                         row.body_structure_of(index);
                     }
                 }
-                // Sections follow below.
+                FetchItem::EmailId => {
+                    if let Some(blob) = &message.blob {
+                        row.email_id(&email_id(blob));
+                    }
+                }
+                FetchItem::ThreadId => {
+                    row.thread_id(Some(&thread_id(message.thread)));
+                }
+                FetchItem::SaveDate => {
+                    let dated = B::Mailboxes::ABILITIES.contains(Abilities::SAVE_DATES);
+                    row.save_date(dated.then(|| DateTime::new(message.save_date, 0)));
+                }
+                FetchItem::Preview { .. } => {
+                    row.preview(preview.as_deref());
+                }
+                // The mod-sequence, sections and parts follow below.
                 _ => {}
             }
         }
         if seen && !flags_told {
             row.flags(&flags_to_imap(&message.flags));
         }
+        let asked = flags_told || seen || items.contains(&FetchItem::ModSeq);
+        if asked && has_mod_seqs::<B::Mailboxes>() {
+            row.mod_seq(message.mod_seq.value());
+        }
+        for (part, len) in sizes {
+            row.binary_size(part, len);
+        }
         for (item, section) in sections {
             self.give(item, section, mailbox, message).await?;
         }
+        for (item, part) in parts {
+            self.give_decoded(item, part, of).await?;
+        }
         Ok(())
+    }
+
+    /// The first words of a message (RFC 8970), as far as they are found near its beginning.
+    async fn preview(
+        &mut self,
+        index: &Index,
+        mailbox: MailboxId,
+        message: &Message,
+    ) -> Result<String, Stop> {
+        let bodies = index.bodies();
+        let ends = bodies.text.iter().chain(&bodies.html).map(|part| part.body().end);
+        let end = ends.max().unwrap_or(0).min(LONGEST_PREVIEWED);
+        let octets = body::read_all(&*self.mail()?, mailbox, message, 0..end).await?;
+        Ok(preview::of(index, &octets))
     }
 
     /// Adds a section to the row that is open.
@@ -251,7 +328,7 @@ impl<B: Backend> Session<B> {
     }
 
     /// A message cannot be read in the middle of its row.
-    fn cut(&self, failure: &Failure) -> Stop {
+    pub(super) fn cut(&self, failure: &Failure) -> Stop {
         tracing::error!(peer = %self.peer, "imap: message cannot be read: {failure}");
         Stop::Cut
     }
@@ -293,6 +370,12 @@ fn fields(items: &[FetchItem]) -> Fields {
                 FetchItem::InternalDate => Fields::DATES,
                 FetchItem::Size => Fields::SIZE,
                 FetchItem::Section(_) => Fields::BLOB | Fields::INDEX,
+                FetchItem::Binary(_) | FetchItem::BinarySize(_) => Fields::BLOB | Fields::INDEX,
+                FetchItem::Preview { .. } => Fields::BLOB | Fields::INDEX,
+                FetchItem::ModSeq => Fields::NONE,
+                FetchItem::EmailId => Fields::BLOB,
+                FetchItem::ThreadId => Fields::THREAD,
+                FetchItem::SaveDate => Fields::DATES,
                 _ => Fields::INDEX,
             }
     })

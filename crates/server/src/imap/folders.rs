@@ -1,8 +1,8 @@
 //! Commands about mailboxes as a whole: SELECT, LIST, STATUS, CREATE and their kin (RFC 9051 §6.3).
 
-use super::backend::{Backend, Mailboxes};
-use super::convert::{name, rights_to_imap, special_use_from_imap, special_use_to_imap};
-use super::selected::Selected;
+use super::backend::{Abilities, Backend, Mailboxes};
+use super::convert::{mailbox_id, name, rights_to_imap, special_use_from_imap, special_use_to_imap};
+use super::selected::{Selected, has_mod_seqs};
 use super::session::{Session, Stop};
 use mailwright_imap::{Code, EntryName, ListRequest, ListRow, Rejection, SpecialUse, Status};
 use mailwright_mailbox::{MailboxId, MailboxName, Rights, Snapshot};
@@ -19,7 +19,7 @@ struct Row {
 }
 
 impl<B: Backend> Session<B> {
-    pub(super) async fn select(&mut self, mailbox: &str, _read_only: bool) -> Result<(), Stop> {
+    pub(super) async fn select(&mut self, mailbox: &str) -> Result<(), Stop> {
         // Whatever was selected is not, even if this fails (RFC 3501 §6.3.1).
         self.selected = None;
         let listed = self.find(mailbox).await?;
@@ -35,8 +35,12 @@ impl<B: Backend> Session<B> {
             [one] => Some(special_use_from_imap(*one).ok_or(Rejection::CANNOT)?),
             _ => return Err(Rejection::new(Some(Code::UseAttr), "One special use at a time").into()),
         };
-        self.mail()?.create(&name(mailbox)?, special_use).await?;
-        self.yes()
+        let made = self.mail()?.create(&name(mailbox)?, special_use).await?;
+        match <B::Mailboxes as Mailboxes>::ABILITIES.contains(Abilities::OBJECT_IDS) {
+            true => self.conn.machine().created(&mailbox_id(made)),
+            false => self.conn.machine().accept(),
+        }
+        Ok(())
     }
 
     pub(super) async fn delete(&mut self, mailbox: &str) -> Result<(), Stop> {
@@ -96,7 +100,9 @@ impl<B: Backend> Session<B> {
         if !request.status.is_empty()
             && let Ok(snapshot) = mail.snapshot(mailbox).await
         {
-            self.conn.machine().list_status(name, &status_of(&snapshot));
+            self.conn
+                .machine()
+                .list_status(name, &status_of::<B::Mailboxes>(mailbox, &snapshot));
         }
         if request.my_rights {
             self.conn.machine().list_my_rights(name, rights_to_imap(rights));
@@ -151,13 +157,16 @@ impl<B: Backend> Session<B> {
 
     pub(super) async fn status(&mut self, mailbox: &str) -> Result<(), Stop> {
         let listed = self.find(mailbox).await?;
-        let snapshot = self.mail()?.snapshot(listed.id).await?;
-        self.conn.machine().status(&status_of(&snapshot));
+        let mailbox = listed.id;
+        let snapshot = self.mail()?.snapshot(mailbox).await?;
+        self.conn
+            .machine()
+            .status(&status_of::<B::Mailboxes>(mailbox, &snapshot));
         Ok(())
     }
 }
 
-fn status_of(snapshot: &Snapshot) -> Status {
+fn status_of<M: Mailboxes>(mailbox: MailboxId, snapshot: &Snapshot) -> Status {
     let mut status = Status::default();
     status.messages = Some(snapshot.exists);
     status.uid_next = snapshot.uid_next.and_then(|uid| NonZeroU32::new(uid.value()));
@@ -165,5 +174,12 @@ fn status_of(snapshot: &Snapshot) -> Status {
     status.unseen = Some(snapshot.unseen);
     status.deleted = Some(snapshot.deleted);
     status.size = Some(snapshot.size);
+    status.deleted_storage = Some(snapshot.deleted_size);
+    if has_mod_seqs::<M>() {
+        status.highest_mod_seq = Some(snapshot.highest_mod_seq.value());
+    }
+    if M::ABILITIES.contains(Abilities::OBJECT_IDS) {
+        status.mailbox_id = Some(mailbox_id(mailbox));
+    }
     status
 }

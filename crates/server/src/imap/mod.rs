@@ -98,6 +98,7 @@
 
 mod acl;
 mod backend;
+mod binary;
 mod body;
 mod convert;
 mod fetch;
@@ -110,6 +111,7 @@ mod selected;
 mod session;
 mod sessions;
 mod store;
+mod url;
 
 use crate::config::{ListenerConfig, TlsMode};
 use crate::shared::Shared;

@@ -1,7 +1,7 @@
 //! The selected mailbox of a session, and how it keeps up with the store.
 
 use super::backend::{Abilities, Failure, Listed, Mailboxes};
-use super::convert::{flags_to_imap, uids_to_imap};
+use super::convert::{flags_to_imap, mailbox_id, uids_to_imap};
 use mailwright_imap as imap;
 use mailwright_mailbox::{Feed, Fields, MailboxId, ModSeq, Rights, Scan, SystemFlags, Uid, UidSet};
 use std::collections::BTreeSet;
@@ -61,7 +61,10 @@ impl Selected {
             .filter_map(|keyword| imap::Keyword::new(keyword.as_str()))
             .collect();
         let known = known.unwrap_or(snapshot.highest_mod_seq);
-        selected.highest_mod_seq = Some(known.value().max(1));
+        selected.highest_mod_seq = has_mod_seqs::<M>().then(|| known.value().max(1));
+        if M::ABILITIES.contains(Abilities::OBJECT_IDS) {
+            selected.mailbox_id = Some(mailbox_id(mailbox));
+        }
         Ok((
             Self {
                 mailbox,
@@ -123,7 +126,9 @@ impl Selected {
         if !expunged.is_empty() {
             changes.push(imap::Change::Expunged(uids_to_imap(&expunged)));
         }
-        changes.push(imap::Change::UpTo(self.known.value()));
+        if has_mod_seqs::<M>() {
+            changes.push(imap::Change::UpTo(self.known.value()));
+        }
         Ok(changes)
     }
 
@@ -140,7 +145,7 @@ impl Selected {
 }
 
 /// Whether it is known what has changed; else all is compared, and flags that others change are not noticed.
-fn has_mod_seqs<M: Mailboxes>() -> bool {
+pub(super) fn has_mod_seqs<M: Mailboxes>() -> bool {
     M::ABILITIES.contains(Abilities::MOD_SEQS)
 }
 

@@ -68,7 +68,7 @@ pub async fn serve<B: Backend>(
     engine.capabilities = served::<B>(engine.capabilities);
     let now = tokio::time::Instant::now().into_std();
     let bindings = stream.channel_bindings(certificate_hash.as_deref());
-    let capabilities = engine.capabilities;
+    let (capabilities, max_append) = (engine.capabilities, engine.max_append);
     let mut engine = Server::new(Arc::new(engine), transport, entropy(), now);
     engine.bind_channel(bindings);
     let mut conn = Conn::new(engine, stream);
@@ -77,6 +77,7 @@ pub async fn serve<B: Backend>(
         backend,
         conn,
         peer,
+        max_append,
         capabilities,
         mail: None,
         feed: None,
@@ -102,6 +103,8 @@ pub(super) struct Session<B: Backend> {
     backend: Arc<B>,
     pub(super) conn: Conn<Server>,
     pub(super) peer: SocketAddr,
+    /// The most octets of a message that is appended.
+    pub(super) max_append: u64,
     /// What is offered to those who are masked nothing.
     capabilities: Capabilities,
     mail: Option<Arc<B::Mailboxes>>,
@@ -117,6 +120,10 @@ pub(super) struct Session<B: Backend> {
 /// Messages that are coming in.
 pub(super) struct Append<I> {
     pub(super) mailbox: String,
+    /// How many octets have come of the message that is coming.
+    pub(super) octets: u64,
+    /// The message of the selected mailbox that is replaced.
+    pub(super) replaces: Option<u32>,
     pub(super) whole: Vec<NewMessage<I>>,
     pub(super) coming: NewMessage<I>,
     /// Something failed on the way; the client is told at the end of the message.
@@ -254,6 +261,15 @@ impl<B: Backend> Session<B> {
             Event::Id(fields) => tracing::debug!(peer = %self.peer, ?fields, "imap: client says what it is"),
             Event::AppendData(data) => self.append_data(data).await,
             Event::AppendAborted => self.append = None,
+            Event::Unauthenticated => {
+                tracing::info!(peer = %self.peer, "imap: logged out, and stays");
+                self.append = None;
+                self.selected = None;
+                self.feed = None;
+                self.mail = None;
+                let capabilities = self.capabilities;
+                self.conn.machine().set_capabilities(capabilities);
+            }
             Event::Idle => {}
             question => match self.question(question).await {
                 Ok(()) => {}
@@ -268,7 +284,7 @@ impl<B: Backend> Session<B> {
     /// Answers a question with yes, or returns the no.
     async fn question(&mut self, question: Event) -> Result<(), Stop> {
         match question {
-            Event::Select { mailbox, read_only } => self.select(&mailbox, read_only).await,
+            Event::Select { mailbox, .. } => self.select(&mailbox).await,
             Event::Create { mailbox, special_use } => self.create(&mailbox, &special_use).await,
             Event::Delete { mailbox } => self.delete(&mailbox).await,
             Event::Rename { from, to } => self.rename(&from, &to).await,
@@ -284,6 +300,8 @@ impl<B: Backend> Session<B> {
             Event::Quota(request) => self.quota(&request).await,
             Event::Acl(request) => self.acl(&request).await,
             Event::Metadata(request) => self.metadata(request).await,
+            Event::AppendNext(request) => self.append_next(request).await,
+            Event::AppendUrl(url) => self.append_url(&url).await,
             Event::Append(request) => self.append_start(request).await,
             Event::Noop => {
                 self.sync().await?;
@@ -291,7 +309,7 @@ impl<B: Backend> Session<B> {
             }
             Event::Close { expunge } => self.close(expunge).await,
             Event::Expunge { uids } => self.expunge(uids.as_ref()).await,
-            Event::Search(request) => self.search(&request.criterion).await,
+            Event::Search(request) => self.search(&request).await,
             Event::Store(request) => self.store(&request).await,
             Event::Copy { uids, mailbox } => self.copy(&uids, &mailbox, false).await,
             Event::Move { uids, mailbox } => self.copy(&uids, &mailbox, true).await,

@@ -18,7 +18,7 @@ use mailwright_imap::{
 use mailwright_mailbox::{
     Account, AclEntry, Annotation, Batch, CommitError, EntryName, Feed, FlagChange, Flags, Identifier,
     MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Precondition, Rights, Scan, SharedMailbox,
-    Snapshot, SpecialUse, Store, SystemFlags, UidSet, Vanished,
+    Snapshot, SpecialUse, Store, SystemFlags, Uid, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::collections::HashMap;
@@ -305,6 +305,7 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
         &self,
         mailbox: MailboxId,
         messages: Vec<NewMessage<Self::Incoming>>,
+        replaced: Option<(MailboxId, Uid)>,
     ) -> Result<Appended, Failure> {
         let rights = self.rights(mailbox).await?;
         permit(rights, Rights::INSERT)?;
@@ -315,6 +316,15 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             };
             let date = message.internal_date.unwrap_or(batch.now);
             batch.push(written.append(mailbox, Self::settable(rights, &message.flags), date));
+        }
+        if let Some((mailbox, uid)) = replaced {
+            self.need(mailbox, Rights::DELETE_MESSAGES | Rights::EXPUNGE)
+                .await?;
+            batch.push(Op::Expunge {
+                mailbox,
+                uids: uid.into(),
+                deleted_only: false,
+            });
         }
         let mut appended = None;
         for outcome in self.commit(batch).await? {
