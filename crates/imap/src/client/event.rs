@@ -4,13 +4,10 @@ use super::Capabilities;
 use super::cache::Resynced;
 use super::data::Data;
 use super::error::Unsent;
+use super::handle::Handle;
 use super::reply::Reply;
 use super::row::SectionHead;
 use bytes::Bytes;
-
-/// Stands for a command that was queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Handle(pub(super) u64);
 
 /// What a server said. Only [`Upload`](Event::Upload) owes an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

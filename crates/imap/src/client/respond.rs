@@ -3,7 +3,8 @@
 use super::command::{Command, Kind};
 use super::data::{Data, Selected};
 use super::error::Error;
-use super::event::{Event, Handle};
+use super::event::Event;
+use super::handle::Handle;
 use super::reply::{Reply, ReplyCode, ReplyKind};
 use super::response::{self, Parsed, Piece, Response, SectionStart, Untagged};
 use super::row::SectionHead;

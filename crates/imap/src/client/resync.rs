@@ -11,7 +11,8 @@
 use super::cache::{Cached, Method, Resynced};
 use super::command::{Command, Kind, Messages};
 use super::data::{Data, Selected};
-use super::event::{Event, Handle};
+use super::event::Event;
+use super::handle::Handle;
 use super::options::{Fetch, Select};
 use super::reply::{Reply, ReplyKind};
 use super::{Client, Mailbox, Open};

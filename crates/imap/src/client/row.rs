@@ -5,7 +5,7 @@ use crate::{DateTime, Flags};
 use bytes::Bytes;
 use std::num::NonZeroU32;
 
-use super::Handle;
+use super::handle::Handle;
 
 /// One FETCH or UIDFETCH response: what was asked for, or what the server tells of its own accord.
 ///
