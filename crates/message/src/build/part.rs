@@ -87,9 +87,17 @@ impl<'a> Part<'a> {
         Self::text_of_type("text/calendar", calendar).parameter("method", method)
     }
 
-    /// Octets of any type, which come back exactly as they are.
+    /// Octets of any type, which come back exactly as they are; those of a message go as [`Part::message`] has them.
     pub fn new(media_type: impl Into<Cow<'a, str>>, octets: impl Into<Body<'a>>) -> Self {
-        Self::of(media_type, Content::Octets(octets.into().0))
+        let media_type = media_type.into();
+        let is = |known: &str| media_type.eq_ignore_ascii_case(known);
+        let data = octets.into().0;
+        // No encoding may stand around a message (RFC 2046 §5.2.1): readers look into it as it is.
+        let content = match is("message/rfc822") || is("message/global") {
+            true => Content::Message(canonical_octets(data)),
+            false => Content::Octets(data),
+        };
+        Self::of(media_type, content)
     }
 
     /// A file to save, under this name.
