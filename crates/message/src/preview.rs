@@ -45,7 +45,7 @@ pub fn of(index: &Index, message: &[u8]) -> String {
 /// The preview of a text.
 ///
 /// Left out are quoted lines and the line that introduces them, the header of a forwarded message, rules made of
-/// punctuation, a signature, a first line that only greets, and the invisible characters with which newsletters
+/// punctuation, a signature, the armour of OpenPGP, a first line that only greets, and the invisible characters with which newsletters
 /// pad their own previews. When that leaves nothing, only the invisible characters are left out.
 pub fn from_text(text: &str) -> String {
     let own = words(own_lines(text));
@@ -76,9 +76,14 @@ fn own_lines(text: &str) -> impl Iterator<Item = &str> {
             if shown.is_empty() {
                 continue;
             }
-            if line.trim_end_matches('\r') == "-- " {
+            if line.trim_end_matches('\r') == "-- " || shown == "-----BEGIN PGP SIGNATURE-----" {
                 is_over = true;
                 return None;
+            }
+            if shown == "-----BEGIN PGP SIGNED MESSAGE-----" {
+                // Its header goes up to an empty line (RFC 9580 §7).
+                while lines.next_if(|line| !line.trim().is_empty()).is_some() {}
+                continue;
             }
             let mut ahead = lines
                 .clone()
@@ -105,9 +110,14 @@ fn unquoted(line: &str) -> &str {
     line.trim_start_matches(|c: char| c == '>' || is_blank(c))
 }
 
-/// `-----`, `* * *`, `=====`
+/// `-----`, `* * *`, `=====`, `────`
 fn is_rule(line: &str) -> bool {
-    line.len() >= 3 && line.chars().all(|c| c.is_ascii_punctuation() || c == ' ')
+    // Dashes, and what boxes are drawn with.
+    let is_line = |c: char| matches!(c, '\u{2010}'..='\u{2015}' | '\u{2500}'..='\u{259f}');
+    line.chars().nth(2).is_some()
+        && line
+            .chars()
+            .all(|c| c.is_ascii_punctuation() || c == ' ' || is_line(c))
 }
 
 /// `----- Forwarded message -----`, `---------- Original Message ----------`

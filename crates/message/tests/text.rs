@@ -124,6 +124,12 @@ fn previews() {
             "Sale! ***** now",
         ),
         ("---------- Forwarded message ---------\nread this", "read this"),
+        ("────────\n■ News\n———\n— now", "■ News — now"),
+        (
+            "-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nHi Bob,\r\nlunch at noon?\r\n\
+             -----BEGIN PGP SIGNATURE-----\r\n\r\niF0EARECAB0W\r\n-----END PGP SIGNATURE-----\r\n",
+            "lunch at noon?",
+        ),
         ("👍", "👍"),
         ("", ""),
         ("\n \n", ""),

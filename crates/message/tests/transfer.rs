@@ -346,10 +346,11 @@ proptest! {
     }
 
     #[test]
-    fn quoted_printable_round_trip(data in "[ -~é\t\r\n=.F]{0,300}", cut in 1usize..100) {
+    fn quoted_printable_round_trip(data in "([ -~é\t\r\n=.F]|\nFrom ){0,200}", cut in 1usize..100) {
         let text = encode_quoted_printable(data.as_bytes());
         for line in text.split("\r\n") {
-            prop_assert!(line.len() <= 76 && !line.ends_with([' ', '\t']) && !line.starts_with(['.', 'F']));
+            prop_assert!(line.len() <= 76 && !line.ends_with([' ', '\t']));
+            prop_assert!(!line.starts_with('.') && !line.starts_with("From "));
         }
         prop_assert!(text.is_ascii());
         prop_assert_eq!(encode_cut(Encoding::QuotedPrintable, data.as_bytes(), cut), text.as_bytes());
