@@ -59,16 +59,16 @@ fn bench(c: &mut Criterion<CpuTime>, class: &Class) {
     let all =
         |read: &dyn Fn(&[u8]) -> usize| class.messages.iter().map(|message| read(message)).sum::<usize>();
     group.bench_function("index", |b| {
-        b.iter(|| all(&|m| black_box(Index::of(m)).parts().count()))
+        b.iter(|| all(&|m| black_box(Index::of(m)).parts().count()));
     });
     group.bench_function("index and typed", |b| {
-        b.iter(|| all(&|m| typed(&Index::of(m), m)))
+        b.iter(|| all(&|m| typed(&Index::of(m), m)));
     });
     group.bench_function("everything", |b| {
-        b.iter(|| all(&|m| everything(&Index::of(m), m)))
+        b.iter(|| all(&|m| everything(&Index::of(m), m)));
     });
     group.bench_function("index of 4 KiB chunks", |b| {
-        b.iter(|| all(&|m| black_box(in_chunks(m)).parts().count()))
+        b.iter(|| all(&|m| black_box(in_chunks(m)).parts().count()));
     });
     let mut builder = Index::builder(Options::default());
     group.bench_function("index reused", |b| {
@@ -81,10 +81,10 @@ fn bench(c: &mut Criterion<CpuTime>, class: &Class) {
         });
     });
     group.bench_function("index stored", |b| {
-        b.iter(|| all(&|m| black_box(Index::of(m).to_bytes()).len()))
+        b.iter(|| all(&|m| black_box(Index::of(m).to_bytes()).len()));
     });
     group.bench_function("index with sizes", |b| {
-        b.iter(|| all(&|m| black_box(with_sizes(m)).parts().count()))
+        b.iter(|| all(&|m| black_box(with_sizes(m)).parts().count()));
     });
     #[cfg(feature = "peers")]
     peers::bench(&mut group, class);

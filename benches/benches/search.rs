@@ -242,14 +242,14 @@ fn search(c: &mut Criterion) {
                     &Query::Text(WORD.to_uppercase().replace("SS", "ß"))
                 ),
                 10
-            )
+            );
         });
     });
     group.bench_function("text, reading and decoding each message", |b| {
         b.iter(|| assert_eq!(naive(&store, mailbox, WORD), 10));
     });
     group.bench_function("subject", |b| {
-        b.iter(|| assert!(staged(&store, mailbox, &subject) >= 7))
+        b.iter(|| assert!(staged(&store, mailbox, &subject) >= 7));
     });
     group.bench_function("size", |b| {
         b.iter(|| assert_eq!(staged(&store, mailbox, &Query::Size(0..1)), 0));

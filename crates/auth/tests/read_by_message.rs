@@ -1,5 +1,7 @@
 //! What this crate writes into a header, `mailwright_message::authentication` reads with the same meaning.
 
+#![allow(clippy::unwrap_used)]
+
 use mailwright_auth::{AuthenticationResults, Keyword, MethodResult, Property, Verdict};
 use mailwright_message::authentication::Results;
 use mailwright_message::header::{self, Limits};

@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
                     let part = self.parts.next()?;
                     self.part = Some(part);
                     // What follows a message/rfc822 part is the root of its message.
-                    let kind = match core::mem::replace(&mut self.before, Some(part.kind())) {
+                    let kind = match self.before.replace(part.kind()) {
                         None => UnitKind::RootHeader,
                         Some(Kind::Message) => UnitKind::Body,
                         Some(_) => UnitKind::Header,

@@ -5,6 +5,7 @@ use super::format::{
     BODY, DECODED, DEPTH, ENCODING, END, FIELD, FIRST_FIELD, HEAD, HEADER, IS_TEXT, KIND, LINES, MAGIC, NEXT,
     PART, RECORD, Table, UNKNOWN, set_u32, set_u48,
 };
+use super::format::{KIND_DIGEST_LEAF, KIND_LEAF, KIND_MESSAGE, KIND_MULTIPART, KIND_OPAQUE};
 use super::record::{Slot, put_value};
 use crate::scan::{DefaultType, Field, Limits, Nature, Scanner, Visitor};
 use crate::transfer::{Decoder, Encoding};
@@ -406,13 +407,6 @@ impl Visitor for Tables {
 
 /// How many octets of a body are decoded before what they gave is thrown away.
 const DECODED_AT_ONCE: usize = 16 << 10;
-
-pub(super) const KIND_LEAF: u8 = 0;
-pub(super) const KIND_MULTIPART: u8 = 1;
-pub(super) const KIND_MESSAGE: u8 = 2;
-pub(super) const KIND_OPAQUE: u8 = 3;
-/// A leaf in a digest: without a type, it would be a message.
-pub(super) const KIND_DIGEST_LEAF: u8 = 4;
 
 fn encoding_code(encoding: Encoding) -> u8 {
     match encoding {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::build::{Draft, KIND_MESSAGE};
+use super::build::Draft;
+use super::format::KIND_MESSAGE;
 use super::format::{BODY, DEFECT, DEPTH, HEAD, KIND, PART, RECORD, Table, set_u32};
 use super::record::{Bounds, Scratch, Values};
 use crate::{Defect, DefectKind};

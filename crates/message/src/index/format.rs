@@ -19,6 +19,14 @@ pub(crate) const MAGIC: [u8; 4] = [b'M', b'W', b'i', 2];
 /// Of 48 bits, the number that stands for none.
 pub(crate) const UNKNOWN: u64 = (1 << 48) - 1;
 
+// What a part is.
+pub(crate) const KIND_LEAF: u8 = 0;
+pub(crate) const KIND_MULTIPART: u8 = 1;
+pub(crate) const KIND_MESSAGE: u8 = 2;
+pub(crate) const KIND_OPAQUE: u8 = 3;
+/// A leaf in a digest: without a type, it would be a message.
+pub(crate) const KIND_DIGEST_LEAF: u8 = 4;
+
 // Where the numbers of a part are.
 pub(crate) const HEADER: usize = 0;
 pub(crate) const BODY: usize = 6;

@@ -26,9 +26,10 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::{Defect, DefectKind, Error};
-use build::{Draft, KIND_MESSAGE, KIND_MULTIPART};
+use build::Draft;
 use compile::Whole;
 use format::{BODY, DEFECT, DEPTH, END, FIELD, FIRST_FIELD, HEAD, HEADER, KIND, MAGIC, NEXT, PART, Table};
+use format::{KIND_MESSAGE, KIND_MULTIPART};
 
 pub use build::{Builder, Options};
 pub(crate) use format::Record;

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::build::{KIND_MESSAGE, KIND_MULTIPART, encoding_of};
+use super::build::encoding_of;
 use super::format::{
     BODY, DECODED, DEPTH, ENCODING, END, FIELD, FIRST_FIELD, HEADER, IS_TEXT, KIND, LINES, NEXT, Record,
     UNKNOWN,
 };
+use super::format::{KIND_MESSAGE, KIND_MULTIPART};
 use super::record::Slot;
 use super::{Index, Table};
 use crate::transfer::Encoding;

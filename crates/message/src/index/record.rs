@@ -1,6 +1,6 @@
 //! Writes the body structure and envelope of a part into its record
 
-use super::build::{KIND_LEAF, KIND_OPAQUE};
+use super::format::{KIND_LEAF, KIND_OPAQUE};
 use super::format::{put_block, put_number, put_string};
 use crate::address_list::{self, RawItem};
 use crate::lex::token;
