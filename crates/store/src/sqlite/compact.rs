@@ -19,17 +19,8 @@ use std::{
 use mailwright_mailbox::BlobHash;
 use rusqlite::{Connection, Row};
 
-use super::writer::{Job, Move};
+use super::writer::{Job, Move, Thinned};
 use crate::pack::{Emptying, Location, Packs, Written};
-
-/// What the compactor is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Thinned {
-    /// A pack has lost bodies.
-    Pack(u64),
-    /// The store is being closed.
-    End,
-}
 
 /// The state of the thread that compacts.
 pub(super) struct Compactor {

@@ -41,10 +41,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 pub use self::{backup::Backup, blob::SqliteBlobWriter, check::Report};
 use self::{
-    compact::{Compactor, Thinned},
+    compact::Compactor,
     pool::Pool,
     room::Room,
-    writer::{Job, Request, Tally, Writer},
+    writer::{Job, Request, Tally, Thinned, Writer},
 };
 use crate::{
     Error,

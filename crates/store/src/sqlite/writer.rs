@@ -26,7 +26,6 @@ use super::{
     Durability,
     apply::{Failure, Transaction},
     cache::Cache,
-    compact::Thinned,
     links::Done,
     room::Room,
 };
@@ -54,6 +53,15 @@ pub(super) struct Move {
     pub(super) blob: i64,
     pub(super) from: Location,
     pub(super) to: Location,
+}
+
+/// What the compactor is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Thinned {
+    /// A pack has lost bodies.
+    Pack(u64),
+    /// The store is being closed.
+    End,
 }
 
 /// A batch on its way to the writer, and where the reply goes.
