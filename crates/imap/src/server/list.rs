@@ -1,11 +1,10 @@
 //! LIST, LSUB, LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154)
 
-use super::list_returns::Returned;
 use super::{Phase, Reply, Server, Task};
 use crate::codec::ListOptions;
 use crate::data::{ListRow, SpecialUse, Status};
 use crate::name::matches_pattern;
-use crate::{Capability, Code, Event, ListRequest, StatusItem, When};
+use crate::{Capability, Code, EntryName, Event, ListRequest, Rights, StatusItem, When};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
@@ -39,6 +38,13 @@ struct Held {
     matches: bool,
     status: Option<Status>,
     returned: Returned,
+}
+
+/// What is told of a row that waits, besides the row.
+#[derive(Debug, Default)]
+pub(super) struct Returned {
+    pub(super) rights: Option<Rights>,
+    pub(super) metadata: Vec<(EntryName, Option<Bytes>)>,
 }
 
 impl Listing {

@@ -1,17 +1,10 @@
 //! What LIST can return with each mailbox: LIST-MYRIGHTS (RFC 8440), LIST-METADATA (RFC 9590)
 
-use super::list::Listing;
+use super::list::{Listing, Returned};
 use super::{Phase, Server, Task};
 use crate::codec::Out;
 use crate::{EntryName, Rights};
 use bytes::Bytes;
-
-/// What is told of a row that waits.
-#[derive(Debug, Default)]
-pub(super) struct Returned {
-    rights: Option<Rights>,
-    metadata: Vec<(EntryName, Option<Bytes>)>,
-}
 
 impl Server {
     /// Tells the user's rights to the mailbox for which [`list`](Server::list) has just returned true, if
