@@ -58,8 +58,10 @@
 //!
 //! # What is incomplete
 //!
-//! Certificates are read at the start only. There are no quotas, no throttling of failed logins beyond the
-//! engines' limits for one connection, no metrics, and no filtering of incoming mail.
+//! Certificates are read at the start only. Quotas hold for what comes by IMAP, not for
+//! mail that comes by SMTP or LMTP. There is no throttling of failed logins beyond the
+//! engines' limits for one connection, there are no metrics, and no filtering of incoming mail. The IMAP engine's SORT,
+//! THREAD, NOTIFY and MULTISEARCH are not offered.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;
@@ -77,6 +79,7 @@ pub mod outbound;
 mod pop3;
 mod random;
 mod server;
+mod sessions;
 pub mod shared;
 pub mod shutdown;
 mod smtp;

@@ -2,8 +2,8 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::imap::Sessions;
 use crate::maildrops::Maildrops;
+use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
 use tokio::sync::Notify;

@@ -3,7 +3,6 @@
 //! [`Backend`] says who may log in, [`Mailboxes`] is what one of them has. Four methods are needed for mail that is
 //! read; each [ability](Abilities) beyond asks for a few more, and is offered to clients only where it is there.
 
-use super::search;
 use bytes::Bytes;
 use mailwright_imap::{Capability, Criterion, Namespaces, Quota, Rejection};
 use mailwright_mailbox::{
@@ -12,6 +11,7 @@ use mailwright_mailbox::{
     UidValidity, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
+use std::future::ready;
 use std::ops::{BitOr, Range};
 use std::sync::Arc;
 
@@ -102,8 +102,8 @@ pub trait Mailboxes: Send + Sync + 'static {
         }
     }
 
-    /// Finds the messages of a mailbox that fulfil a criterion, in order. By default by reading them, as exactly as
-    /// RFC 9051 §6.4.4 has it.
+    /// Finds the messages of a mailbox that fulfil a criterion, in order. By default `None`: the session finds them by
+    /// reading, as exactly as RFC 9051 §6.4.4 has it.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -111,11 +111,9 @@ pub trait Mailboxes: Send + Sync + 'static {
         &self,
         mailbox: MailboxId,
         wanted: &Criterion,
-    ) -> impl Future<Output = Result<Vec<Uid>, Failure>> + Send
-    where
-        Self: Sized,
-    {
-        search::run(self, mailbox, wanted)
+    ) -> impl Future<Output = Result<Option<Vec<Uid>>, Failure>> + Send {
+        let _ = (mailbox, wanted);
+        ready(Ok(None))
     }
 
     /// Lists the names that are subscribed to and have no mailbox. By default none.
@@ -427,8 +425,7 @@ impl Abilities {
             | Capability::StatusDeleted
             | Capability::UidOnly
             | Capability::Compress
-            | Capability::Unauthenticate
-            | Capability::InProgress => Self::READ,
+            | Capability::Unauthenticate => Self::READ,
             // What the engine can do and a session does not serve is not offered.
             _ => return false,
         };

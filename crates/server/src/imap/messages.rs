@@ -1,11 +1,11 @@
 //! Commands about messages but FETCH: APPEND, STORE, SEARCH, COPY, MOVE, EXPUNGE, CLOSE (RFC 9051 §6.4, RFC 6851).
 
 use super::backend::{Backend, Failure, Incoming, Mailboxes, NewMessage};
-use super::body;
 use super::convert::{flags_from_imap, flags_to_imap, uids_from_imap, uids_to_imap};
 use super::selected::has_mod_seqs;
 use super::session::{Append, Session, Stop};
 use super::url::Reference;
+use super::{body, search};
 use bytes::Bytes;
 use mailwright_imap::{
     self as imap, AppendRequest, Code, CopyUid, Rejection, SearchRequest, StoreAction, StoreRequest,
@@ -133,7 +133,10 @@ impl<B: Backend> Session<B> {
 
     pub(super) async fn search(&mut self, request: &SearchRequest) -> Result<(), Stop> {
         let (mail, mailbox) = (self.mail()?, self.selected_mailbox()?);
-        let found = mail.search(mailbox, &request.criterion).await?;
+        let found = match mail.search(mailbox, &request.criterion).await? {
+            Some(found) => found,
+            None => search::run(&*mail, mailbox, &request.criterion).await?,
+        };
         if !request.mod_seqs {
             let found: Vec<u32> = found.into_iter().map(Uid::value).collect();
             self.conn.machine().search(&found);

@@ -109,7 +109,6 @@ mod quota;
 mod search;
 mod selected;
 mod session;
-mod sessions;
 mod store;
 mod url;
 
@@ -124,7 +123,6 @@ pub use backend::{
     page,
 };
 pub use session::{Options, serve};
-pub(crate) use sessions::Sessions;
 pub use store::{IncomingMessage, StoreMailboxes};
 
 /// How a connection to a listener of the reference server is served.

@@ -6,10 +6,10 @@
 use super::backend::{
     Abilities, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
 };
-use super::sessions::Place;
 use crate::clock::unix_now;
 use crate::config::Quota;
 use crate::delivery::{MessageWriter, WrittenMessage};
+use crate::sessions::Place;
 use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_imap::{
