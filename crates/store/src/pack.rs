@@ -278,6 +278,11 @@ impl Packs {
         Hold(Arc::clone(self))
     }
 
+    /// Returns how long a pack is; `None` when it is gone.
+    pub(crate) fn octets(&self, pack: u64) -> Option<u64> {
+        self.state().files.get(&pack).map(|it| it.length)
+    }
+
     /// Returns the ids of all packs.
     pub(crate) fn ids(&self) -> Vec<u64> {
         self.state().files.keys().copied().collect()
@@ -393,8 +398,7 @@ pub(crate) struct Emptying {
     packs: Arc<Packs>,
     pack: u64,
     failed: bool,
-    /// How long the pack is.
-    pub(crate) octets: u64,
+    octets: u64,
 }
 
 impl Drop for Emptying {

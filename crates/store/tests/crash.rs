@@ -383,7 +383,7 @@ fn read(store: &SqliteStore, session: usize) -> State {
     let messages = |name| {
         let page = block_on(store.scan(
             mailbox(store, session, name),
-            Scan::all(Fields::ALL).limit(10_000),
+            Scan::all(Fields::FLAGS | Fields::BLOB).limit(10_000),
         ))
         .unwrap();
         let read = |blob: &BlobRef| {

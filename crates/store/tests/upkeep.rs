@@ -70,7 +70,7 @@ fn expunge(store: &SqliteStore, mailbox: MailboxId, uids: UidSet) {
 }
 
 fn messages(store: &SqliteStore, mailbox: MailboxId) -> Vec<Message> {
-    let all = Scan::all(Fields::ALL).limit(10_000);
+    let all = Scan::all(Fields::FLAGS | Fields::BLOB).limit(10_000);
     block_on(store.scan(mailbox, all)).unwrap().messages
 }
 

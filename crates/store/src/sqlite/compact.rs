@@ -20,7 +20,7 @@ use mailwright_mailbox::BlobHash;
 use rusqlite::{Connection, Row};
 
 use super::writer::{Job, Move, Thinned};
-use crate::pack::{Emptying, Location, Packs, Written};
+use crate::pack::{Location, Packs, Written};
 
 /// The state of the thread that compacts.
 pub(super) struct Compactor {
@@ -52,12 +52,13 @@ impl Compactor {
     }
 
     fn compact(&self, pack: u64) -> Result<(), Trouble> {
+        // Looking takes the pack from nobody.
+        if !self.is_worth_it(pack)? {
+            return Ok(());
+        }
         let Some(emptying) = self.packs.empty(pack) else {
             return Ok(());
         };
-        if !self.is_worth_it(pack, &emptying)? {
-            return Ok(());
-        }
         let copies = Copies {
             packs: &self.packs,
             pinned: Vec::new(),
@@ -69,11 +70,14 @@ impl Compactor {
         Ok(())
     }
 
-    fn is_worth_it(&self, pack: u64, emptying: &Emptying) -> Result<bool, Trouble> {
+    fn is_worth_it(&self, pack: u64) -> Result<bool, Trouble> {
+        let Some(octets) = self.packs.octets(pack) else {
+            return Ok(false);
+        };
         let sql = "SELECT ifnull(sum(octets), 0) FROM blob WHERE pack = ?1";
         let live = self.conn.prepare_cached(sql)?;
         let live = { live }.query_row([pack as i64], |row| row.get::<_, i64>(0))?;
-        Ok(live > 0 && (live as u64) < emptying.octets / 100 * u64::from(self.live_percent))
+        Ok(live > 0 && (live as u64) < octets / 100 * u64::from(self.live_percent))
     }
 
     fn relocate(&self, pack: u64, mut copies: Copies<'_>) -> Result<(), Trouble> {

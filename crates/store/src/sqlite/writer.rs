@@ -9,7 +9,7 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc,
@@ -91,6 +91,8 @@ pub(super) struct Writer {
     room: Arc<Room>,
     // Packs that have lost bodies, for whoever moves what is left.
     thinned: mpsc::Sender<Thinned>,
+    // Those that have, and were not named yet.
+    thin: BTreeSet<u64>,
     // How many pages the write-ahead log has since it was last begun anew.
     log_pages: Arc<AtomicI32>,
     // At how many of them it is copied into the database.
@@ -140,6 +142,7 @@ impl Writer {
             tally,
             room,
             thinned,
+            thin: BTreeSet::new(),
             log_pages,
             copy_at: Self::LOG_PAGES,
         })
@@ -278,10 +281,10 @@ impl Writer {
         self.cache.committed();
         self.tally.commits.fetch_add(committed as u64, Ordering::Relaxed);
         self.tally.syncs.fetch_add(1, Ordering::Relaxed);
-        packs
-            .suspects
-            .into_iter()
-            .for_each(|pack| self.packs.suspect(pack));
+        packs.suspects.into_iter().for_each(|pack| {
+            self.packs.suspect(pack);
+            self.thin.insert(pack);
+        });
         Ok(replies)
     }
 
@@ -317,8 +320,8 @@ impl Writer {
                     let _ = self.packs.remove(pack);
                 }
                 // Nobody moves anything any more when the store is being closed.
-                Ok(true) => drop(self.thinned.send(Thinned::Pack(pack))),
-                Err(_) => {}
+                Ok(true) if self.thin.remove(&pack) => drop(self.thinned.send(Thinned::Pack(pack))),
+                _ => {}
             }
         }
     }
