@@ -150,12 +150,22 @@ impl fmt::Display for Keyword {
 }
 
 fn words(params: &str) -> Vec<String> {
-    params.split_ascii_whitespace().map(str::to_owned).collect()
+    // RFC 5321 §4.1.1.1: no parameter has a control character; what is printed again must have none either.
+    let words = params.split(|c: char| c.is_whitespace() || c.is_control());
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_no_part_of_a_parameter() {
+        let priority = Keyword::parse("MT-PRIORITY MIXER\u{b}  \u{c}");
+        assert_eq!(priority, Keyword::MtPriority(Some("MIXER".into())));
+        let auth = Keyword::parse("AUTH PLAIN\u{b}LOGIN");
+        assert_eq!(auth.to_string(), "AUTH PLAIN LOGIN");
+    }
 
     #[test]
     fn lines_both_ways() {
