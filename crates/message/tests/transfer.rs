@@ -327,7 +327,10 @@ proptest! {
     fn every_cut_gives_the_same(input in pieces(), sizes in proptest::collection::vec(1usize..70, 1..6)) {
         for encoding in ALL {
             let whole = decode_cut(encoding, &input, &[usize::MAX >> 1]);
-            prop_assert!(whole.0.len() <= input.len(), "{:?} grows", encoding);
+            // A line of uuencode says how long it is: blanks that were lost at its end, which stand for zeros, are put
+            // back. It is at most 63 octets long, and two in the message.
+            let most = if encoding == Encoding::Uuencode { 32 } else { 1 };
+            prop_assert!(whole.0.len() <= most * input.len(), "{:?} grows", encoding);
             prop_assert_eq!(&decode_cut(encoding, &input, &sizes), &whole, "{:?}", encoding);
         }
         let _ = (uu::files(&input).for_each(|f| drop(f.decode())), find_binhex(&input));

@@ -1,7 +1,7 @@
 //! Content transfer encodings (RFC 2045 §6)
 //!
-//! Decoding never fails and never makes more than it was given: base64 and uuencode shrink by a quarter or more,
-//! yEnc, quoted-printable and BinHex's text form never grow. So no body can be a bomb, and no limit is needed.
+//! Decoding never fails. base64 shrinks by a quarter or more, yEnc, quoted-printable and BinHex's text form never grow; of
+//! uuencode a line whose last blanks were lost is filled up to the 63 octets at most that it says. So no body is a bomb.
 //! What was odd is told as [`Defect`]s, the first of each kind with its offset in the encoded octets.
 
 mod base64;
