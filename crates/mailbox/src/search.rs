@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The answer is the same whichever stage gives it: a string is in a message exactly if it is in one unit of its
-//! [text](crate::digest::text), both mapped by [`casemap`].
+//! [text], both mapped by [`casemap`].
 
 use core::ops::Range;
 

@@ -14,7 +14,7 @@
 //!
 //! Whoever has mail, or what can be shown as mail, implements [`Backend`] and [`Mailboxes`] and calls [`serve`]
 //! for each connection: `examples/imap_facade` shows a folder of files. The reference server is one implementation
-//! among others: [`Shared`](crate::Shared), over whatever `Store` it has.
+//! among others: [`Shared`], over whatever `Store` it has.
 //!
 //! # Example
 //!
