@@ -130,6 +130,18 @@ pub enum Op {
         /// Whether to subscribe.
         on: bool,
     },
+    /// Takes over UIDs that messages had elsewhere, for imports. The mailbox gives no UID below `uid_next` from here
+    /// on; one that it would not give anyway changes nothing. A mailbox that has never given a UID also takes over the
+    /// UIDVALIDITY, up to [`UidValidity::MOST_ADOPTED`]: the caller vouches that name and value have never stood for
+    /// other messages. Gives [`Outcome::UidsAdopted`].
+    AdoptUids {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// The UIDVALIDITY it had elsewhere, if that is known.
+        uid_validity: Option<UidValidity>,
+        /// The UID that the next message is to have at least.
+        uid_next: Uid,
+    },
     /// Adds a message. Gives [`Outcome::Appended`].
     Append {
         /// The mailbox.
@@ -293,6 +305,13 @@ pub enum Outcome {
     },
     /// A subscription is as was asked for.
     Subscribed,
+    /// UIDs were taken over, as far as the mailbox could.
+    UidsAdopted {
+        /// The mailbox's UIDVALIDITY.
+        uid_validity: UidValidity,
+        /// The UID that the next message will have; `None` when all are used up.
+        uid_next: Option<Uid>,
+    },
     /// A message was added.
     Appended {
         /// The mailbox's UIDVALIDITY.

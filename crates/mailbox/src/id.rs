@@ -115,6 +115,9 @@ impl From<NonZeroU32> for Uid {
 pub struct UidValidity(NonZeroU32);
 
 impl UidValidity {
+    /// The highest value that is taken over from elsewhere: above it, an account would be left with few of its own.
+    pub const MOST_ADOPTED: Self = Self(NonZeroU32::new(3 << 30).expect("it is not 0"));
+
     /// Makes a value; `None` for 0.
     pub const fn new(value: u32) -> Option<Self> {
         match NonZeroU32::new(value) {

@@ -31,6 +31,7 @@
 //! It needs no executor: waiting is done by [`block_on`].
 #![allow(clippy::unwrap_used)] // These are tests, in a crate of their own each.
 
+mod adopted;
 mod annotations;
 mod bodies;
 mod executor;
@@ -43,6 +44,7 @@ mod threads;
 use bytes::Bytes;
 
 pub use self::{
+    adopted::uids_from_elsewhere_are_taken_over,
     annotations::{
         accounts_are_listed_and_removed, annotations_are_kept_with_their_mailbox, rights_are_given_and_found,
     },
@@ -97,6 +99,7 @@ macro_rules! conformance_tests {
             batches_are_applied_whole_or_not_at_all
             limits_and_quotas_are_kept
             uids_are_never_given_twice
+            uids_from_elsewhere_are_taken_over
             flags_change_as_asked
             unchanged_since_is_exact
             copies_and_moves_tell_both_uids

@@ -8,7 +8,7 @@ use super::{Harness, NOW, block_on, meta, name, put, scan};
 use crate::{
     Account, Batch, BlobHash, BlobRef, CommitError, EntryName, Fields, FlagChange, Flags, Identifier,
     Keyword, Limits, MailboxId, MailboxName, Message, ModSeq, Model, Op, Outcome, Precondition, Rights, Scan,
-    SpecialUse, SpoolKey, Store, SystemFlags, ThreadId, Uid, UidSet,
+    SpecialUse, SpoolKey, Store, SystemFlags, ThreadId, Uid, UidSet, UidValidity,
 };
 
 /// Commits batches made from seeds, with all operations, good and bad, and compares every outcome and every state
@@ -304,7 +304,7 @@ impl<S: Store> Run<S> {
 
     fn op(&mut self) -> Op {
         let account = self.account();
-        match self.random.below(20) {
+        match self.random.below(21) {
             0 | 1 => {
                 let special_use = self.random.one_in(3).then_some(SpecialUse::Archive);
                 Op::CreateMailbox {
@@ -408,6 +408,14 @@ impl<S: Store> Run<S> {
                 }
             }
             17 if self.random.one_in(8) => Op::RemoveAccount { account },
+            18 => {
+                let validity = NOW as u32 + self.random.below(3000) as u32;
+                Op::AdoptUids {
+                    mailbox: self.mailbox(),
+                    uid_validity: (!self.random.one_in(4)).then(|| UidValidity::new(validity).unwrap()),
+                    uid_next: Uid::new(1 + self.random.below(40) as u32).unwrap(),
+                }
+            }
             _ => Op::SpoolRemove {
                 key: self.spool_key(),
             },
@@ -551,6 +559,7 @@ impl<S: Store> Run<S> {
         for op in &mut batch.ops {
             match op {
                 Op::Append { mailbox: it, .. }
+                | Op::AdoptUids { mailbox: it, .. }
                 | Op::StoreFlags { mailbox: it, .. }
                 | Op::Expunge { mailbox: it, .. }
                 | Op::SetRights { mailbox: it, .. }

@@ -5,7 +5,7 @@ use super::{
     messages::{self, MessageSteps},
     steps::{Steps, head, no_such_mailbox, over_limit},
 };
-use crate::{Account, CommitError, MailboxId, MailboxName, SpecialUse, UidSet, UidValidity};
+use crate::{Account, CommitError, MailboxId, MailboxName, Outcome, SpecialUse, Uid, UidSet, UidValidity};
 
 /// How a store keeps mailboxes and subscriptions.
 pub trait MailboxSteps: Steps {
@@ -55,6 +55,18 @@ pub trait MailboxSteps: Steps {
         special_use: Option<SpecialUse>,
         uid_validity: UidValidity,
     ) -> Result<MailboxId, Self::Error>;
+
+    /// Sets the UIDVALIDITY of a mailbox that exists, and the next UID. The account's last UIDVALIDITY is this one from
+    /// here on if it was lower.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    fn set_uids(
+        &mut self,
+        mailbox: MailboxId,
+        uid_validity: UidValidity,
+        uid_next: Option<Uid>,
+    ) -> Result<(), Self::Error>;
 
     /// Gives mailboxes other names. A name that one of them gets may be one that another of them gives up.
     ///
@@ -127,6 +139,28 @@ pub(super) fn create<T: MailboxSteps>(
         .ok_or_else(|| over_limit(store, "UIDVALIDITY of an account"))?;
     let mailbox = store.add_mailbox(account, name, special_use, uid_validity)?;
     Ok((mailbox, uid_validity))
+}
+
+/// Only a mailbox that never gave a UID can change its UIDVALIDITY: nobody has seen one that would mean another message.
+pub(super) fn adopt_uids<T: MailboxSteps>(
+    store: &mut T,
+    mailbox: MailboxId,
+    uid_validity: Option<UidValidity>,
+    uid_next: Uid,
+) -> Result<Outcome, T::Error> {
+    let head = head(store, mailbox)?;
+    let is_fresh = head.uid_next == Some(Uid::MIN);
+    let adopted = uid_validity.filter(|it| is_fresh && *it <= UidValidity::MOST_ADOPTED);
+    let uid_validity = adopted.unwrap_or(head.uid_validity);
+    let uid_next = head.uid_next.map(|own| own.max(uid_next));
+    if (uid_validity, uid_next) != (head.uid_validity, head.uid_next) {
+        store.set_uids(mailbox, uid_validity, uid_next)?;
+        store.touch(mailbox, head.highest_mod_seq)?;
+    }
+    Ok(Outcome::UidsAdopted {
+        uid_validity,
+        uid_next,
+    })
 }
 
 /// RFC 3501 §6.3.5: the messages go into a mailbox that is created, and INBOX stays.

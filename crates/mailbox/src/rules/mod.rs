@@ -103,6 +103,11 @@ where
             mailboxes::subscribe(store, account, name, *on)?;
             Ok(Outcome::Subscribed)
         }
+        Op::AdoptUids {
+            mailbox,
+            uid_validity,
+            uid_next,
+        } => mailboxes::adopt_uids(store, *mailbox, *uid_validity, *uid_next),
         Op::Append {
             mailbox,
             blob,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Count, Transaction};
 use crate::{
-    Account, CommitError, MailboxId, MailboxName, ModSeq, Snapshot, SpecialUse, UidValidity,
+    Account, CommitError, MailboxId, MailboxName, ModSeq, Snapshot, SpecialUse, Uid, UidValidity,
     model::{Mailbox, history::History, undo::Undo},
     rules::{MailboxSteps, Renamed},
 };
@@ -78,6 +78,22 @@ impl MailboxSteps for Transaction<'_> {
         });
         self.changes.insert(mailbox, (account.clone(), ModSeq::ONE));
         Ok(mailbox)
+    }
+
+    fn set_uids(
+        &mut self,
+        mailbox: MailboxId,
+        uid_validity: UidValidity,
+        uid_next: Option<Uid>,
+    ) -> Result<(), CommitError> {
+        let account = self.mailbox(mailbox)?.head.account.clone();
+        self.change_account(&account, |head| {
+            head.last_uid_validity = head.last_uid_validity.max(Some(uid_validity));
+        });
+        self.change_head(mailbox, |head| {
+            head.uid_validity = uid_validity;
+            head.uid_next = uid_next;
+        })
     }
 
     fn rename_mailboxes(&mut self, account: &Account, renamed: &[Renamed]) -> Result<(), CommitError> {

@@ -1,7 +1,7 @@
 //! Mailboxes and subscriptions
 
 use mailwright_mailbox::{
-    Account, MailboxId, MailboxName, ModSeq, SpecialUse, UidSet, UidValidity,
+    Account, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidSet, UidValidity,
     rules::{MailboxSteps, Renamed},
 };
 
@@ -83,6 +83,25 @@ impl MailboxSteps for Transaction<'_> {
         self.mailboxes.insert(id, Some(mailbox));
         self.changes.insert(id, (account.clone(), ModSeq::ONE));
         Ok(id)
+    }
+
+    fn set_uids(
+        &mut self,
+        mailbox: MailboxId,
+        uid_validity: UidValidity,
+        uid_next: Option<Uid>,
+    ) -> Result<(), Failure> {
+        let sql = "UPDATE mailbox SET uid_validity = ?2 WHERE id = ?1";
+        self.conn
+            .prepare_cached(sql)?
+            .execute((mailbox.value() as i64, uid_validity.value()))?;
+        let it = self.mailbox(mailbox)?;
+        it.uid_validity = uid_validity;
+        it.uid_next = uid_next.map_or(1 << 32, |uid| u64::from(uid.value()));
+        let account = it.account.clone();
+        let state = self.account_or_new(&account)?;
+        state.last_uid_validity = state.last_uid_validity.max(Some(uid_validity));
+        Ok(())
     }
 
     fn rename_mailboxes(&mut self, _: &Account, renamed: &[Renamed]) -> Result<(), Failure> {
