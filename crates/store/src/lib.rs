@@ -68,6 +68,8 @@
 mod error;
 #[cfg(feature = "sqlite")]
 mod folder;
+#[cfg(feature = "maildir")]
+pub mod maildir;
 #[cfg(feature = "sqlite")]
 mod oneshot;
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,3 @@
+//! Maildir: what is written in one
+
+pub mod format;
