@@ -2,6 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::imap::Workers;
 use crate::maildrops::Maildrops;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
@@ -27,6 +28,8 @@ pub struct Shared<S> {
     pub shutdown: Shutdown,
     /// Wakes the queue worker: something was put into the spool.
     pub spooled: Notify,
+    /// The threads that search and sort mail.
+    pub(crate) workers: Workers,
     /// How many IMAP sessions each account has.
     pub(crate) sessions: Sessions,
     /// Which maildrops POP3 sessions have open.
@@ -37,6 +40,7 @@ impl<S> Shared<S> {
     /// Joins the parts.
     pub(crate) fn new(config: Config, accounts: Accounts, store: S, tls: Tls) -> Self {
         Self {
+            workers: Workers::new(config.limits.search_threads),
             sessions: Sessions::new(config.limits.sessions_per_account),
             config,
             accounts,

@@ -70,6 +70,7 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
         .unwrap_or_else(|error| panic!("{error}\n{uncommented}"));
     let mut usual = config::Limits::default();
     usual.password_checks = 2;
+    usual.search_threads = 2;
     assert_eq!(config.limits, usual);
     assert_eq!(config.queue, config::QueueConfig::default());
     assert_eq!(config.plaintext_login, PlaintextLogin::Never);

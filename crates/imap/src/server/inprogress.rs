@@ -5,7 +5,7 @@ use crate::Capability;
 
 impl Server {
     /// Tells that the open question takes time, so that the client does not give up: `done` of `total` items,
-    /// where these are known. Give it every 15 seconds or so (RFC 9585 §3), each time with more done.
+    /// where these are known. Give it every 15 seconds or so (RFC 9585 §4), each time with more done.
     ///
     /// Says nothing if that is not offered, if no question is open, or in the midst of a response.
     pub fn in_progress(&mut self, done: Option<u32>, total: Option<u32>) {

@@ -4,6 +4,8 @@ use super::{Phase, Reply, Selection, Server, State, Task};
 use crate::codec::{Out, ReturnOptions, SearchKey};
 use crate::{Capability, Code, Criterion, Event, Flag, ObjectId, Page, SearchRequest, UidSet, When};
 use bytes::Bytes;
+#[cfg(feature = "message")]
+use mailwright_message::charset;
 
 /// A SEARCH that is being answered.
 #[derive(Debug)]
@@ -111,15 +113,18 @@ impl Server {
         keys: &[SearchKey],
         returns: Option<ReturnOptions>,
     ) -> Option<Lowered> {
-        if !self.knows_charset(charset) {
+        let Some(written) = self.written(charset) else {
             self.forget_saved(returns);
             return None;
-        }
+        };
         let State::Selected(selection) = &self.state else {
             self.bad("Select a mailbox first");
             return None;
         };
-        let lowered = keys.iter().map(|key| self.lower(key, Some(selection))).collect();
+        let lowered = keys.iter();
+        let lowered = lowered
+            .map(|key| self.lower(key, Some(selection), written))
+            .collect();
         if matches!(lowered, Err(Unsearchable::NotText)) {
             self.forget_saved(returns);
         }
@@ -132,10 +137,8 @@ impl Server {
         charset: Option<&Bytes>,
         keys: &[SearchKey],
     ) -> Option<Lowered> {
-        if !self.knows_charset(charset) {
-            return None;
-        }
-        let lowered = keys.iter().map(|key| self.lower(key, None)).collect();
+        let written = self.written(charset)?;
+        let lowered = keys.iter().map(|key| self.lower(key, None, written)).collect();
         self.lowered(lowered, keys)
     }
 
@@ -168,27 +171,25 @@ impl Server {
     fn refuse_keys(&mut self, why: Unsearchable) {
         match why {
             Unsearchable::NoSuchMessage => self.bad("There is no message with that number"),
-            Unsearchable::NotText => self.no(Some(Code::Cannot), "A search string is not valid UTF-8"),
+            Unsearchable::NotText => {
+                self.no(Some(Code::Cannot), "A search string is not valid in its charset")
+            }
             Unsearchable::NotOffered => self.bad("a search key is not known"),
             Unsearchable::NoModSeqs => self.bad("The mailbox has no mod-sequences"),
             Unsearchable::NoNumbers => self.bad_with("UIDREQUIRED", "Message numbers are not in use"),
         }
     }
 
-    /// Whether the charset is known; if not the client has been told.
-    fn knows_charset(&mut self, charset: Option<&Bytes>) -> bool {
-        let known = |name: &Bytes| {
-            let all: [&[u8]; 2] = [b"UTF-8", b"US-ASCII"];
-            all.iter().any(|c| name.eq_ignore_ascii_case(c))
-        };
-        if charset.is_none_or(known) {
-            return true;
+    /// How strings are written in a charset; `None` if it is not known, which the client has been told.
+    fn written(&mut self, charset: Option<&Bytes>) -> Option<Written> {
+        let written = charset.map_or(Some(Written::Utf8), |name| Written::find(name));
+        if written.is_none() {
+            let tag = self.tag.clone();
+            self.tx.put(&tag);
+            self.out()
+                .raw(" NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported\r\n");
         }
-        let tag = self.tag.clone();
-        self.tx.put(&tag);
-        self.out()
-            .raw(" NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported\r\n");
-        false
+        written
     }
 
     /// Whether these options are offered; if not the client has been told.
@@ -224,6 +225,35 @@ impl Server {
     pub fn search(&mut self, uids: &[u32]) {
         for &uid in uids {
             self.found(uid, None);
+        }
+    }
+
+    /// The same for messages that are given as a set, which is cheap for any number of them. UIDs that no message has
+    /// may be among them.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no search was asked for.
+    pub fn search_set(&mut self, uids: &UidSet) {
+        let Phase::Asked(Task::Search(searching)) = &mut self.phase else {
+            panic!("no search was asked for")
+        };
+        let State::Selected(selection) = &self.state else {
+            return;
+        };
+        let view = &selection.view;
+        let found = view.told(uids).difference(view.expunged());
+        if searching.returns.is_some() {
+            searching.found = searching.found.union(&found);
+            return;
+        }
+        let numbers = if searching.uid { found } else { view.seqs(&found) };
+        let mut out = Out::new(&mut self.tx);
+        for number in numbers.iter() {
+            if !std::mem::replace(&mut searching.is_open, true) {
+                out.raw("* SEARCH");
+            }
+            out.raw(" ").number(u64::from(number));
         }
     }
 
@@ -361,7 +391,12 @@ impl Server {
 
     /// Brings a key down to a criterion. The parser has bounded how deep keys nest.
     /// Outside of the selected mailbox numbers mean nothing, and nothing is recent.
-    fn lower(&self, key: &SearchKey, here: Option<&Selection>) -> Result<Criterion, Unsearchable> {
+    fn lower(
+        &self,
+        key: &SearchKey,
+        here: Option<&Selection>,
+        written: Written,
+    ) -> Result<Criterion, Unsearchable> {
         use Criterion as C;
         let selected = || here.ok_or(Unsearchable::NoSuchMessage);
         let not = |criterion| C::Not(Box::new(criterion));
@@ -391,11 +426,11 @@ impl Server {
             SearchKey::Larger(octets) => C::Larger(*octets),
             SearchKey::Smaller(octets) => C::Smaller(*octets),
             SearchKey::Header(name, value) => C::Header {
-                name: text(name)?,
-                value: text(value)?,
+                name: Written::Utf8.text(name)?,
+                value: written.text(value)?,
             },
-            SearchKey::Body(value) => C::Body(text(value)?),
-            SearchKey::Text(value) => C::Text(text(value)?),
+            SearchKey::Body(value) => C::Body(written.text(value)?),
+            SearchKey::Text(value) => C::Text(written.text(value)?),
             SearchKey::Younger(seconds) => offered(Capability::Within, C::Younger(*seconds))?,
             SearchKey::Older(seconds) => offered(Capability::Within, C::Older(*seconds))?,
             SearchKey::ModSeq(_) if !self.offers_mod_seqs() => return Err(Unsearchable::NotOffered),
@@ -422,14 +457,14 @@ impl Server {
                 Some(here) => here.view.span_uids(set),
                 None => UidSet::from_ranges(set.bounded(u32::MAX).map(|(from, to)| from..=to)),
             }),
-            SearchKey::Not(key) => not(self.lower(key, here)?),
+            SearchKey::Not(key) => not(self.lower(key, here, written)?),
             SearchKey::Or(left, right) => C::Or(
-                Box::new(self.lower(left, here)?),
-                Box::new(self.lower(right, here)?),
+                Box::new(self.lower(left, here, written)?),
+                Box::new(self.lower(right, here, written)?),
             ),
             SearchKey::And(keys) => C::And(
                 keys.iter()
-                    .map(|key| self.lower(key, here))
+                    .map(|key| self.lower(key, here, written))
                     .collect::<Result<_, _>>()?,
             ),
         })
@@ -447,10 +482,47 @@ impl Lowered {
     }
 }
 
-fn text(bytes: &Bytes) -> Result<String, Unsearchable> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(Unsearchable::NotText),
+/// How the strings of a search are written. Field names are in ASCII whatever the charset.
+#[derive(Clone, Copy)]
+enum Written {
+    /// In UTF-8, or in ASCII, which is a part of it.
+    Utf8,
+    #[cfg(feature = "message")]
+    In(charset::Charset),
+}
+
+impl Written {
+    fn find(charset: &[u8]) -> Option<Self> {
+        if [&b"UTF-8"[..], b"US-ASCII"]
+            .iter()
+            .any(|name| charset.eq_ignore_ascii_case(name))
+        {
+            return Some(Self::Utf8);
+        }
+        #[cfg(feature = "message")]
+        return charset::Charset::find(charset).map(Self::In);
+        #[cfg(not(feature = "message"))]
+        None
+    }
+
+    fn text(self, octets: &Bytes) -> Result<String, Unsearchable> {
+        match self {
+            Self::Utf8 => match std::str::from_utf8(octets) {
+                Ok(text) => Ok(text.to_owned()),
+                Err(_) => Err(Unsearchable::NotText),
+            },
+            #[cfg(feature = "message")]
+            Self::In(charset) => {
+                let mut text = String::with_capacity(octets.len());
+                let mut decoder = charset.decoder();
+                decoder.push(octets, &mut text);
+                decoder.finish(&mut text);
+                match decoder.had_errors() {
+                    true => Err(Unsearchable::NotText),
+                    false => Ok(text),
+                }
+            }
+        }
     }
 }
 

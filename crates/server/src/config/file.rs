@@ -192,6 +192,8 @@ struct LimitsSection {
     connections_per_address: Option<u32>,
     sessions_per_account: Option<u32>,
     password_checks: Option<usize>,
+    search_threads: Option<usize>,
+    imap_progress_interval: Option<Text<Span>>,
     smtp_timeout: Option<Text<Span>>,
     refusal_delay: Option<Text<Span>>,
     imap_timeout: Option<Text<Span>>,
@@ -498,6 +500,8 @@ impl LimitsSection {
                 .unwrap_or(usual.sessions_per_account)
                 .max(1),
             password_checks: self.password_checks.unwrap_or(usual.password_checks).max(1),
+            search_threads: self.search_threads.unwrap_or(usual.search_threads).max(1),
+            imap_progress_interval: span(self.imap_progress_interval, usual.imap_progress_interval),
             smtp_timeout: span(self.smtp_timeout, usual.smtp_timeout),
             refusal_delay: span(self.refusal_delay, usual.refusal_delay),
             imap_timeout: span(self.imap_timeout, usual.imap_timeout),

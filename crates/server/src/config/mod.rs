@@ -313,6 +313,11 @@ pub struct Limits {
     pub sessions_per_account: u32,
     /// The most password checks at once: each takes a core and 19 MiB for some 20 ms.
     pub password_checks: usize,
+    /// The most threads that search, sort and thread mail at once, for all IMAP sessions together; the others wait. The
+    /// number of cores.
+    pub search_threads: usize,
+    /// How often an IMAP client that waits for a long command is told how far it is (RFC 9585).
+    pub imap_progress_interval: Duration,
     /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
     pub smtp_timeout: Duration,
     /// How long the answer to a recipient that is refused is held back: it slows down those who try out
@@ -339,6 +344,8 @@ impl Default for Limits {
             sessions_per_account: 1000,
             // The other half of the cores serves those who are in.
             password_checks: cores.div_ceil(2),
+            search_threads: cores,
+            imap_progress_interval: Duration::from_secs(15),
             smtp_timeout: Duration::from_secs(5 * 60),
             refusal_delay: Duration::ZERO,
             imap_timeout: Duration::from_secs(30 * 60),

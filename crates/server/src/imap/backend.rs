@@ -129,6 +129,12 @@ pub trait Mailboxes: Send + Sync + 'static {
         Namespaces::default()
     }
 
+    /// Tells whether mail is delivered to a mailbox (`inboxes`, RFC 5465 §6.3). By default to all of the user's own, as
+    /// RFC 5465 has it where that is not known.
+    fn receives(&self, mailbox: &Listed) -> bool {
+        mailbox.owner.is_none()
+    }
+
     /// Opens a feed of what changes in the user's own mailboxes, or in those of somebody else, whom
     /// [`Listed::owner`] has named. Without one, changes are noticed with the client's next command: an idling one hears nothing.
     fn feed(&self, _owner: Option<&Account>) -> Option<Feed> {
@@ -425,7 +431,14 @@ impl Abilities {
             | Capability::StatusDeleted
             | Capability::UidOnly
             | Capability::Compress
-            | Capability::Unauthenticate => Self::READ,
+            | Capability::Unauthenticate
+            | Capability::Sort
+            | Capability::SortDisplay
+            | Capability::Esort
+            | Capability::ThreadOrderedSubject
+            | Capability::ThreadReferences
+            | Capability::MultiSearch
+            | Capability::InProgress => Self::READ,
             // What the engine can do and a session does not serve is not offered.
             _ => return false,
         };

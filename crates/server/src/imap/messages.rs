@@ -133,17 +133,14 @@ impl<B: Backend> Session<B> {
 
     pub(super) async fn search(&mut self, request: &SearchRequest) -> Result<(), Stop> {
         let (mail, mailbox) = (self.mail()?, self.selected_mailbox()?);
-        let found = match mail.search(mailbox, &request.criterion).await? {
-            Some(found) => found,
-            None => search::run(&*mail, mailbox, &request.criterion).await?,
-        };
+        let exists = self.exists();
+        let work = self.work(Some(exists));
+        let searching = search::run(&*mail, mailbox, &request.criterion, &work);
+        let uids = self.wait_for(&work, searching).await?;
         if !request.mod_seqs {
-            let found: Vec<u32> = found.into_iter().map(Uid::value).collect();
-            self.conn.machine().search(&found);
+            self.conn.machine().search_set(&uids_to_imap(&uids));
             return self.yes();
         }
-        let mut uids = UidSet::new();
-        found.into_iter().for_each(|uid| uids.insert(uid));
         let mut next = Some(Scan::new(uids, Fields::NONE).limit(10_000));
         while let Some(scan) = next {
             let page = mail.scan(mailbox, scan.clone()).await?;
@@ -192,7 +189,9 @@ impl<B: Backend> Session<B> {
     pub(super) async fn copy(&mut self, uids: &imap::UidSet, to: &str, moving: bool) -> Result<(), Stop> {
         let from = self.selected_mailbox()?;
         let (uids, to) = (uids_from_imap(uids), self.find(to).await?);
-        let copied = self.mail()?.copy(from, uids, to.id, moving).await?;
+        let (mail, work) = (self.mail()?, self.work(None));
+        let copying = mail.copy(from, uids, to.id, moving);
+        let copied = self.wait_for(&work, copying).await?;
         self.sync_or_end().await;
         let validity = NonZeroU32::new(copied.uid_validity.value());
         let told = validity.and_then(|validity| {

@@ -105,12 +105,15 @@ mod fetch;
 mod folders;
 mod messages;
 mod metadata;
+mod multisearch;
 mod quota;
 mod search;
 mod selected;
 mod session;
+mod sort;
 mod store;
 mod url;
+mod work;
 
 use crate::config::{ListenerConfig, TlsMode};
 use crate::shared::Shared;
@@ -124,6 +127,7 @@ pub use backend::{
 };
 pub use session::{Options, serve};
 pub use store::{IncomingMessage, StoreMailboxes};
+pub use work::Workers;
 
 /// How a connection to a listener of the reference server is served.
 pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, peer: SocketAddr) -> Options {
@@ -138,6 +142,8 @@ pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, p
     options.tls = (listener.tls == TlsMode::Starttls).then(|| shared.tls.of_listener(listener));
     options.certificate_hash = shared.tls.certificate_hash(listener).map(Arc::from);
     options.write_timeout = config.limits.write_timeout;
+    options.workers = shared.workers.clone();
+    options.progress_interval = config.limits.imap_progress_interval;
     options.shutdown = shared.shutdown.clone();
     options
 }

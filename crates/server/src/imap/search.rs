@@ -6,6 +6,7 @@
 use super::backend::{Abilities, Failure, Mailboxes};
 use super::body;
 use super::convert::{system_flag, uids_from_imap};
+use super::work::{Work, joined};
 use crate::clock::unix_now;
 use mailwright_imap::{Criterion, Date, Flag, ObjectId};
 use mailwright_mailbox::digest::text::Walk;
@@ -27,12 +28,31 @@ const LARGE: u64 = 256 * 1024;
 static HEAVY: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 
-/// Finds the messages of a mailbox that fulfil a criterion, in order.
+/// Finds the messages of a mailbox that fulfil a criterion. Some of the UIDs may not exist.
 pub(super) async fn run<M: Mailboxes>(
     mail: &M,
     mailbox: MailboxId,
     wanted: &Criterion,
-) -> Result<Vec<Uid>, Failure> {
+    work: &Work,
+) -> Result<UidSet, Failure> {
+    if let Some(found) = mail.search(mailbox, wanted).await? {
+        let mut uids = UidSet::new();
+        found.into_iter().for_each(|uid| uids.insert(uid));
+        return Ok(uids);
+    }
+    match wanted {
+        Criterion::All => Ok(UidSet::all()),
+        Criterion::Uids(uids) => Ok(uids_from_imap(uids)),
+        wanted => read_through(mail, mailbox, wanted, work).await,
+    }
+}
+
+async fn read_through<M: Mailboxes>(
+    mail: &M,
+    mailbox: MailboxId,
+    wanted: &Criterion,
+    work: &Work,
+) -> Result<UidSet, Failure> {
     let reader = Reader {
         now: unix_now(),
         save_dates: M::ABILITIES.contains(Abilities::SAVE_DATES),
@@ -44,13 +64,19 @@ pub(super) async fn run<M: Mailboxes>(
         let mut next = Some(Scan::new(std::mem::take(&mut open), fields).limit(500));
         while let Some(scan) = next {
             let page = mail.scan(mailbox, scan.clone()).await?;
+            let mut judged = 0;
             for message in &page.messages {
                 match search.judge(message) {
                     Some(true) => found.insert(message.uid),
                     Some(false) => {}
-                    None => open.insert(message.uid),
+                    None => {
+                        open.insert(message.uid);
+                        continue;
+                    }
                 }
+                judged += 1;
             }
+            work.advance(judged);
             next = scan.after(&page);
         }
     }
@@ -61,13 +87,13 @@ pub(super) async fn run<M: Mailboxes>(
         let page = mail.scan(mailbox, scan.clone()).await?;
         next = scan.after(&page);
         let search = Arc::clone(&search);
-        let look = task::spawn_blocking(move || look(&search, page));
+        let look = work.workers.start(move || look(&search, page)).await;
         if let Some(before) = looking.replace(look) {
-            take(before, &mut found, &mut unread).await?;
+            take(before, &mut found, &mut unread, work).await?;
         }
     }
     if let Some(last) = looking {
-        take(last, &mut found, &mut unread).await?;
+        take(last, &mut found, &mut unread, work).await?;
     }
     for message in &unread {
         match read(mail, mailbox, &search, message).await {
@@ -77,18 +103,21 @@ pub(super) async fn run<M: Mailboxes>(
             Err(Failure::Gone) if body::is_gone(mail, mailbox, message.uid).await? => {}
             Err(failure) => return Err(failure),
         }
+        work.advance(1);
     }
-    Ok(found.iter().collect())
+    Ok(found)
 }
 
 /// What came of looking through a page.
 struct Looked {
+    judged: usize,
     found: Vec<Uid>,
     unread: Vec<Message>,
 }
 
 fn look(search: &Search, page: Page) -> Looked {
     let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let all = page.messages.len();
     for mut message in page.messages {
         match search.look(&message) {
             Some(true) => found.push(message.uid),
@@ -100,15 +129,22 @@ fn look(search: &Search, page: Page) -> Looked {
             }
         }
     }
-    Looked { found, unread }
+    let judged = all - unread.len();
+    Looked {
+        judged,
+        found,
+        unread,
+    }
 }
 
 async fn take(
     looked: JoinHandle<Looked>,
     found: &mut UidSet,
     unread: &mut Vec<Message>,
+    work: &Work,
 ) -> Result<(), Failure> {
-    let looked = looked.await.map_err(|error| Failure::Broken(error.to_string()))?;
+    let looked = joined(looked).await?;
+    work.advance(looked.judged);
     looked.found.into_iter().for_each(|uid| found.insert(uid));
     unread.extend(looked.unread);
     Ok(())

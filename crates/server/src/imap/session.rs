@@ -3,6 +3,7 @@
 use super::backend::{Backend, Failure, Mailboxes, NewMessage};
 use super::convert::{name, refusal};
 use super::selected::Selected;
+use super::work::Workers;
 use crate::Stream;
 use crate::conn::{Conn, ConnError, Turn};
 use crate::random::entropy;
@@ -27,6 +28,12 @@ pub struct Options {
     pub certificate_hash: Option<Arc<[u8]>>,
     /// How long the client may take nothing of what is sent to it; five minutes by default.
     pub write_timeout: Duration,
+    /// Bounds how many threads search and sort mail at once, of all connections that are given clones of these; by
+    /// default as many as there are cores.
+    pub workers: Workers,
+    /// How often a client that waits for a search, a sort or a copy is told how far it is (RFC 9585); 15 seconds by
+    /// default. RFC 9585 §4 recommends 10 to 15.
+    pub progress_interval: Duration,
     /// Tells that the server stops.
     pub shutdown: Shutdown,
 }
@@ -40,6 +47,8 @@ impl Default for Options {
             tls: None,
             certificate_hash: None,
             write_timeout: Conn::<Server>::WRITE_TIMEOUT,
+            workers: Workers::default(),
+            progress_interval: Duration::from_secs(15),
             shutdown: Shutdown::new(),
         }
     }
@@ -57,6 +66,8 @@ pub async fn serve<B: Backend>(
         tls,
         certificate_hash,
         write_timeout,
+        workers,
+        progress_interval,
         shutdown,
     } = options;
     let stream = stream.into();
@@ -83,6 +94,9 @@ pub async fn serve<B: Backend>(
         feed: None,
         selected: None,
         append: None,
+        workers,
+        // An interval of nothing is none.
+        progress_interval: progress_interval.max(Duration::from_millis(1)),
         shutdown,
         told: false,
     });
@@ -112,6 +126,8 @@ pub(super) struct Session<B: Backend> {
     feed: Option<Feed>,
     pub(super) selected: Option<Selected>,
     pub(super) append: Option<Box<Append<<B::Mailboxes as Mailboxes>::Incoming>>>,
+    pub(super) workers: Workers,
+    pub(super) progress_interval: Duration,
     shutdown: Shutdown,
     /// The engine knows that the server stops.
     told: bool,
@@ -310,6 +326,9 @@ impl<B: Backend> Session<B> {
             Event::Close { expunge } => self.close(expunge).await,
             Event::Expunge { uids } => self.expunge(uids.as_ref()).await,
             Event::Search(request) => self.search(&request).await,
+            Event::SearchIn(request) => self.search_in(&request).await,
+            Event::Sort(request) => self.sort(&request).await,
+            Event::Thread(request) => self.thread(&request).await,
             Event::Store(request) => self.store(&request).await,
             Event::Copy { uids, mailbox } => self.copy(&uids, &mailbox, false).await,
             Event::Move { uids, mailbox } => self.copy(&uids, &mailbox, true).await,

@@ -274,6 +274,10 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
         namespaces
     }
 
+    fn receives(&self, mailbox: &Listed) -> bool {
+        mailbox.owner.is_none() && mailbox.name.is_inbox()
+    }
+
     fn feed(&self, owner: Option<&Account>) -> Option<Feed> {
         Some(self.store().subscribe(owner.unwrap_or(&self.account)))
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test uses a part of it
 
 pub mod dns;
+pub mod imap;
 pub mod lines;
 pub mod process;
 pub mod site;
