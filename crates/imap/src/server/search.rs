@@ -172,7 +172,7 @@ impl Server {
         match why {
             Unsearchable::NoSuchMessage => self.bad("There is no message with that number"),
             Unsearchable::NotText => {
-                self.no(Some(Code::Cannot), "A search string is not valid in its charset")
+                self.no(Some(Code::Cannot), "A search string is not valid in its charset");
             }
             Unsearchable::NotOffered => self.bad("a search key is not known"),
             Unsearchable::NoModSeqs => self.bad("The mailbox has no mod-sequences"),

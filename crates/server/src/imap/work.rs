@@ -101,7 +101,10 @@ impl<B: Backend> Session<B> {
 
     /// The number of messages that the client knows.
     pub(super) fn exists(&mut self) -> u32 {
-        self.conn.machine().view().map_or(0, |view| view.exists())
+        self.conn
+            .machine()
+            .view()
+            .map_or(0, mailwright_imap::View::exists)
     }
 
     /// Waits for what takes long, and tells the client every while that it goes on.
