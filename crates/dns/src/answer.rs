@@ -117,6 +117,14 @@ impl Records {
         self
     }
 
+    /// The same answer, whose first step is secured in another way than the whole: a signed zone may hold an alias to a
+    /// name in an unsigned one.
+    #[must_use]
+    pub fn with_first_security(mut self, security: Security) -> Self {
+        self.path.first_security = security;
+        self
+    }
+
     /// The records, in the order the server gave them, without duplicates. Never empty when it came from a resolver.
     pub fn as_slice(&self) -> &[Record] {
         &self.records
@@ -296,6 +304,16 @@ impl Failure {
             server: None,
             extended_error: None,
             trusted: false,
+        }
+    }
+
+    /// Makes the failure of a trusted server that found a signature wrong (SERVFAIL with extended error 6), as tests of
+    /// its readers need it.
+    pub fn bogus() -> Self {
+        Self {
+            extended_error: Some(6),
+            trusted: true,
+            ..Self::new(FailureKind::ServFail)
         }
     }
 

@@ -2,9 +2,10 @@
 
 use crate::config::is_usable;
 use crate::random::Random;
-use crate::{Families, Target, Via};
+use crate::search::Search;
+use crate::{Families, Target, TlsRule, Via};
 use core::net::IpAddr;
-use mailwright_dns::{Answer, Failure, Question, RecordType, Security};
+use mailwright_dns::{Answer, Failure, Name, Question, RecordType, Security};
 
 /// A host that may get the mail.
 #[derive(Debug)]
@@ -15,6 +16,10 @@ pub(crate) struct Candidate {
     pub(crate) preference: u16,
     /// The security of the answer that named the host; `None` if no answer did.
     pub(crate) security: Option<Security>,
+    /// What the operator asks of TLS.
+    pub(crate) rule: TlsRule,
+    /// Where the TLSA records are.
+    pub(crate) search: Search,
     families: [Family; 2],
 }
 
@@ -26,6 +31,17 @@ struct Family {
     unusable: Vec<IpAddr>,
     security: Option<Security>,
     failure: Option<(Question, Failure)>,
+    /// Whether an answer is owed.
+    open: bool,
+    way: Option<Way>,
+}
+
+/// How an address answer was reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) canonical: Name,
+    pub(crate) security: Security,
+    pub(crate) first_security: Security,
 }
 
 impl Candidate {
@@ -36,6 +52,8 @@ impl Candidate {
             unusable: Vec::new(),
             security: None,
             failure: None,
+            open: false,
+            way: None,
         });
         if let Target::Address(address) = host {
             families[usize::from(address.is_ipv6())].add(address);
@@ -46,23 +64,45 @@ impl Candidate {
             via,
             preference,
             security: None,
+            rule: TlsRule::Automatic,
+            search: Search::default(),
             families,
         }
     }
 
+    /// Gives the host these addresses; nothing is looked up then.
+    pub(crate) fn fix_addresses(&mut self, addresses: &[IpAddr]) {
+        for address in addresses {
+            self.families[usize::from(address.to_canonical().is_ipv6())].add(*address);
+        }
+    }
+
     /// The questions whose answers tell the addresses.
-    pub(crate) fn questions(&self, families: Families) -> Vec<Question> {
-        let Target::Name(name) = &self.host else {
-            return Vec::new();
+    pub(crate) fn questions(&mut self, families: Families) -> impl Iterator<Item = Question> {
+        let fixed = self.addresses().next().is_some();
+        let name = match &self.host {
+            Target::Name(name) if !fixed => Some(name),
+            _ => None,
         };
-        let wanted = [
-            (families.ipv4(), RecordType::A),
-            (families.ipv6(), RecordType::Aaaa),
-        ];
-        let wanted = wanted.into_iter().filter(|(wanted, _)| *wanted);
-        wanted
-            .map(|(_, record_type)| Question::new(name.clone(), record_type))
-            .collect()
+        let wanted = [families.ipv4(), families.ipv6()];
+        self.families
+            .iter_mut()
+            .zip(wanted)
+            .filter_map(move |(family, wanted)| {
+                let name = name.filter(|_| wanted)?;
+                family.open = true;
+                Some(Question::new(name.clone(), family.record_type))
+            })
+    }
+
+    /// Whether all is known of the addresses.
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.families.iter().all(|family| !family.open)
+    }
+
+    /// How the answers about addresses were reached, those that say "none" included.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = &Way> + Clone {
+        self.families.iter().filter_map(|family| family.way.as_ref())
     }
 
     /// Takes an answer, if it is about this host.
@@ -75,12 +115,24 @@ impl Candidate {
             .iter_mut()
             .find(|family| family.record_type == question.record_type);
         let Some(family) = family else { return };
+        family.open = false;
         match answer {
             Answer::Records(records) => {
                 family.security = Some(records.security());
+                family.way = Some(Way {
+                    canonical: records.canonical_name().clone(),
+                    security: records.security(),
+                    first_security: records.first_security(),
+                });
                 records.addresses().for_each(|address| family.add(address));
             }
-            Answer::NoData(_) | Answer::NxDomain(_) => {}
+            Answer::NoData(negative) | Answer::NxDomain(negative) => {
+                family.way = Some(Way {
+                    canonical: negative.canonical_name().clone(),
+                    security: negative.security(),
+                    first_security: negative.first_security(),
+                });
+            }
             Answer::Failure(failure) => family.failure = Some((question.clone(), failure.clone())),
         }
     }
@@ -105,11 +157,14 @@ impl Candidate {
         known.max().unwrap_or(Security::Indeterminate)
     }
 
-    /// The first lookup of the host that failed.
+    /// The first lookup of the host that failed, and keeps mail from it.
     pub(crate) fn failure(&self) -> Option<(&Question, &Failure)> {
-        self.families
-            .iter()
-            .find_map(|family| family.failure.as_ref().map(|(q, f)| (q, f)))
+        let addresses = self.families.iter().find_map(|family| family.failure.as_ref());
+        let failure = addresses.or(match &self.search {
+            Search::Failed(failed) => Some(failed),
+            _ => None,
+        });
+        failure.map(|(question, failure)| (question, failure))
     }
 
     /// The usable addresses in the order of the attempts, each with the weakest security that led to it: either family

@@ -1,6 +1,6 @@
 //! What the operator decides about routes
 
-use crate::Error;
+use crate::{Relay, Rule};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use mailwright_dns::Name;
@@ -23,66 +23,6 @@ impl fmt::Display for Target {
             Self::Name(name) => write!(f, "{name}"),
             Self::Address(address) => write!(f, "[{address}]"),
         }
-    }
-}
-
-/// A host that mail is handed to without looking up MX records: a smart host, or the end of a fixed route.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Relay {
-    /// The host.
-    pub host: Target,
-    /// The port.
-    pub port: u16,
-}
-
-impl Relay {
-    /// Names a relay.
-    pub fn new(host: Target, port: u16) -> Self {
-        Self { host, port }
-    }
-
-    /// Parses `HOST`, `HOST:PORT`, `ADDRESS`, `ADDRESS:PORT` (IPv4), `[ADDRESS]` or `[ADDRESS]:PORT`.
-    ///
-    /// # Errors
-    ///
-    /// Whatever [`Error`] lists.
-    ///
-    /// ```
-    /// use mailwright_mx::Relay;
-    ///
-    /// assert_eq!(Relay::parse("mail.example:587", 25)?.to_string(), "mail.example:587");
-    /// assert_eq!(Relay::parse("2001:db8::1", 25)?.to_string(), "[2001:db8::1]:25");
-    /// # Ok::<(), mailwright_mx::Error>(())
-    /// ```
-    pub fn parse(text: &str, default_port: u16) -> Result<Self, Error> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self::new(Target::Address(address), default_port));
-        }
-        if let Some(rest) = text.strip_prefix('[') {
-            let (address, port) = rest.split_once(']').ok_or(Error::Brackets)?;
-            let address = address.parse().map_err(|_| Error::Brackets)?;
-            let port = match port {
-                "" => default_port,
-                port => parse_port(port.strip_prefix(':').ok_or(Error::Port)?)?,
-            };
-            return Ok(Self::new(Target::Address(address), port));
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, parse_port(port)?),
-            None => (text, default_port),
-        };
-        let host = match host.parse::<Ipv4Addr>() {
-            Ok(address) => Target::Address(IpAddr::V4(address)),
-            Err(_) => Target::Name(Name::parse(host).map_err(Error::Host)?),
-        };
-        Ok(Self::new(host, port))
-    }
-}
-
-impl fmt::Display for Relay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
     }
 }
 
@@ -137,22 +77,43 @@ pub struct Config {
     pub max_addresses_per_host: usize,
     /// How many addresses a route has at most. Default: 24; at least 2.
     pub max_attempts: usize,
-    routes: HashMap<Name, Vec<Relay>>,
+    /// Whether TLSA records are looked up, where DNSSEC vouches for the way there (RFC 7672). Without a resolver
+    /// that is trusted to validate this asks nothing. Default: true.
+    pub dane: bool,
+    /// Whether MTA-STS policies are looked up for mail by MX (RFC 8461). Default: true.
+    pub sts: bool,
+    rules: HashMap<Name, Rule>,
 }
 
 impl Config {
-    /// Sends mail for one domain to `relays`, the first that answers, in this order. An empty list removes the route.
+    /// Sends mail for one domain to `relays`, the first that answers, in this order. An empty list removes the rule
+    /// for the domain.
     pub fn add_route(&mut self, domain: Name, relays: Vec<Relay>) {
         if relays.is_empty() {
-            self.routes.remove(&domain);
+            self.rules.remove(&domain);
         } else {
-            self.routes.insert(domain, relays);
+            self.add_rule(domain, Rule::to(relays));
         }
     }
 
-    /// The fixed route of a domain.
-    pub fn route(&self, domain: &Name) -> Option<&[Relay]> {
-        self.routes.get(domain).map(Vec::as_slice)
+    /// Decides how mail for one domain goes, in place of a rule that was there.
+    pub fn add_rule(&mut self, domain: Name, rule: Rule) {
+        self.rules.insert(domain, rule);
+    }
+
+    /// The rule for a domain, and the domain it was made for: its own, or that of the nearest parent whose rule
+    /// [holds for subdomains](Rule::subdomains).
+    pub fn rule(&self, domain: &Name) -> Option<(&Name, &Rule)> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        let own = self.rules.get_key_value(domain);
+        own.or_else(|| {
+            let parents = core::iter::successors(domain.parent(), Name::parent);
+            parents
+                .filter_map(|parent| self.rules.get_key_value(&parent))
+                .find(|(_, rule)| rule.subdomains)
+        })
     }
 
     pub(crate) fn is_own_name(&self, name: &Name) -> bool {
@@ -177,7 +138,9 @@ impl Default for Config {
             max_hosts: 16,
             max_addresses_per_host: 8,
             max_attempts: 24,
-            routes: HashMap::new(),
+            dane: true,
+            sts: true,
+            rules: HashMap::new(),
         }
     }
 }
@@ -194,11 +157,4 @@ pub(crate) fn is_usable(address: IpAddr) -> bool {
                 && address.segments()[0] & 0xffc0 != 0xfe80
         }
     }
-}
-
-fn parse_port(text: &str) -> Result<u16, Error> {
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Error::Port);
-    }
-    text.parse().ok().filter(|port| *port != 0).ok_or(Error::Port)
 }

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use mailwright_dns::{Answer, Mx, Name, Negative, Record, RecordType, Records, Security};
-//! use mailwright_mx::{Config, Destination, Planner, Step};
+//! use mailwright_mx::{Config, Destination, Planner, Step, sts};
 //! use std::sync::Arc;
 //!
 //! let domain = Destination::Domain("b.test".parse()?);
@@ -33,6 +33,8 @@
 //!             };
 //!             planner.answer(&question, answer);
 //!         }
+//!         // With an `sts::Cache` and a client for HTTPS in real life.
+//!         Step::Policy(_) => planner.policy(sts::Known::default()),
 //!         Step::Wait => unreachable!("every question is answered at once"),
 //!         Step::Ready(route) => break route,
 //!     }
@@ -57,6 +59,10 @@
 //! | any failure to look up MX records | 451 4.4.3, never an implicit MX |
 //! | no mail exchanger has a usable address | 550 5.4.4; 451 4.4.3 if a lookup failed |
 //! | a smart host or fixed route without address | 451 4.4.4 |
+//! | a way that DNSSEC vouches for, and TLSA records at its end | TLS by DANE; any TLS if none of them is usable |
+//! | such a way, and TLSA records that cannot be looked up | the host is not used; 451 4.4.3 if none is left |
+//! | no TLSA records, an MTA-STS policy in mode `enforce` | verified TLS, only hosts it lists; 451 4.7.5 if none is left |
+//! | REQUIRETLS, and nothing vouches for a host's name | the host is not used; 550 5.7.10 if none is left |
 //!
 //! A host with an address is used although the lookup of its other family failed; [`Route::explain`] tells of it. A
 //! mail exchanger that is an alias is tolerated (RFC 2181 §10.3 forbids it, zones have it).
@@ -66,34 +72,51 @@
 //! | what | for |
 //! |---|---|
 //! | [`Planner`], [`Destination`], [`Step`] | the machine |
-//! | [`Route`], [`Outcome`], [`Attempt`], [`Refusal`], [`EnhancedCode`], [`Via`], [`TlsPolicy`] | what it comes to |
-//! | [`Config`], [`Relay`], [`Target`], [`Families`] | settings, fixed routes, limits |
+//! | [`Route`], [`Outcome`], [`Attempt`], [`Refusal`], [`EnhancedCode`], [`Via`] | what it comes to |
+//! | [`TlsPolicy`], [`TlsReason`], [`Demand`] | what is asked of TLS, and why |
+//! | [`Config`], [`Rule`], [`Relay`], [`TlsRule`], [`Target`], [`Families`] | settings, the operator's rules, limits |
+//! | [`dane`] | TLSA records held against certificates |
+//! | [`sts`] | MTA-STS records, policies, and the memory for them |
 //!
 //! # RFCs
 //!
 //! | RFC | what | where |
 //! |---|---|---|
-//! | 3463 | enhanced status codes | `route.rs`, `planner.rs` |
-//! | 5321 §5.1 | mail exchangers, own host, order | `planner.rs`, `candidate.rs`, `random.rs` |
-//! | 7435 | opportunistic TLS | `route.rs` |
-//! | 7505 | null MX | `planner.rs` |
+//! | 3463 | enhanced status codes | `route.rs`, `planner/` |
+//! | 5280 §4.1 | where a certificate has its key | `der.rs` |
+//! | 5321 §5.1 | mail exchangers, own host, order | `planner/`, `candidate.rs`, `random.rs` |
+//! | 6698, 7671 | TLSA records | `dane.rs` |
+//! | 7435 | opportunistic TLS | `tls.rs` |
+//! | 7505 | null MX | `planner/mod.rs` |
+//! | 7672 | DANE for SMTP | `search.rs`, `dane.rs`, `planner/conclude.rs` |
+//! | 8461 | MTA-STS | `sts/`, `planner/conclude.rs` |
+//! | 8689 | REQUIRETLS, `TLS-Required: No` | `planner/conclude.rs`, `tls.rs` |
 //!
 //! # Limits, and what is not here
 //!
-//! All limits are fields of [`Config`]. TLS is opportunistic for every attempt: DANE (RFC 7672) and MTA-STS (RFC 8461)
-//! are not looked up. Beyond `mailwright-dns` it brings no crate of its own (`cargo tree -p mailwright-mx -e normal`).
+//! All limits are fields of [`Config`] and [`sts::CacheConfig`]. It validates no DNSSEC: it goes by what the resolver is
+//! trusted to say ([`Security`](mailwright_dns::Security)). Beyond `mailwright-dns` it brings no crate of its own
+//! (`cargo tree -p mailwright-mx -e normal`).
 //!
 //! Minimum Rust version: 1.88.
 
 mod candidate;
 mod config;
+pub mod dane;
+mod der;
 mod error;
 mod note;
 mod planner;
 mod random;
+mod relay;
 mod route;
+mod search;
+pub mod sts;
+mod tls;
 
-pub use config::{Config, Families, Relay, Target};
+pub use config::{Config, Families, Target};
 pub use error::Error;
 pub use planner::{Destination, Planner, Step};
-pub use route::{Attempt, EnhancedCode, Outcome, Refusal, Route, TlsPolicy, Via};
+pub use relay::{Relay, Rule, TlsRule};
+pub use route::{Attempt, EnhancedCode, Outcome, Refusal, Route, Via};
+pub use tls::{Demand, TlsPolicy, TlsReason};

@@ -1,16 +1,22 @@
 //! The reasons that [`Route::explain`](crate::Route::explain) gives
 
-use crate::{Relay, Target};
+use crate::dane::{self, Policy};
+use crate::planner::Unmet;
+use crate::sts::{Announced, Known};
+use crate::{Relay, Rule, Target};
 use core::fmt;
 use core::net::IpAddr;
 use mailwright_dns::{Failure, Mx, Name, Question, Security};
+use std::sync::Arc;
 
 /// One step of planning, put into words only when somebody asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Note {
-    FixedRoute {
+    Rule {
         domain: Name,
-        relays: Vec<Relay>,
+        /// The domain that the rule was made for.
+        of: Name,
+        rule: Rule,
     },
     SmartHosts(Vec<Relay>),
     Literal(String),
@@ -59,12 +65,31 @@ pub(crate) enum Note {
         question: Question,
         failure: Failure,
     },
+    Tlsa(Arc<Policy>),
+    Announced(Announced),
+    Policy(Known),
+    Unmet(Target, Unmet),
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FixedRoute { domain, relays } => write!(f, "{domain} has a fixed route: {}", List(relays)),
+            Self::Rule { domain, of, rule } => {
+                write!(f, "{domain} has a rule of the operator")?;
+                if of != domain {
+                    write!(f, " (that of {of})")?;
+                }
+                if !rule.relays.is_empty() {
+                    write!(f, ": fixed route {}", List(&rule.relays))?;
+                }
+                if let Some(tls) = rule.tls {
+                    write!(f, ": TLS {tls}")?;
+                }
+                if let Some(port) = rule.port {
+                    write!(f, ": port {port}")?;
+                }
+                Ok(())
+            }
             Self::SmartHosts(relays) => write!(f, "everything goes through a smart host: {}", List(relays)),
             Self::Literal(text) => write!(f, "{text} is an address: no MX records are looked up"),
             Self::Alias { from, to } => write!(f, "{from} is an alias for {to}"),
@@ -114,6 +139,30 @@ impl fmt::Display for Note {
                 write!(f, "only the first {used} of {of} attempts are made")
             }
             Self::Failed { question, failure } => write!(f, "looking up {question} failed: {failure}"),
+            Self::Tlsa(policy) => {
+                let (all, usable) = (policy.records(), policy.usable());
+                let base = policy.base();
+                write!(f, "{base} has TLSA records (secure), {} usable:", usable.len())?;
+                all.iter()
+                    .try_for_each(|record| write!(f, " [{}]", dane::print(record)))
+            }
+            Self::Announced(Announced::Id(id)) => write!(f, "MTA-STS is announced with id {id}"),
+            Self::Announced(Announced::Nothing) => f.write_str("MTA-STS is not announced"),
+            Self::Announced(Announced::Unknown) => f.write_str("whether MTA-STS is announced is not known"),
+            Self::Policy(known) => {
+                match &known.policy {
+                    Some(policy) => {
+                        let (mode, patterns) = (policy.mode(), policy.patterns());
+                        write!(f, "MTA-STS policy, mode {mode}, hosts {}", List(patterns))?;
+                    }
+                    None => f.write_str("no MTA-STS policy holds")?,
+                }
+                known
+                    .error
+                    .iter()
+                    .try_for_each(|error| write!(f, " (fetching it: {error})"))
+            }
+            Self::Unmet(host, unmet) => write!(f, "{host} is not used: {unmet}"),
         }
     }
 }

@@ -4,11 +4,11 @@
 //! [RFC 7505]: https://www.rfc-editor.org/rfc/rfc7505
 //! [RFC 3463]: https://www.rfc-editor.org/rfc/rfc3463
 
-use crate::Target;
 use crate::note::Note;
+use crate::{Target, TlsPolicy, TlsReason};
 use core::fmt;
 use core::net::SocketAddr;
-use mailwright_dns::Security;
+use mailwright_dns::{Name, Security};
 
 /// The way to a destination, with the reasons for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,20 @@ pub struct Attempt {
     pub security: Security,
     /// What is asked of TLS.
     pub tls: TlsPolicy,
+    /// Why.
+    pub tls_reason: TlsReason,
+}
+
+impl Attempt {
+    /// The name to ask for in TLS (SNI): that of the TLSA records if they decide, else the host's; `None` for a host
+    /// without a name.
+    pub fn server_name(&self) -> Option<&Name> {
+        match (&self.tls, &self.host) {
+            (TlsPolicy::Dane(policy), _) => Some(policy.base()),
+            (_, Target::Name(name)) => Some(name),
+            (_, Target::Address(_)) => None,
+        }
+    }
 }
 
 impl fmt::Display for Attempt {
@@ -98,10 +112,11 @@ impl fmt::Display for Attempt {
             preference,
             security,
             tls,
+            tls_reason,
         } = self;
         write!(
             f,
-            "try {host} at {addr} ({via}, preference {preference}, DNS {security}, TLS {tls})"
+            "try {host} at {addr} ({via}, preference {preference}, DNS {security}, TLS {tls}: {tls_reason})"
         )
     }
 }
@@ -134,22 +149,6 @@ impl fmt::Display for Via {
             Self::SmartHost => "smart host",
             Self::Relay => "relay",
         })
-    }
-}
-
-/// What is asked of TLS for one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TlsPolicy {
-    /// Use STARTTLS if it is offered, whatever the certificate says, and plaintext if it is not (RFC 7435).
-    Opportunistic,
-}
-
-impl fmt::Display for TlsPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Opportunistic => f.write_str("opportunistic"),
-        }
     }
 }
 

@@ -111,8 +111,9 @@ fn nothing_is_asked_that_is_not_needed() {
     let rows: Rows<'_> = &[("MX b.test", "MX 10 mx1.test, 20 own.test, 30 mx3.test")];
     assert_eq!(
         asked("b.test", rows, &config),
-        ["MX b.test", "A mx1.test", "AAAA mx1.test"]
+        ["MX b.test", "A mx1.test", "AAAA mx1.test", "TXT _mta-sts.b.test"]
     );
+    config.sts = false;
     config.families = Families::Ipv6Only;
     assert_eq!(asked("b.test", rows, &config), ["MX b.test", "AAAA mx1.test"]);
 }
@@ -195,8 +196,10 @@ b.test has MX records (insecure): 0 . 10 mx1.test 20 own.test 30 mx3.test
 a null MX record beside others means nothing: ignored
 own.test with preference 20 is this host: dropped with all that are not better
 looking up mx1.test AAAA failed: SERVFAIL
+MTA-STS is not announced
+no MTA-STS policy holds
 mx1.test has addresses (insecure): 192.0.2.1
-try mx1.test at 192.0.2.1:25 (mail exchanger, preference 10, DNS insecure, TLS opportunistic)
+try mx1.test at 192.0.2.1:25 (mail exchanger, preference 10, DNS insecure, TLS opportunistic: no policy is published)
 ";
     assert_eq!(route.to_string(), expected);
     let (route, _) = plan("b.test", &config, &[("MX b.test", "nxdomain")], 0, Order::AtOnce);

@@ -12,6 +12,7 @@ use mailwright_dns::{
     Answer, Config as DnsConfig, Failure, FailureKind, Name, QueryId, Question, Resolver, Server, SocketId,
     Stats, Transmit, Transport,
 };
+use mailwright_mx::sts::Known;
 use mailwright_mx::{Config as MxConfig, Destination, Planner, Relay, Route, Step, Target};
 use std::collections::HashMap;
 use std::io;
@@ -79,6 +80,8 @@ impl Dns {
                         .give_up()
                         .for_each(|question| planner.answer(&question, gone())),
                 },
+                // It is not asked for: the settings leave MTA-STS out.
+                Step::Policy(_) => planner.policy(Known::default()),
                 Step::Ready(route) => return route,
             }
         }
@@ -127,6 +130,7 @@ pub fn mx_config(config: &Config) -> MxConfig {
     let outbound = &config.outbound;
     let mut mx = MxConfig::default();
     mx.port = outbound.port;
+    (mx.dane, mx.sts) = (false, false);
     mx.loopback_is_own = outbound.port == SMTP_PORT;
     mx.own_names = Name::try_from(&config.hostname).into_iter().collect();
     let listeners = config

@@ -1,8 +1,13 @@
 //! What the planner makes of what DNS says, case by case.
+#![allow(clippy::unwrap_used)]
 
+mod dane;
+mod demand;
 mod destinations;
 mod hosts;
 mod records;
+mod rules;
+mod sts;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -27,9 +32,17 @@ const A2: (&str, &str) = ("A mx2.test", "A 192.0.2.2");
 const A3: (&str, &str) = ("A mx3.test", "A 192.0.2.3");
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    [records::CASES, hosts::CASES, destinations::CASES]
-        .into_iter()
-        .flatten()
+    [
+        records::CASES,
+        hosts::CASES,
+        destinations::CASES,
+        rules::CASES,
+        dane::CASES,
+        sts::CASES,
+        demand::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn config() -> Config {
@@ -68,5 +81,5 @@ fn scenarios() {
 fn every_case_has_a_name_of_its_own() {
     let names: std::collections::HashSet<&str> = cases().map(|case| case.what).collect();
     assert_eq!(names.len(), cases().count());
-    assert!(names.len() >= 60);
+    assert!(names.len() >= 150, "{}", names.len());
 }

@@ -4,23 +4,31 @@
 //!  Domain ──▶ Mx ──┬─ records ──▶ sort, drop null and own ──┐
 //!                  ├─ no data ──▶ implicit MX ──────────────┤
 //!                  ├─ no domain, null MX ──▶ Permanent      ▼
-//!                  └─ failure ──▶ Temporary             Addresses ──▶ drop own, order, cap ──▶ Attempts
-//!  fixed route, smart hosts, Relays ────────────────────────▲
-//!  Literal ──▶ Attempts
+//!                  └─ failure ──▶ Temporary             Addresses ──▶ TLSA ──▶ policy ──▶ drop own, order, cap
+//!  fixed route, smart hosts, Relays ────────────────────────▲                                    │
+//!  Literal ──▶ Attempts                                                              Attempts ◀──┘
 //! ```
+//!
+//! TLSA records are looked for where DNSSEC vouches for the way to a host (`search.rs`), and the MTA-STS policy of the
+//! domain is asked for if a host has none (`conclude.rs`).
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 //! [RFC 7505]: https://www.rfc-editor.org/rfc/rfc7505
+
+mod conclude;
+
+pub(crate) use conclude::Unmet;
 
 use crate::candidate::Candidate;
 use crate::config::is_usable;
 use crate::note::Note;
 use crate::random::Random;
-use crate::{Attempt, Config, Outcome, Refusal, Relay, Route, Target, TlsPolicy, Via};
-use core::net::SocketAddr;
+use crate::search::Search;
+use crate::sts::{Announced, Id, Known, Request};
+use crate::{Config, Demand, Outcome, Refusal, Relay, Route, Target, TlsRule, Via};
 use mailwright_address::{AddressLiteral, Domain};
-use mailwright_dns::{Answer, Failure, Mx, Name, Question, RecordType, Records};
-use std::collections::VecDeque;
+use mailwright_dns::{Answer, Failure, FailureKind, Mx, Name, Question, RecordType, Records, Security};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Where mail is to go.
@@ -55,6 +63,9 @@ impl From<AddressLiteral> for Destination {
 pub enum Step {
     /// Find the answer, and give it to [`Planner::answer`]. Meanwhile poll on: several questions may be open.
     Ask(Question),
+    /// Find the MTA-STS policy, with [`sts::Cache::lookup`](crate::sts::Cache::lookup) and a fetch over HTTPS if it says
+    /// so, and give it to [`Planner::policy`]. Comes at most once, after all answers.
+    Policy(Request),
     /// Nothing more to ask until an answer comes.
     Wait,
     /// The route is known.
@@ -72,6 +83,16 @@ pub struct Planner {
     to_ask: VecDeque<Question>,
     /// Questions whose answers are owed.
     open: Vec<Question>,
+    /// Answers about TLSA records, which several hosts may share.
+    answers: HashMap<Question, Answer>,
+    /// What the sender asks of TLS.
+    demand: Demand,
+    /// The rule for mail exchangers.
+    rule: TlsRule,
+    port: u16,
+    /// The names of the destination that certificates may have.
+    names: Vec<Name>,
+    sts: Sts,
     /// Whether this host was found among the mail exchangers.
     found_own: bool,
     notes: Vec<Note>,
@@ -89,10 +110,33 @@ enum Source {
     Given,
 }
 
+/// How far the search for an MTA-STS policy has come.
+#[derive(Debug)]
+enum Sts {
+    /// None is looked for.
+    Unwanted,
+    /// The domain, and what DNS says of its policy.
+    Announced(Name, Announced),
+    /// The embedder owes it.
+    Asked,
+    Known(Known),
+}
+
 impl Planner {
     /// Starts planning. Equal choices are ordered at random, as `seed` says.
     pub fn new(destination: Destination, config: Arc<Config>, seed: u64) -> Self {
+        Self::with_demand(destination, config, seed, Demand::Usual)
+    }
+
+    /// Starts planning for a message whose sender has wishes about TLS.
+    pub fn with_demand(destination: Destination, config: Arc<Config>, seed: u64, demand: Demand) -> Self {
         let mut planner = Self {
+            answers: HashMap::new(),
+            demand,
+            rule: TlsRule::Automatic,
+            port: config.port,
+            names: Vec::new(),
+            sts: Sts::Unwanted,
             config,
             random: Random::new(seed),
             source: Source::Given,
@@ -118,8 +162,13 @@ impl Planner {
                 self.open.push(question.clone());
                 return Step::Ask(question);
             }
-            if !self.open.is_empty() {
+            if !self.open.is_empty() || matches!(self.sts, Sts::Asked) {
                 return Step::Wait;
+            }
+            if self.wants_policy()
+                && let Sts::Announced(domain, record) = core::mem::replace(&mut self.sts, Sts::Asked)
+            {
+                return Step::Policy(Request { domain, record });
             }
         }
         let outcome = match &self.outcome {
@@ -141,6 +190,11 @@ impl Planner {
         let place = self.open.iter().position(|open| open == question);
         self.open
             .swap_remove(place.expect("answer to a question that is not open"));
+        // Whatever it says, it is not to be believed.
+        let answer = match answer.security() {
+            Security::Bogus if answer.failure().is_none() => Failure::new(FailureKind::ServFail).into(),
+            _ => answer,
+        };
         if let Answer::Failure(failure) = &answer {
             self.notes.push(Note::Failed {
                 question: question.clone(),
@@ -149,12 +203,29 @@ impl Planner {
         }
         match question.record_type {
             RecordType::Mx => self.on_mx(question, answer),
-            _ => {
+            RecordType::Txt => self.on_sts_record(&answer),
+            RecordType::A | RecordType::Aaaa => {
                 for candidate in &mut self.candidates {
                     candidate.on_answer(question, &answer);
                 }
+                self.search();
+            }
+            _ => {
+                self.answers.insert(question.clone(), answer);
+                self.search();
             }
         }
+    }
+
+    /// Takes the answer to [`Step::Policy`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if it was not asked for.
+    pub fn policy(&mut self, known: Known) {
+        assert!(matches!(self.sts, Sts::Asked), "a policy that nobody asked for");
+        self.notes.push(Note::Policy(known.clone()));
+        self.sts = Sts::Known(known);
     }
 
     fn start_domain(&mut self, domain: &Domain) {
@@ -163,16 +234,23 @@ impl Planner {
             return;
         };
         let config = Arc::clone(&self.config);
-        if let Some(relays) = config.route(&name) {
-            self.notes.push(Note::FixedRoute {
-                domain: name,
-                relays: relays.to_vec(),
+        if let Some((of, rule)) = config.rule(&name) {
+            self.notes.push(Note::Rule {
+                domain: name.clone(),
+                of: of.clone(),
+                rule: rule.clone(),
             });
-            self.start_relays(relays, Via::FixedRoute);
-        } else if !self.start_smart_hosts() {
-            self.to_ask.push_back(Question::new(name.clone(), RecordType::Mx));
-            self.source = Source::MailExchangers(name);
+            if !rule.relays.is_empty() {
+                return self.start_relays(&rule.relays, Via::FixedRoute);
+            }
+            self.rule = rule.tls.unwrap_or_default();
+            self.port = rule.port.unwrap_or(config.port);
+        } else if self.start_smart_hosts() {
+            return;
         }
+        self.names.push(name.clone());
+        self.to_ask.push_back(Question::new(name.clone(), RecordType::Mx));
+        self.source = Source::MailExchangers(name);
     }
 
     fn start_literal(&mut self, literal: &AddressLiteral) {
@@ -218,8 +296,12 @@ impl Planner {
     fn start_relays(&mut self, relays: &[Relay], via: Via) {
         let used = self.cap_hosts(relays.len());
         for (place, relay) in (0u16..).zip(&relays[..used]) {
-            self.candidates
-                .push(Candidate::new(relay.host.clone(), relay.port, via, place));
+            let mut candidate = Candidate::new(relay.host.clone(), relay.port, via, place);
+            candidate.rule = relay.tls;
+            if matches!(relay.host, Target::Name(_)) {
+                candidate.fix_addresses(&relay.addresses);
+            }
+            self.candidates.push(candidate);
         }
         self.ask_addresses();
     }
@@ -239,11 +321,13 @@ impl Planner {
                     self.notes.push(Note::OwnName(Mx::new(0, name)));
                     return self.refuse_loop(&question.name);
                 }
-                let mut candidate =
-                    Candidate::new(Target::Name(name), self.config.port, Via::ImplicitExchanger, 0);
+                self.add_name(&name);
+                let mut candidate = Candidate::new(Target::Name(name), self.port, Via::ImplicitExchanger, 0);
                 candidate.security = Some(negative.security());
+                candidate.rule = self.rule;
                 self.candidates.push(candidate);
                 self.ask_addresses();
+                self.ask_sts_record(&question.name);
             }
             Answer::NxDomain(negative) => {
                 self.note_alias(&question.name, negative.canonical_name());
@@ -298,14 +382,17 @@ impl Planner {
         for mx in exchangers {
             let mut candidate = Candidate::new(
                 Target::Name(mx.exchange),
-                self.config.port,
+                self.port,
                 Via::MailExchanger,
                 mx.preference,
             );
             candidate.security = Some(records.security());
+            candidate.rule = self.rule;
             self.candidates.push(candidate);
         }
+        self.add_name(records.canonical_name());
         self.ask_addresses();
+        self.ask_sts_record(domain);
     }
 
     /// Drops null records, addresses in place of names, and all but the best record of each host.
@@ -334,135 +421,80 @@ impl Planner {
         }
     }
 
-    /// Decides when all answers are there.
-    fn conclude(&mut self) -> Outcome {
-        self.note_addresses();
-        if self.source != Source::Given {
-            self.drop_own_addresses();
+    /// Asks for the MTA-STS record of a domain that has mail exchangers (RFC 8461 §3.1).
+    fn ask_sts_record(&mut self, domain: &Name) {
+        let wanted = self.config.sts && self.rule == TlsRule::Automatic && self.demand != Demand::Optional;
+        if !wanted || self.candidates.is_empty() {
+            return;
         }
-        let attempts = self.attempts();
-        if !attempts.is_empty() {
-            return Outcome::Attempts(attempts);
-        }
-        let failure = self.candidates.iter().find_map(Candidate::failure);
-        match (&self.source, failure) {
-            (Source::Given, Some((question, failure))) => {
-                temporary((4, 4, 3), lookup_failed(question, failure))
-            }
-            // The operator's mistake is no reason to bounce mail.
-            (Source::Given, None) => temporary((4, 4, 4), "the relay host has no usable address".to_owned()),
-            (Source::MailExchangers(domain) | Source::Implicit(domain), _)
-                if self.found_own && self.candidates.is_empty() =>
-            {
-                permanent(
-                    554,
-                    (5, 4, 6),
-                    format!("mail for {domain} loops back to this host"),
-                )
-            }
-            (Source::MailExchangers(domain), _) if self.found_own => temporary(
-                (4, 4, 4),
-                format!("no better mail exchanger of {domain} than this host could be found"),
-            ),
-            (_, Some((question, failure))) => temporary((4, 4, 3), lookup_failed(question, failure)),
-            (Source::MailExchangers(domain), None) => permanent(
-                550,
-                (5, 4, 4),
-                format!("no mail exchanger of {domain} has a usable address"),
-            ),
-            (Source::Implicit(domain), None) => permanent(
-                550,
-                (5, 1, 2),
-                format!("the domain {domain} has neither MX records nor a usable address"),
-            ),
+        if let Ok(name) = domain.with_prefix("_mta-sts") {
+            self.to_ask.push_back(Question::new(name, RecordType::Txt));
+            self.sts = Sts::Announced(domain.clone(), Announced::Unknown);
         }
     }
 
-    fn note_addresses(&mut self) {
+    fn on_sts_record(&mut self, answer: &Answer) {
+        let announced = match answer {
+            Answer::Records(records) => match Id::find(records.txt()) {
+                Some(id) => Announced::Id(id),
+                None => Announced::Nothing,
+            },
+            Answer::NoData(_) | Answer::NxDomain(_) => Announced::Nothing,
+            Answer::Failure(_) => Announced::Unknown,
+        };
+        self.notes.push(Note::Announced(announced.clone()));
+        if let Sts::Announced(_, record) = &mut self.sts {
+            *record = announced;
+        }
+    }
+
+    /// Goes on with the search for TLSA records, as far as answers reach.
+    fn search(&mut self) {
+        if !self.config.dane || self.demand == Demand::Optional {
+            return;
+        }
         for candidate in &mut self.candidates {
-            if !matches!(candidate.host, Target::Name(_)) {
-                continue;
-            }
-            let addresses: Vec<_> = candidate.addresses().collect();
-            if !addresses.is_empty() {
-                let security = candidate.address_security();
-                self.notes.push(Note::Addresses {
-                    host: candidate.host.clone(),
-                    addresses,
-                    security,
-                });
-            } else if candidate.failure().is_none() {
-                self.notes.push(Note::NoAddress(candidate.host.clone()));
-            }
-            for address in candidate.take_unusable() {
-                self.notes.push(Note::UnusableAddress {
-                    host: candidate.host.clone(),
-                    address,
-                });
-            }
-        }
-    }
-
-    /// Finds this host by its addresses, and drops it with all that are not better (RFC 5321 §5.1).
-    fn drop_own_addresses(&mut self) {
-        let own = self.candidates.iter().find_map(|candidate| {
-            let address = candidate
-                .addresses()
-                .find(|address| self.config.is_own_address(*address))?;
-            Some((candidate.host.clone(), candidate.preference, address))
-        });
-        if let Some((host, preference, address)) = own {
-            self.candidates
-                .retain(|candidate| candidate.preference < preference);
-            self.notes.push(Note::OwnAddress {
-                host,
-                preference,
-                address,
-            });
-            self.found_own = true;
-        }
-    }
-
-    fn attempts(&mut self) -> Vec<Attempt> {
-        let mut attempts: Vec<Attempt> = Vec::new();
-        let per_host = self.config.max_addresses_per_host.max(MIN_ADDRESSES);
-        for candidate in &self.candidates {
-            let addresses = candidate.in_order(self.config.families, &mut self.random);
-            if addresses.len() > per_host {
-                let (host, of) = (candidate.host.clone(), addresses.len());
-                self.notes.push(Note::TooManyAddresses {
-                    host,
-                    used: per_host,
-                    of,
-                });
-            }
-            for (address, security) in addresses.into_iter().take(per_host) {
-                let addr = SocketAddr::new(address, candidate.port);
-                let tls = TlsPolicy::Opportunistic;
-                // Asking the same server again, under another name, helps nobody.
-                if !attempts
-                    .iter()
-                    .any(|earlier| earlier.addr == addr && earlier.tls == tls)
-                {
-                    let host = candidate.host.clone();
-                    let Candidate { via, preference, .. } = *candidate;
-                    attempts.push(Attempt {
-                        host,
-                        addr,
-                        via,
-                        preference,
-                        security,
-                        tls,
-                    });
+            if matches!(candidate.search, Search::Idle) {
+                // What names the host must be as sure as the host itself; the operator is believed.
+                let named = candidate
+                    .security
+                    .is_none_or(|security| security == Security::Secure);
+                let usable = candidate.is_resolved() && candidate.addresses().next().is_some();
+                if candidate.rule != TlsRule::Automatic || !named || !usable {
+                    continue;
                 }
+                let Target::Name(host) = &candidate.host else {
+                    continue;
+                };
+                candidate.search = Search::start(host, candidate.port, candidate.ways());
+            }
+            while let Some(question) = candidate.search.question() {
+                let Some(answer) = self.answers.get(question) else {
+                    if !self.open.contains(question) && !self.to_ask.contains(question) {
+                        self.to_ask.push_back(question.clone());
+                    }
+                    break;
+                };
+                let own = match &candidate.host {
+                    Target::Name(name) => Some(name.clone()),
+                    Target::Address(_) => None,
+                };
+                // A relay is its own destination (RFC 7672 §3.2.2).
+                let names = match self.names.is_empty() {
+                    true => own.as_slice(),
+                    false => &self.names,
+                };
+                candidate
+                    .search
+                    .on_answer(answer, candidate.port, names.iter().cloned());
             }
         }
-        let (used, of) = (self.config.max_attempts.max(MIN_ADDRESSES), attempts.len());
-        if of > used {
-            self.notes.push(Note::TooManyAttempts { used, of });
-            attempts.truncate(used);
+    }
+
+    fn add_name(&mut self, name: &Name) {
+        if !self.names.contains(name) {
+            self.names.push(name.clone());
         }
-        attempts
     }
 
     fn cap_hosts(&mut self, of: usize) -> usize {
@@ -507,10 +539,6 @@ fn temporary(enhanced: (u8, u16, u16), reason: String) -> Outcome {
     Outcome::Temporary(Refusal::new(451, enhanced, reason))
 }
 
-fn lookup_failed(question: &Question, failure: &Failure) -> String {
-    format!("looking up {question} failed: {failure}")
-}
-
 /// A common mistake in zones: the exchange `192.0.2.1.`, which no name server will ever resolve.
 fn looks_like_address(name: &Name) -> bool {
     let mut count = 0;
@@ -520,6 +548,3 @@ fn looks_like_address(name: &Name) -> bool {
         .all(|label| label.iter().all(u8::is_ascii_digit));
     digits && count == 4
 }
-
-/// RFC 5321 §5.1: the client SHOULD try at least two addresses.
-const MIN_ADDRESSES: usize = 2;
