@@ -28,6 +28,14 @@ pub enum Error {
         /// The database.
         file: PathBuf,
     },
+    /// The database is damaged or missing; [`SqliteStore::fsck`](crate::SqliteStore::fsck) makes it anew of what is left.
+    #[error("{}: {reason}: run fsck, or restore a backup", file.display())]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file or folder cannot be used.
     #[error("{}: {reason}", path.display())]
     Io {

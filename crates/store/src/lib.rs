@@ -38,7 +38,11 @@
 //!   [`Durability`] can give that up, by name.
 //! - A full or failing disk refuses batches with a temporary error; the store goes on answering.
 //! - Every body has a checksum that is verified each time it is read; [`SqliteStore::check`] verifies everything
-//!   against everything. Damage to one body concerns that body.
+//!   against everything while work goes on. Damage to one body concerns that body.
+//! - [`SqliteStore::fsck`] mends a store that is closed. A damaged database is made anew of every row that can be read,
+//!   page by page, and of the packs; what belongs to nobody any more comes into the account `lost+found`.
+//!   [`SqliteStore::salvage`] does the same into another folder. Small bodies are in the database alone: where it is gone as a
+//!   whole, the packs bring back the large ones, and [`SqliteStore::backup`] all others.
 //! - Bodies are kept once for all messages that share a [`BlobRef`](mailwright_mailbox::BlobRef). The space of small
 //!   ones is used again at once. A pack that has lost most of its bodies is emptied in the background, into others, and
 //!   goes; whoever reads meanwhile is not stopped.
@@ -50,16 +54,16 @@
 //! | what | for |
 //! |---|---|
 //! | [`SqliteStore`], [`Config`], [`Durability`] | the store (feature `sqlite`, on by default) |
-//! | [`sqlite`] | its statistics, its check and its blob writer |
-//! | `pack.rs` | the format of pack segments |
+//! | [`sqlite`] | its statistics, its findings and its blob writer |
+//! | `sqlite/check.rs`, `sqlite/fsck/`, `sqlite/salvage/` | finding what is wrong, mending it, reading damaged databases |
+//! | `pack.rs`, `pack/survey.rs` | the format of pack segments, and what is in them by their own account |
 //! | `sqlite/compact.rs`, `sqlite/backup.rs` | emptying packs, copying a store while it works |
 //! | `sqlite/schema.rs` | the tables, and the way from one version to the next |
 //!
 //! # Limits
 //!
 //! Every pack is an open file as long as the store is: the process must be granted that many, or the store does not
-//! open. Deleting a mailbox of very many messages holds up the writer while it lasts, some 10 µs a message. The index
-//! cannot be rebuilt from the packs alone, because small bodies are not in them. There is one database and one writer
+//! open. Deleting a mailbox of very many messages holds up the writer while it lasts, some 10 µs a message. There is one database and one writer
 //! for all accounts.
 //!
 //! Minimum Rust version: 1.89, for file locks.

@@ -84,16 +84,7 @@ impl Packs {
             state: Mutex::default(),
         };
         let mut state = State::default();
-        for entry in fs::read_dir(path).map_err(|error| Error::io(path, &error))? {
-            let entry = entry.map_err(|error| Error::io(path, &error))?;
-            let name = entry.file_name();
-            let Some(id) = name
-                .to_str()
-                .and_then(|name| name.strip_suffix(".pack")?.parse().ok())
-            else {
-                continue;
-            };
-            let file = entry.path();
+        for (id, file) in files(path).map_err(|error| Error::io(path, &error))? {
             state.last = state.last.max(id);
             match last(id)? {
                 None => fs::remove_file(&file).map_err(|error| Error::io(&file, &error))?,
@@ -104,6 +95,35 @@ impl Packs {
             }
         }
         *packs.state() = state;
+        Ok(packs)
+    }
+
+    /// Opens the packs of a folder to read them, and leaves all as it is. There may be no folder.
+    pub(crate) fn look(path: &Path) -> Result<Self, Error> {
+        let packs = Self {
+            path: path.to_owned(),
+            target_octets: 0,
+            state: Mutex::default(),
+        };
+        let files = match files(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(packs),
+            other => other.map_err(|error| Error::io(path, &error))?,
+        };
+        for (id, path) in files {
+            // One that cannot be opened is as if it were not there, which is found where something is in it.
+            if let Ok(file) = File::open(&path) {
+                let length = file.metadata().map_or(0, |it| it.len());
+                let pack = Pack {
+                    file: Arc::new(file),
+                    length,
+                    synced: length,
+                    leased: false,
+                    pins: 0,
+                    failed: true,
+                };
+                packs.state().files.insert(id, pack);
+            }
+        }
         Ok(packs)
     }
 
@@ -199,6 +219,18 @@ impl Packs {
         } else {
             Err(damaged(at, "content hash"))
         }
+    }
+
+    /// Copies a body to other packs, where it is pinned and not yet durable.
+    pub(crate) fn copy(&self, key: u64, at: Location, size: u64, to: &Arc<Self>) -> io::Result<Written> {
+        let mut appender = to.begin(key)?;
+        let mut from = 0;
+        while from < size {
+            let octets = self.read(key, at, size, from..from + Self::FRAME as u64)?;
+            appender.frame(&octets)?;
+            from += octets.len() as u64;
+        }
+        appender.finish()
     }
 
     /// Keeps a pack from being removed while an uncommitted reference to one of its records lives.
@@ -550,6 +582,20 @@ fn walk(file: &File, offset: u64) -> io::Result<Option<Record>> {
     }
 }
 
+/// Lists the packs of a folder.
+fn files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".pack")?.parse().ok());
+        files.extend(id.map(|id| (id, entry.path())));
+    }
+    Ok(files)
+}
+
 fn frame_offset(record: u64, index: u64) -> u64 {
     record + RECORD_HEADER + index * (FRAME_HEADER + Packs::FRAME as u64)
 }
@@ -586,12 +632,12 @@ fn read_whole(file: &File, octets: &mut [u8], offset: u64) -> io::Result<bool> {
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, octets: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_at(file: &File, octets: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, octets, offset)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, mut octets: &mut [u8], mut offset: u64) -> io::Result<()> {
+pub(crate) fn read_at(file: &File, mut octets: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !octets.is_empty() {
         match std::os::windows::fs::FileExt::seek_read(file, octets, offset)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -610,5 +656,8 @@ const FILE_HEADER: u64 = 16;
 const RECORD_HEADER: u64 = 16;
 const FRAME_HEADER: u64 = 8;
 
+mod survey;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use self::survey::Found;

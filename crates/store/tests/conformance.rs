@@ -42,7 +42,7 @@ impl Harness for OnDisk {
 
     fn reopen(&mut self, store: SqliteStore) -> SqliteStore {
         let report = block_on(store.check()).unwrap();
-        assert_eq!(report.problems, [""; 0]);
+        assert_eq!(report.problems, []);
         drop(store);
         self.store()
     }

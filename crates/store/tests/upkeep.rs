@@ -142,7 +142,7 @@ fn the_space_of_expunged_bodies_is_given_back_while_others_are_read() {
         ended.store(true, Ordering::Relaxed);
         readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
-    assert_eq!(block_on(store.check()).unwrap().problems, [""; 0]);
+    assert_eq!(block_on(store.check()).unwrap().problems, []);
     drop(store);
     let store = SqliteStore::open(folder.path(), config).unwrap();
     let left = messages(&store, mailbox);
@@ -150,7 +150,7 @@ fn the_space_of_expunged_bodies_is_given_back_while_others_are_read() {
     for message in &left {
         assert_eq!(read(&store, message), body(message.uid.value() as usize, SIZE));
     }
-    assert_eq!(block_on(store.check()).unwrap().problems, [""; 0]);
+    assert_eq!(block_on(store.check()).unwrap().problems, []);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_backup_is_true_at_one_moment_while_work_goes_on() {
     );
     for (copy, count, before) in seen {
         let copy = SqliteStore::open(copy, config.clone()).unwrap();
-        assert_eq!(block_on(copy.check()).unwrap().problems, [""; 0]);
+        assert_eq!(block_on(copy.check()).unwrap().problems, []);
         let mut messages_there = 0;
         for (session, &mailbox) in mailboxes.iter().enumerate() {
             let found = messages(&copy, mailbox);

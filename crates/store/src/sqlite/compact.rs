@@ -121,16 +121,9 @@ struct Copies<'p> {
 
 impl Copies<'_> {
     fn copy(&mut self, body: &Live) -> io::Result<Written> {
-        let key = body.blob as u64;
-        let mut appender = self.packs.begin(key)?;
-        let mut from = 0;
-        while from < body.size {
-            let to = from + Packs::FRAME as u64;
-            let octets = self.packs.read(key, body.at, body.size, from..to)?;
-            appender.frame(&octets)?;
-            from += octets.len() as u64;
-        }
-        let written = appender.finish()?;
+        let written = self
+            .packs
+            .copy(body.blob as u64, body.at, body.size, self.packs)?;
         self.pinned.push(written.location.pack);
         if written.hash != body.hash {
             return Err(io::ErrorKind::InvalidData.into());

@@ -13,11 +13,14 @@ mod blob;
 mod cache;
 mod check;
 mod compact;
+mod finding;
+mod fsck;
 mod links;
 mod pool;
 mod read;
 mod room;
 mod rows;
+mod salvage;
 mod schema;
 mod writer;
 
@@ -39,7 +42,12 @@ use mailwright_mailbox::{
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-pub use self::{backup::Backup, blob::SqliteBlobWriter, check::Report};
+pub use self::{
+    backup::Backup,
+    blob::SqliteBlobWriter,
+    finding::{Finding, Loss, Place, Report},
+    fsck::Repair,
+};
 use self::{
     compact::Compactor,
     pool::Pool,
@@ -158,10 +166,12 @@ impl SqliteStore {
     /// What a crash left behind is put right: uncommitted bodies are cut off or removed.
     ///
     /// # Errors
-    /// [`Error::InUse`] when another process has the folder, others when it cannot be used.
+    /// [`Error::InUse`] when another process has the folder, [`Error::Damaged`] when the database is missing or cannot
+    /// be read, others when the folder cannot be used.
     pub fn open(folder: impl AsRef<Path>, config: Config) -> Result<Self, Error> {
         let folder = Folder::open(folder.as_ref())?;
         let file = folder.path().join("mail.db");
+        refuse_remains(folder.path(), &file)?;
         let failed = |error: rusqlite::Error| Error::Io {
             path: file.clone(),
             reason: error.to_string(),
@@ -268,7 +278,7 @@ impl SqliteStore {
         let shared = Arc::clone(&self.shared);
         self.shared
             .pool
-            .run(move |conn| check::check(conn, &shared))
+            .run(move |conn| check::check(conn, &shared.packs))
             .await
     }
 
@@ -411,6 +421,23 @@ impl Store for SqliteStore {
     }
 }
 
+/// Refuses to begin anew where a database has been: its packs would be taken for rubbish.
+fn refuse_remains(folder: &Path, file: &Path) -> Result<(), Error> {
+    let is_missing = std::fs::metadata(file).map_or(true, |it| it.len() == 0);
+    let has_packs = || std::fs::read_dir(folder.join("packs")).is_ok_and(|mut packs| packs.next().is_some());
+    let reason = if folder.join(fsck::READY).exists() {
+        "a repair was interrupted"
+    } else if is_missing && has_packs() {
+        "it is missing, and there are packs beside it"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Damaged {
+        file: file.to_owned(),
+        reason: reason.into(),
+    })
+}
+
 /// Sets ids aside for the blobs of this run and returns the first.
 fn reserve_blobs(conn: &Connection) -> rusqlite::Result<u64> {
     let sql = "UPDATE counter SET value = value + ?1 WHERE name = 'blob' RETURNING value - ?1 + 1";
@@ -421,9 +448,14 @@ fn reserve_blobs(conn: &Connection) -> rusqlite::Result<u64> {
 /// Returns where the last committed record of a pack begins; `None` when no body is in the pack.
 fn last_record(conn: &Connection, pack: u64) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT start FROM blob WHERE pack = ?1 ORDER BY start DESC LIMIT 1";
-    conn.query_row(sql, [pack as i64], |row| row.get::<_, i64>(0))
-        .map(|start| start as u64)
-        .optional()
+    // A pack without bodies is removed: that is not left to an index, which may be damaged.
+    let again = "SELECT max(start) FROM blob NOT INDEXED WHERE pack = ?1";
+    let read = |row: &rusqlite::Row<'_>| row.get::<_, Option<i64>>(0);
+    let last = match conn.query_row(sql, [pack as i64], read).optional()? {
+        Some(last) => last,
+        None => conn.query_row(again, [pack as i64], read)?,
+    };
+    Ok(last.map(|start| start as u64))
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {

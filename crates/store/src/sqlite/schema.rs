@@ -224,6 +224,10 @@ fn failed(file: &Path, error: &rusqlite::Error) -> Error {
         Some(rusqlite::ErrorCode::NotADatabase) => Error::Foreign {
             file: file.to_owned(),
         },
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => Error::Damaged {
+            file: file.to_owned(),
+            reason: error.to_string(),
+        },
         _ => Error::Io {
             path: file.to_owned(),
             reason: error.to_string(),
