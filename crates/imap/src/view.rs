@@ -207,6 +207,7 @@ impl View {
     pub fn known(&mut self, uid: u32, flags: &Flags) {
         if self.flags.get(&uid).is_some_and(|(pending, _)| pending == flags) {
             self.flags.remove(&uid);
+            self.settle();
         }
     }
 
@@ -215,7 +216,13 @@ impl View {
         let pending = self.flags.get(&uid);
         if pending.is_some_and(|(_, pending)| pending.is_none_or(|pending| pending <= mod_seq)) {
             self.flags.remove(&uid);
+            self.settle();
         }
+    }
+
+    /// The messages with flags that wait to be told.
+    pub(crate) fn flagged(&self) -> UidSet {
+        UidSet::from_ranges(self.flags.keys().map(|&uid| uid..=uid))
     }
 
     /// From here on, tells messages that are gone by their UIDs: [`Update::Vanished`].

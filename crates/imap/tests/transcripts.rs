@@ -23,6 +23,7 @@ transcripts! {
     binary: "binary",
     catenate: "catenate",
     condstore: "condstore",
+    held_back: "held-back",
     copy_move: "copy-move",
     expunge: "expunge",
     fetch: "fetch",

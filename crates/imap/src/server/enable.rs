@@ -98,6 +98,26 @@ impl Server {
         }
     }
 
+    /// A row told this mod-sequence.
+    pub(super) fn said(&mut self, mod_seq: Option<u64>) {
+        if let (State::Selected(selection), Some(mod_seq)) = (&mut self.state, mod_seq) {
+            selection.said = selection.said.max(mod_seq);
+        }
+    }
+
+    /// The mod-sequence that the client has to be told before a tagged response. It takes the highest that it has
+    /// heard, and would miss what waits to be told if the connection broke (RFC 7162 §6).
+    pub(super) fn corrected_highest(&mut self) -> Option<u64> {
+        let State::Selected(selection) = &mut self.state else {
+            return None;
+        };
+        let settled = selection.view.told_up_to();
+        let settled = settled.filter(|_| self.enabled.condstore && selection.has_mod_seqs)?;
+        let runs_ahead = selection.said > settled;
+        let was_held_back = std::mem::replace(&mut selection.held_back, runs_ahead);
+        (runs_ahead || was_held_back).then_some(settled)
+    }
+
     pub(super) fn put_highest(&mut self, highest: u64) {
         self.out()
             .raw("* OK [HIGHESTMODSEQ ")

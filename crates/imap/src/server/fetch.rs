@@ -348,6 +348,7 @@ impl Server {
 
     /// What a row has told of flags and mod-sequence need not be told again.
     fn learnt(&mut self, row: &Row) {
+        self.said(row.told_mod_seq);
         if let (State::Selected(selection), true, Some(mod_seq)) =
             (&mut self.state, row.told_flags, row.told_mod_seq)
         {

@@ -122,6 +122,10 @@ struct Selection {
     has_mod_seqs: bool,
     /// What the last SEARCH with SAVE found (RFC 5182).
     saved: crate::UidSet,
+    /// The highest mod-sequence that a row told.
+    said: u64,
+    /// The client was told of a lower one, because something could not be told yet.
+    held_back: bool,
 }
 
 #[derive(Debug)]

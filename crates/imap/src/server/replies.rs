@@ -165,7 +165,17 @@ impl Server {
             return Turn::Again;
         }
         if let Phase::Finish(finish) = std::mem::replace(&mut self.phase, Phase::Command) {
-            self.reply_now(&finish.1);
+            let (_, mut reply) = *finish;
+            match self.corrected_highest() {
+                Some(highest) if reply.code.is_empty() && reply.status == "OK" => {
+                    reply.code = format!("HIGHESTMODSEQ {highest}").into();
+                }
+                // `complete_expunge` has said it.
+                Some(_) if reply.code.starts_with("HIGHESTMODSEQ") => {}
+                Some(highest) => self.put_highest(highest),
+                None => {}
+            }
+            self.reply_now(&reply);
         }
         Turn::Again
     }

@@ -73,6 +73,8 @@ impl Server {
             uid_next: selected.uid_next.get(),
             has_mod_seqs: selected.highest_mod_seq.is_some(),
             saved: UidSet::new(),
+            said: 0,
+            held_back: false,
         }));
         self.choose_report();
         self.watch_selected();

@@ -2,7 +2,7 @@
 
 use super::replies::when;
 use super::{Phase, Reply, Server, State, Task};
-use crate::{Code, Event, Flags, SequenceSet, StoreAction, StoreRequest, UidSet};
+use crate::{Code, Event, Flags, SequenceSet, StoreAction, StoreRequest, UidSet, View};
 
 /// A STORE that is being answered.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct Storing {
     uids: UidSet,
     /// Messages that were changed by others in between.
     modified: UidSet,
+    /// Messages with flags by others that the client has not heard of.
+    untold: UidSet,
 }
 
 impl Server {
@@ -40,6 +42,7 @@ impl Server {
             silent,
             uids: uids.clone(),
             modified: UidSet::new(),
+            untold: self.view().map_or_else(UidSet::new, View::flagged),
         };
         let request = StoreRequest {
             uids,
@@ -63,7 +66,9 @@ impl Server {
         let Phase::Asked(Task::Store(storing)) = &self.phase else {
             panic!("no flags were to be stored")
         };
-        let (with_uid, silent) = (storing.uid, storing.silent);
+        // Of a silent change on top of one that it has not heard of, a client would make the wrong flags.
+        let silent = storing.silent && !storing.untold.contains(uid);
+        let with_uid = storing.uid;
         let mod_seq = mod_seq.filter(|_| self.enabled.condstore);
         let State::Selected(selection) = &mut self.state else {
             return;
@@ -81,6 +86,20 @@ impl Server {
         }
         let with_uid = with_uid || self.enabled.condstore;
         self.put_changed(seq, uid, with_uid, (!silent).then_some(flags), mod_seq);
+    }
+
+    /// Says that others may have changed messages of [`Event::Store`](crate::Event::Store) since the last
+    /// [`notify`](Server::notify) before the question. The client is told their flags, even if it asked for
+    /// `.SILENT`: it could not know them. Call it before [`stored`](Server::stored).
+    ///
+    /// # Panics
+    ///
+    /// Panics if that was not asked.
+    pub fn overtaken(&mut self, uids: &UidSet) {
+        let Phase::Asked(Task::Store(storing)) = &mut self.phase else {
+            panic!("no flags were to be stored")
+        };
+        storing.untold = storing.untold.union(uids);
     }
 
     /// Tells messages of [`Event::Store`](crate::Event::Store) whose flags were left alone, because they have
@@ -118,6 +137,7 @@ impl Server {
         flags: Option<&Flags>,
         mod_seq: Option<u64>,
     ) {
+        self.said(mod_seq);
         let recent = !self.enabled.rev2 && self.view().is_some_and(|view| view.is_recent(uid));
         let uid_only = self.enabled.uid_only;
         let mut out = self.out();

@@ -513,6 +513,9 @@ impl Backend {
             } else if let Some(&uid) = fetching.todo.last() {
                 self.begin_row(server, uid, &mut fetching);
             } else {
+                if fetching.request.mark_seen {
+                    server.notify(Change::UpTo(self.current().highest));
+                }
                 return server.accept();
             }
         }

@@ -534,12 +534,28 @@ pub struct Stored {
     pub changed: UidSet,
     /// The messages that exist and were passed over for having changed since.
     pub failed: UidSet,
+    /// The mailbox's highest mod-sequence right after the change, if that is known. By this it is seen whether
+    /// somebody else was faster.
+    pub mod_seq: Option<ModSeq>,
 }
 
 impl Stored {
     /// Makes it.
     pub const fn new(changed: UidSet, failed: UidSet) -> Self {
-        Self { changed, failed }
+        Self {
+            changed,
+            failed,
+            mod_seq: None,
+        }
+    }
+
+    /// The same, with the mailbox's highest mod-sequence right after the change.
+    #[must_use]
+    pub fn at(self, mod_seq: ModSeq) -> Self {
+        Self {
+            mod_seq: Some(mod_seq),
+            ..self
+        }
     }
 }
 

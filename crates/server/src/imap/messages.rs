@@ -2,7 +2,7 @@
 
 use super::backend::{Backend, Failure, Incoming, Mailboxes, NewMessage};
 use super::convert::{flags_from_imap, flags_to_imap, uids_from_imap, uids_to_imap};
-use super::selected::has_mod_seqs;
+use super::selected::{Selected, has_mod_seqs};
 use super::session::{Append, Session, Stop};
 use super::url::Reference;
 use super::{body, search};
@@ -166,6 +166,10 @@ impl<B: Backend> Session<B> {
         };
         let since = request.unchanged_since.map(ModSeq::new);
         let stored = mail.store(mailbox, uids.clone(), change, since).await?;
+        let is_next = |selected: &Selected| selected.is_next::<B::Mailboxes>(&stored);
+        if !self.selected.as_ref().is_some_and(is_next) {
+            self.conn.machine().overtaken(&request.uids);
+        }
         self.sync_or_end().await;
         if !stored.failed.is_empty() {
             self.conn.machine().not_stored(&uids_to_imap(&stored.failed));
@@ -176,6 +180,10 @@ impl<B: Backend> Session<B> {
         while let Some(scan) = next {
             let page = mail.scan(mailbox, scan.clone()).await?;
             for message in &page.messages {
+                if stored.mod_seq.is_some_and(|ours| message.mod_seq > ours) {
+                    let uid = message.uid.value();
+                    self.conn.machine().overtaken(&imap::UidSet::from(uid..=uid));
+                }
                 let mod_seq = has_mod_seqs::<B::Mailboxes>().then(|| message.mod_seq.value());
                 let flags = flags_to_imap(&message.flags);
                 self.conn.machine().stored(message.uid.value(), &flags, mod_seq);

@@ -1,6 +1,6 @@
 //! The selected mailbox of a session, and how it keeps up with the store.
 
-use super::backend::{Abilities, Failure, Listed, Mailboxes};
+use super::backend::{Abilities, Failure, Listed, Mailboxes, Stored};
 use super::convert::{flags_to_imap, mailbox_id, uids_to_imap};
 use mailwright_imap as imap;
 use mailwright_mailbox::{Feed, Fields, MailboxId, ModSeq, Rights, Scan, SystemFlags, Uid, UidSet};
@@ -74,6 +74,15 @@ impl Selected {
             },
             selected,
         ))
+    }
+
+    /// Whether nobody has changed the mailbox between what is known of it and what was stored.
+    pub(super) fn is_next<M: Mailboxes>(&self, stored: &Stored) -> bool {
+        let expected = match stored.changed.is_empty() {
+            true => self.known,
+            false => self.known.next(),
+        };
+        !has_mod_seqs::<M>() || stored.mod_seq == Some(expected)
     }
 
     /// Whether a notice tells of something new.

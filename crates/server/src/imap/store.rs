@@ -371,7 +371,11 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             unchanged_since,
         };
         match self.change(op).await? {
-            Outcome::Stored { changed, failed, .. } => Ok(Stored::new(changed, failed)),
+            Outcome::Stored {
+                changed,
+                failed,
+                mod_seq,
+            } => Ok(Stored::new(changed, failed).at(mod_seq)),
             _ => Err(untold()),
         }
     }
