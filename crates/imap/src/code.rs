@@ -36,6 +36,8 @@ pub enum Code {
     InUse,
     /// An operational limit was reached.
     Limit,
+    /// More would have to be watched than is possible (RFC 5465 §5.8).
+    NotificationOverflow,
     /// There is no such mailbox.
     NonExistent,
     /// Access is not permitted.
@@ -80,6 +82,7 @@ impl Code {
             Self::HasChildren => "HASCHILDREN",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::OverQuota => "OVERQUOTA",

@@ -151,6 +151,9 @@ pub enum Event {
     Acl(crate::AclRequest),
     /// *Question* about annotations (RFC 5464); each kind says how it is answered.
     Metadata(crate::MetadataRequest),
+    /// The client has enabled METADATA (RFC 5464 §4.1): from here on it hears of changes of annotations, be they
+    /// watched or not. Give each [`notice`](crate::Server::notice) of them.
+    MetadataEnabled,
     /// The client is no longer logged in (RFC 8437): whatever was selected is closed without expunging. Another
     /// login may follow, of anybody.
     Unauthenticated,

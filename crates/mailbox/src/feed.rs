@@ -13,7 +13,8 @@ use crate::{Account, MailboxId, ModSeq};
 
 /// Says that a mailbox has changed, up to and including a mod-sequence.
 ///
-/// A mailbox that was created, renamed or deleted is told of in the same way: whoever cares reads it again.
+/// A mailbox that was created, renamed, deleted, subscribed to, shared or annotated is told of in the same way: whoever
+/// cares reads it again. For what belongs to the account and to no mailbox, INBOX is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Change {

@@ -2,7 +2,7 @@
 //! UTF8=ACCEPT (RFC 6855), UIDONLY (RFC 9586)
 
 use super::{Reply, Server, State};
-use crate::{Capability, When};
+use crate::{Capability, Event, When};
 use bytes::Bytes;
 
 /// What the client has switched on, for the rest of the session.
@@ -58,7 +58,9 @@ impl Server {
                     "UTF8=ACCEPT"
                 }
                 () if is("METADATA") && self.offers(Capability::Metadata) => {
-                    self.enabled.metadata = true;
+                    if !std::mem::replace(&mut self.enabled.metadata, true) {
+                        self.events.push_back(Event::MetadataEnabled);
+                    }
                     self.watching.get_or_insert_default();
                     "METADATA"
                 }

@@ -130,6 +130,17 @@ impl Server {
         self.is_idling() || self.watching.is_some()
     }
 
+    /// What the client watches; nothing before NOTIFY and after an overflow.
+    pub fn watches(&self) -> &[Watch] {
+        self.watching.as_deref().map_or(&[], |watching| &watching.watches)
+    }
+
+    /// Whether changes of annotations are told, be they [watched](Server::watches) or not: the client has enabled
+    /// METADATA (RFC 5464 §4.1).
+    pub fn tells_metadata(&self) -> bool {
+        self.enabled.metadata
+    }
+
     pub(super) fn accept_notify(&mut self, watches: Vec<Watch>) {
         let fetched_up_to = self.last_uid();
         self.watching = (!watches.is_empty() || self.enabled.metadata).then(|| {

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::steps::{Steps, head, no_such_mailbox, over_limit};
+use super::{
+    mailboxes::{self, MailboxSteps},
+    steps::{Steps, head, no_such_mailbox, over_limit},
+};
 use crate::{Account, EntryName, Identifier, MailboxId, Outcome, Rights};
 
 /// How a store keeps annotations and access control lists.
@@ -69,7 +72,7 @@ pub trait AnnotationSteps: Steps {
     ) -> Result<(), Self::Error>;
 }
 
-pub(super) fn annotate<T: AnnotationSteps>(
+pub(super) fn annotate<T: AnnotationSteps + MailboxSteps>(
     store: &mut T,
     account: &Account,
     mailbox: Option<MailboxId>,
@@ -87,7 +90,7 @@ pub(super) fn annotate<T: AnnotationSteps>(
     let Some(given) = value else {
         if there {
             store.set_annotation(account, mailbox, name, None)?;
-            tell(store, mailbox)?;
+            tell(store, account, mailbox)?;
         }
         return Ok(Outcome::Annotated);
     };
@@ -98,7 +101,7 @@ pub(super) fn annotate<T: AnnotationSteps>(
         return Err(over_limit(store, "annotations of a mailbox").into());
     }
     store.set_annotation(account, mailbox, name, value)?;
-    tell(store, mailbox).map(|()| Outcome::Annotated)
+    tell(store, account, mailbox).map(|()| Outcome::Annotated)
 }
 
 pub(super) fn set_rights<T: AnnotationSteps>(
@@ -117,12 +120,16 @@ pub(super) fn set_rights<T: AnnotationSteps>(
         return Err(over_limit(store, "identifiers of an access control list").into());
     }
     store.set_rights(mailbox, identifier, rights)?;
-    tell(store, Some(mailbox)).map(|()| Outcome::RightsSet)
+    mailboxes::tell(store, mailbox).map(|()| Outcome::RightsSet)
 }
 
-/// Has the feeds told, so that whoever watches a mailbox looks again.
-fn tell<T: Steps>(store: &mut T, mailbox: Option<MailboxId>) -> Result<(), T::Error> {
-    let Some(mailbox) = mailbox else { return Ok(()) };
-    let highest = head(store, mailbox)?.highest_mod_seq;
-    store.touch(mailbox, highest)
+fn tell<T: MailboxSteps>(
+    store: &mut T,
+    account: &Account,
+    mailbox: Option<MailboxId>,
+) -> Result<(), T::Error> {
+    match mailbox {
+        Some(mailbox) => mailboxes::tell(store, mailbox),
+        None => mailboxes::tell_inbox(store, account),
+    }
 }

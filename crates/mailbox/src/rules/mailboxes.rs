@@ -207,8 +207,7 @@ pub(super) fn rename<T: MailboxSteps>(
     }
     store.rename_mailboxes(account, &renamed)?;
     for it in &renamed {
-        let highest = head(store, it.mailbox)?.highest_mod_seq;
-        store.touch(it.mailbox, highest)?;
+        tell(store, it.mailbox)?;
     }
     let itself = renamed.iter().find(|it| it.from == *from);
     Ok(itself.map(|it| it.mailbox))
@@ -262,7 +261,25 @@ pub(super) fn subscribe<T: MailboxSteps>(
     if on && store.subscription_count(account)? >= store.limits().subscriptions_per_account.into() {
         return Err(over_limit(store, "subscriptions of an account").into());
     }
-    store.set_subscribed(account, name, on)
+    store.set_subscribed(account, name, on)?;
+    match store.find(account, name)? {
+        Some(mailbox) => tell(store, mailbox),
+        None => tell_inbox(store, account),
+    }
+}
+
+/// Has the feeds of an account told of what belongs to no mailbox: INBOX stands for it.
+pub(super) fn tell_inbox<T: MailboxSteps>(store: &mut T, account: &Account) -> Result<(), T::Error> {
+    match store.find(account, &MailboxName::inbox())? {
+        Some(inbox) => tell(store, inbox),
+        None => Ok(()),
+    }
+}
+
+/// Has the feeds told, so that whoever watches a mailbox looks again.
+pub(super) fn tell<T: Steps>(store: &mut T, mailbox: MailboxId) -> Result<(), T::Error> {
+    let highest = head(store, mailbox)?.highest_mod_seq;
+    store.touch(mailbox, highest)
 }
 
 fn already_exists(store: &impl Steps) -> CommitError {

@@ -316,6 +316,9 @@ pub struct Limits {
     /// The most threads that search, sort and thread mail at once, for all IMAP sessions together; the others wait. The
     /// number of cores.
     pub search_threads: usize,
+    /// The most mailboxes that an IMAP session can watch by NOTIFY; with more it is told NOTIFICATIONOVERFLOW (RFC 5465
+    /// §5.8). Each takes some 300 octets.
+    pub watched_mailboxes: usize,
     /// How often an IMAP client that waits for a long command is told how far it is (RFC 9585).
     pub imap_progress_interval: Duration,
     /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
@@ -345,6 +348,7 @@ impl Default for Limits {
             // The other half of the cores serves those who are in.
             password_checks: cores.div_ceil(2),
             search_threads: cores,
+            watched_mailboxes: 10_000,
             imap_progress_interval: Duration::from_secs(15),
             smtp_timeout: Duration::from_secs(5 * 60),
             refusal_delay: Duration::ZERO,

@@ -384,8 +384,10 @@ impl Abilities {
     pub const RIGHTS: Self = Self(1 << 6);
     /// Mailboxes and the server have annotations (RFC 5464).
     pub const ANNOTATIONS: Self = Self(1 << 7);
+    /// [`Mailboxes::feed`] tells of every change: of messages, names, subscriptions, rights and annotations (RFC 5465).
+    pub const FEEDS: Self = Self(1 << 8);
     /// All of them.
-    pub const ALL: Self = Self((1 << 8) - 1);
+    pub const ALL: Self = Self((1 << 9) - 1);
 
     /// Tells whether all of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -408,6 +410,7 @@ impl Abilities {
             Capability::Quota => Self::QUOTAS,
             Capability::Acl | Capability::ListMyRights => Self::RIGHTS,
             Capability::Metadata | Capability::ListMetadata => Self::ANNOTATIONS,
+            Capability::Notify => return self.contains(Self::MOD_SEQS) && self.contains(Self::FEEDS),
             Capability::LiteralPlus
             | Capability::SaslIr
             | Capability::Enable

@@ -1,6 +1,6 @@
 //! Commands about mailboxes as a whole: SELECT, LIST, STATUS, CREATE and their kin (RFC 9051 §6.3).
 
-use super::backend::{Abilities, Backend, Mailboxes};
+use super::backend::{Abilities, Backend, Listed, Mailboxes};
 use super::convert::{mailbox_id, name, rights_to_imap, special_use_from_imap, special_use_to_imap};
 use super::selected::{Selected, has_mod_seqs};
 use super::session::{Session, Stop};
@@ -11,17 +11,63 @@ use std::num::NonZeroU32;
 
 /// What LIST tells of one name.
 #[derive(Default)]
-struct Row {
+pub(super) struct Row {
     mailbox: Option<MailboxId>,
     special_use: Option<SpecialUse>,
-    subscribed: bool,
+    pub(super) subscribed: bool,
     rights: Rights,
+    /// Others are below it.
+    children: bool,
+}
+
+impl Row {
+    /// The row for the engine.
+    pub(super) fn told<'a>(&'a self, name: &'a str) -> ListRow<'a> {
+        let mut told = ListRow::new(name);
+        told.no_select = self.mailbox.is_none() || !self.rights.contains(Rights::READ);
+        // A level above others is there; a name that is only subscribed to is not.
+        told.non_existent = self.mailbox.is_none() && !self.children;
+        told.children = Some(self.children);
+        told.subscribed = self.subscribed;
+        told.special_use = self.special_use.as_slice();
+        told
+    }
+}
+
+/// Every name there is to list: mailboxes, the levels above them, and names that are only subscribed to.
+pub(super) fn rows(listed: &[Listed], missing: Vec<MailboxName>) -> BTreeMap<MailboxName, Row> {
+    let mut rows: BTreeMap<MailboxName, Row> = BTreeMap::new();
+    for listed in listed {
+        let row = Row {
+            mailbox: Some(listed.id),
+            special_use: listed.special_use.and_then(special_use_to_imap),
+            subscribed: listed.subscribed,
+            rights: listed.rights,
+            children: false,
+        };
+        // Levels above mailboxes are names as well, which cannot be selected.
+        let mut above = listed.name.parent();
+        while let Some(parent) = above {
+            above = parent.parent();
+            rows.entry(parent).or_default();
+        }
+        rows.insert(listed.name.clone(), row);
+    }
+    // Only what exists is a child (RFC 3348 §3), and not a name that is merely subscribed to.
+    let parents: BTreeSet<MailboxName> = rows.keys().filter_map(MailboxName::parent).collect();
+    for parent in parents {
+        rows.entry(parent).or_default().children = true;
+    }
+    for name in missing {
+        rows.entry(name).or_default().subscribed = true;
+    }
+    rows
 }
 
 impl<B: Backend> Session<B> {
     pub(super) async fn select(&mut self, mailbox: &str) -> Result<(), Stop> {
         // Whatever was selected is not, even if this fails (RFC 3501 §6.3.1).
-        self.selected = None;
+        self.leave().await;
         let listed = self.find(mailbox).await?;
         let (selected, told) = Selected::open(&*self.mail()?, &listed).await?;
         self.selected = Some(selected);
@@ -35,7 +81,9 @@ impl<B: Backend> Session<B> {
             [one] => Some(special_use_from_imap(*one).ok_or(Rejection::CANNOT)?),
             _ => return Err(Rejection::new(Some(Code::UseAttr), "One special use at a time").into()),
         };
-        let made = self.mail()?.create(&name(mailbox)?, special_use).await?;
+        let name = name(mailbox)?;
+        let made = self.mail()?.create(&name, special_use).await?;
+        self.has_made(&name).await;
         match <B::Mailboxes as Mailboxes>::ABILITIES.contains(Abilities::OBJECT_IDS) {
             true => self.conn.machine().created(&mailbox_id(made)),
             false => self.conn.machine().accept(),
@@ -45,6 +93,7 @@ impl<B: Backend> Session<B> {
 
     pub(super) async fn delete(&mut self, mailbox: &str) -> Result<(), Stop> {
         let deleted = self.mail()?.delete(&name(mailbox)?).await?;
+        self.has_deleted(deleted);
         self.conn.machine().accept();
         if self
             .selected
@@ -58,30 +107,34 @@ impl<B: Backend> Session<B> {
     }
 
     pub(super) async fn rename(&mut self, from: &str, to: &str) -> Result<(), Stop> {
-        self.mail()?.rename(&name(from)?, &name(to)?).await?;
+        let (from, to) = (name(from)?, name(to)?);
+        self.mail()?.rename(&from, &to).await?;
+        self.has_renamed(&from, &to).await;
         self.sync_or_end().await;
         self.yes()
     }
 
     pub(super) async fn subscribe(&mut self, mailbox: &str, on: bool) -> Result<(), Stop> {
-        self.mail()?.subscribe(&name(mailbox)?, on).await?;
+        let name = name(mailbox)?;
+        self.mail()?.subscribe(&name, on).await?;
+        self.has_subscribed(&name, on);
         self.yes()
     }
 
     pub(super) async fn list(&mut self, request: &ListRequest) -> Result<(), Stop> {
-        for (name, row, children) in self.rows(request.subscribed_only).await? {
-            let special_use: Vec<_> = row.special_use.into_iter().collect();
-            let mut told = ListRow::new(&name);
-            told.no_select = row.mailbox.is_none() || !row.rights.contains(Rights::READ);
-            // A level above others is there; a name that is only subscribed to is not.
-            told.non_existent = row.mailbox.is_none() && !children;
-            told.children = Some(children);
-            told.subscribed = row.subscribed;
-            told.special_use = &special_use;
+        let mail = self.mail()?;
+        let listed = mail.list().await?;
+        let missing = match request.subscribed_only {
+            true => mail.subscriptions().await?,
+            false => Vec::new(),
+        };
+        for (name, row) in rows(&listed, missing) {
+            let name = name.as_str();
+            let told = row.told(name);
             if self.conn.machine().list(&told)
                 && let Some(mailbox) = row.mailbox
             {
-                self.list_returns(request, &name, mailbox, row.rights).await?;
+                self.list_returns(request, name, mailbox, row.rights).await?;
             }
             self.make_room().await?;
         }
@@ -121,40 +174,6 @@ impl<B: Backend> Session<B> {
         Ok(())
     }
 
-    /// Every name there is to list, with whether others are below it.
-    async fn rows(&mut self, with_missing: bool) -> Result<Vec<(String, Row, bool)>, Stop> {
-        let mail = self.mail()?;
-        let mut rows: BTreeMap<MailboxName, Row> = BTreeMap::new();
-        for listed in mail.list().await? {
-            let special_use = listed.special_use.and_then(special_use_to_imap);
-            let row = Row {
-                mailbox: Some(listed.id),
-                special_use,
-                subscribed: listed.subscribed,
-                rights: listed.rights,
-            };
-            // Levels above mailboxes are names as well, which cannot be selected.
-            let mut above = listed.name.parent();
-            while let Some(parent) = above {
-                above = parent.parent();
-                rows.entry(parent).or_default();
-            }
-            rows.insert(listed.name, row);
-        }
-        // Only what exists is a child (RFC 3348 §3), and not a name that is merely subscribed to.
-        let parents: BTreeSet<MailboxName> = rows.keys().filter_map(MailboxName::parent).collect();
-        if with_missing {
-            for name in mail.subscriptions().await? {
-                rows.entry(name).or_default().subscribed = true;
-            }
-        }
-        let rows = rows.into_iter().map(|(name, row)| {
-            let children = parents.contains(&name);
-            (name.as_str().to_owned(), row, children)
-        });
-        Ok(rows.collect())
-    }
-
     pub(super) async fn status(&mut self, mailbox: &str) -> Result<(), Stop> {
         let listed = self.find(mailbox).await?;
         let mailbox = listed.id;
@@ -166,7 +185,8 @@ impl<B: Backend> Session<B> {
     }
 }
 
-fn status_of<M: Mailboxes>(mailbox: MailboxId, snapshot: &Snapshot) -> Status {
+/// How a mailbox stands, for the engine.
+pub(super) fn status_of<M: Mailboxes>(mailbox: MailboxId, snapshot: &Snapshot) -> Status {
     let mut status = Status::default();
     status.messages = Some(snapshot.exists);
     status.uid_next = snapshot.uid_next.and_then(|uid| NonZeroU32::new(uid.value()));

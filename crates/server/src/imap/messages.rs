@@ -115,6 +115,7 @@ impl<B: Backend> Session<B> {
         // Another mailbox may have got the name meanwhile.
         let mailbox = self.find(&append.mailbox).await?;
         let appended = self.mail()?.append(mailbox.id, append.whole, replaced).await?;
+        self.has_added(mailbox.id, &appended.uids).await;
         self.sync_or_end().await;
         match NonZeroU32::new(appended.uid_validity.value()) {
             Some(validity) if !appended.uids.is_empty() => {
@@ -200,6 +201,7 @@ impl<B: Backend> Session<B> {
         let (mail, work) = (self.mail()?, self.work(None));
         let copying = mail.copy(from, uids, to.id, moving);
         let copied = self.wait_for(&work, copying).await?;
+        self.has_added(to.id, &copied.to).await;
         self.sync_or_end().await;
         let validity = NonZeroU32::new(copied.uid_validity.value());
         let told = validity.and_then(|validity| {
@@ -228,7 +230,7 @@ impl<B: Backend> Session<B> {
                 Err(failure) => return Err(failure.into()),
             }
         }
-        self.selected = None;
+        self.leave().await;
         self.yes()
     }
 }

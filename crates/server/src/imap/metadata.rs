@@ -1,7 +1,9 @@
 //! GETMETADATA, SETMETADATA (RFC 5464)
 
 use super::backend::{Backend, Failure, Mailboxes};
+use super::notify;
 use super::session::{Session, Stop};
+use bytes::Bytes;
 use mailwright_imap::{self as imap, MetadataRefusal, MetadataRequest, Rejection};
 use mailwright_mailbox::{EntryName, MailboxId};
 
@@ -25,8 +27,16 @@ impl<B: Backend> Session<B> {
                     name.map(|name| (name, value)).ok_or(Rejection::CANNOT)
                 });
                 let entries = entries.collect::<Result<Vec<_>, _>>()?;
+                let hash = |value: &Option<Bytes>| value.as_deref().map(notify::hash_of);
+                let set: Vec<_> = entries
+                    .iter()
+                    .map(|(name, value)| (name.clone(), hash(value)))
+                    .collect();
                 match self.mail()?.annotate(mailbox, entries).await {
-                    Ok(()) => self.yes(),
+                    Ok(()) => {
+                        self.has_annotated(mailbox, &set);
+                        self.yes()
+                    }
                     Err(Failure::AnnotationTooLarge(most)) => {
                         self.refuse_metadata(MetadataRefusal::TooLarge(most))
                     }

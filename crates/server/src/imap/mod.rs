@@ -106,6 +106,7 @@ mod folders;
 mod messages;
 mod metadata;
 mod multisearch;
+mod notify;
 mod quota;
 mod search;
 mod selected;
@@ -143,6 +144,7 @@ pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, p
     options.certificate_hash = shared.tls.certificate_hash(listener).map(Arc::from);
     options.write_timeout = config.limits.write_timeout;
     options.workers = shared.workers.clone();
+    options.max_watched = config.limits.watched_mailboxes;
     options.progress_interval = config.limits.imap_progress_interval;
     options.shutdown = shared.shutdown.clone();
     options

@@ -2,6 +2,7 @@
 
 use super::backend::{Backend, Failure, Mailboxes, NewMessage};
 use super::convert::{name, refusal};
+use super::notify::{self, Watching};
 use super::selected::Selected;
 use super::work::Workers;
 use crate::Stream;
@@ -31,6 +32,9 @@ pub struct Options {
     /// Bounds how many threads search and sort mail at once, of all connections that are given clones of these; by
     /// default as many as there are cores.
     pub workers: Workers,
+    /// How many mailboxes a session can watch by NOTIFY (RFC 5465), each of which takes some 300 octets; 10,000 by
+    /// default. With more the client is told NOTIFICATIONOVERFLOW.
+    pub max_watched: usize,
     /// How often a client that waits for a search, a sort or a copy is told how far it is (RFC 9585); 15 seconds by
     /// default. RFC 9585 §4 recommends 10 to 15.
     pub progress_interval: Duration,
@@ -48,6 +52,7 @@ impl Default for Options {
             certificate_hash: None,
             write_timeout: Conn::<Server>::WRITE_TIMEOUT,
             workers: Workers::default(),
+            max_watched: 10_000,
             progress_interval: Duration::from_secs(15),
             shutdown: Shutdown::new(),
         }
@@ -67,6 +72,7 @@ pub async fn serve<B: Backend>(
         certificate_hash,
         write_timeout,
         workers,
+        max_watched,
         progress_interval,
         shutdown,
     } = options;
@@ -95,6 +101,8 @@ pub async fn serve<B: Backend>(
         selected: None,
         append: None,
         workers,
+        max_watched,
+        watching: None,
         // An interval of nothing is none.
         progress_interval: progress_interval.max(Duration::from_millis(1)),
         shutdown,
@@ -121,12 +129,14 @@ pub(super) struct Session<B: Backend> {
     pub(super) max_append: u64,
     /// What is offered to those who are masked nothing.
     capabilities: Capabilities,
-    mail: Option<Arc<B::Mailboxes>>,
+    pub(super) mail: Option<Arc<B::Mailboxes>>,
     /// What changes in the user's own mailboxes.
     feed: Option<Feed>,
     pub(super) selected: Option<Selected>,
     pub(super) append: Option<Box<Append<<B::Mailboxes as Mailboxes>::Incoming>>>,
     pub(super) workers: Workers,
+    pub(super) max_watched: usize,
+    pub(super) watching: Option<Box<Watching>>,
     pub(super) progress_interval: Duration,
     shutdown: Shutdown,
     /// The engine knows that the server stops.
@@ -228,6 +238,7 @@ impl<B: Backend> Session<B> {
             turn = self.conn.next() => Wake::Turn(turn?),
             changes = changed(self.feed.as_mut()) => Wake::Changed(changes),
             changes = changed(of_selected) => Wake::Changed(changes),
+            changes = notify::changed(self.watching.as_mut()) => Wake::Changed(changes),
             () = self.shutdown.begun(), if !self.told => Wake::Shutdown,
         };
         match wake {
@@ -246,9 +257,13 @@ impl<B: Backend> Session<B> {
                 if self.selected.as_ref().is_some_and(behind) {
                     Box::pin(self.sync_or_end()).await;
                 }
+                if self.watching.is_some() {
+                    Box::pin(self.look(&changes)).await;
+                }
             }
             Wake::Changed(None) => {
                 self.feed = None;
+                self.watching = None;
                 if let Some(selected) = &mut self.selected {
                     selected.feed = None;
                 }
@@ -281,12 +296,14 @@ impl<B: Backend> Session<B> {
                 tracing::info!(peer = %self.peer, "imap: logged out, and stays");
                 self.append = None;
                 self.selected = None;
+                self.watching = None;
                 self.feed = None;
                 self.mail = None;
                 let capabilities = self.capabilities;
                 self.conn.machine().set_capabilities(capabilities);
             }
             Event::Idle => {}
+            Event::MetadataEnabled => self.watch_metadata().await,
             question => match self.question(question).await {
                 Ok(()) => {}
                 Err(Stop::No(rejection)) => self.conn.machine().reject(rejection),
@@ -327,6 +344,7 @@ impl<B: Backend> Session<B> {
             Event::Expunge { uids } => self.expunge(uids.as_ref()).await,
             Event::Search(request) => self.search(&request).await,
             Event::SearchIn(request) => self.search_in(&request).await,
+            Event::Notify(request) => self.notify(&request).await,
             Event::Sort(request) => self.sort(&request).await,
             Event::Thread(request) => self.thread(&request).await,
             Event::Store(request) => self.store(&request).await,
@@ -376,7 +394,7 @@ impl<B: Backend> Session<B> {
     }
 
     /// Tells the engine what has changed in the selected mailbox.
-    async fn sync(&mut self) -> Result<(), Stop> {
+    pub(super) async fn sync(&mut self) -> Result<(), Stop> {
         let mail = self.mail()?;
         let Some(selected) = &mut self.selected else {
             return Ok(());
