@@ -54,6 +54,7 @@
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
+//! | [`transfer`] | mail from elsewhere and to elsewhere: Maildir, mbox, IMAP accounts |
 //! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
 //!
 //! # What is incomplete
@@ -85,6 +86,7 @@ pub mod shutdown;
 mod smtp;
 mod stream;
 pub mod tls;
+pub mod transfer;
 
 pub use clock::unix_now;
 pub use config::Config;

@@ -133,6 +133,15 @@ impl Tls {
         self.opportunistic.clone()
     }
 
+    /// A client side that takes certificates of the public authorities, and those that a PEM file leads to.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or holds no certificates.
+    pub fn trusting(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+        verified(extra)
+    }
+
     /// The client side that takes certificates of the public authorities and of the configured ones.
     pub fn verified(&self) -> Arc<ClientConfig> {
         self.verified.clone()

@@ -1,7 +1,13 @@
 //! The command line.
 
 mod account;
+mod backup;
+mod bar;
+mod export;
+mod fsck;
+mod import;
 mod localserve;
+mod place;
 mod run;
 mod terminal;
 
@@ -34,6 +40,14 @@ enum Command {
     },
     /// Add, list, change and remove accounts. A running server sees it at once.
     Account(account::Arguments),
+    /// Bring mail in from a Maildir, from mbox files, or from an account on an IMAP server.
+    Import(import::Arguments),
+    /// Write the mail of an account as a Maildir or as mbox files.
+    Export(export::Arguments),
+    /// Copy the whole store, as it is at one moment.
+    Backup(backup::Arguments),
+    /// Check everything in the store against everything.
+    Fsck(fsck::Arguments),
     /// Check a configuration file, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -64,6 +78,10 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Serve { config, check: false } => serve(config),
         Command::Account(arguments) => account::run(arguments),
+        Command::Import(arguments) => return exit(import::run(arguments)),
+        Command::Export(arguments) => return exit(export::run(arguments)),
+        Command::Backup(arguments) => return exit(backup::run(arguments)),
+        Command::Fsck(arguments) => return exit(fsck::run(arguments)),
         Command::Config(ConfigCommand::Example) => {
             terminal::print(config::EXAMPLE);
             Ok(())
@@ -76,6 +94,14 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Of a command that tells apart what went wrong in part, and what failed.
+fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
+    done.unwrap_or_else(|failure| {
+        eprintln!("mailwright: {failure}");
+        ExitCode::from(2)
+    })
 }
 
 fn check(path: PathBuf) -> Result<(), Failure> {

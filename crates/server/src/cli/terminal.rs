@@ -24,6 +24,14 @@ pub(super) fn ask_password() -> Result<Secret, Failure> {
     checked(first)
 }
 
+/// Asks for a password that is known, unseen. Without a terminal, the first line of the standard input is it.
+pub(super) fn ask_known_password(prompt: &str) -> Result<Secret, Failure> {
+    match io::stdin().is_terminal() {
+        true => ask_unseen(prompt),
+        false => read_line(),
+    }
+}
+
 fn checked(password: Secret) -> Result<Secret, Failure> {
     match password.as_str() {
         None => Err("the password is not UTF-8, which mail programs cannot send".into()),

@@ -32,7 +32,7 @@ pub(super) fn flags_to_imap(flags: &mailbox::Flags) -> imap::Flags {
 }
 
 /// The flags a client gave, as the store keeps them.
-pub(super) fn flags_from_imap(flags: &imap::Flags) -> mailbox::Flags {
+pub(crate) fn flags_from_imap(flags: &imap::Flags) -> mailbox::Flags {
     let mut out = mailbox::Flags::new();
     for flag in flags.iter() {
         match &flag {

@@ -100,7 +100,7 @@ mod acl;
 mod backend;
 mod binary;
 mod body;
-mod convert;
+pub(crate) mod convert;
 mod fetch;
 mod folders;
 mod messages;

@@ -1,0 +1,157 @@
+//! `mailwright import`, `export`, `backup` and `fsck`: what they say, and what they return.
+
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::process::Process;
+
+/// Exit status, standard output, standard error.
+fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailwright"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever fails early reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn maildir(root: &Path, messages: usize) {
+    for sub in ["cur", "new", "tmp", ".Sent/cur"] {
+        fs::create_dir_all(root.join(sub)).unwrap();
+    }
+    for n in 0..messages {
+        let name = format!("cur/{n:06}.M1P1.host:2,S");
+        fs::write(root.join(name), format!("Subject: {n}\n\nbody {n}\n")).unwrap();
+    }
+}
+
+#[test]
+fn mail_goes_in_and_out_while_no_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let data = path("data");
+    fs::create_dir(&data).unwrap();
+    let account = ["account", "add", "bob@localhost", "--data", &data];
+    assert_eq!(run(&account, "builder\n").0, 0);
+    maildir(&folder.path().join("from"), 30);
+    let from = path("from");
+    let import = |source: &str, name: &str| run(&["import", source, "--account", name, "--data", &data], "");
+
+    let (status, out, err) = import(&from, "bob");
+    assert_eq!((status, &*err), (0, ""), "{out}");
+    assert!(out.starts_with("30 messages in 2 folders came in, "), "{out}");
+    fs::write(format!("{from}/cur/x:2,"), "").unwrap();
+    let (status, out, err) = import(&from, "bob");
+    assert_eq!(status, 1, "{out}{err}");
+    assert!(out.contains("0 messages") && out.contains("30 were there already; 1 left out, told above"));
+    assert_eq!(err, format!("left out: {from}/cur/x:2,: the file is empty\n"));
+    let (status, _, err) = import(&from, "nobody");
+    assert!(status == 2 && err.contains("there is no account nobody"), "{err}");
+    let (status, _, err) = import(&path("gone"), "bob");
+    assert!(
+        status == 2 && err.contains("there is no such file or folder"),
+        "{err}"
+    );
+    let (status, _, err) = import("imaps://127.0.0.1:1", "bob");
+    assert!(status == 2 && err.contains("expected imaps://USER@HOST"), "{err}");
+    let (status, _, err) = import("imaps://bob@127.0.0.1:1", "bob");
+    assert!(
+        status == 2 && err.contains("127.0.0.1:1: Connection refused"),
+        "{err}"
+    );
+
+    for (format, there) in [
+        ("maildir", ".Archive/cur"),
+        ("mboxrd", "INBOX.mbox"),
+        ("mboxo", "Sent.mbox"),
+    ] {
+        let to = path(format);
+        let export = [
+            "export",
+            &to,
+            "--account",
+            "bob",
+            "--data",
+            &data,
+            "--format",
+            format,
+        ];
+        let (status, out, err) = run(&export, "");
+        assert_eq!((status, &*err), (0, ""));
+        assert!(out.starts_with("30 messages in 6 folders written, "), "{out}");
+        assert!(Path::new(&to).join(there).exists());
+    }
+    let (status, _, err) = run(&["export", &path("x"), "--account", "alice", "--data", &data], "");
+    assert!(status == 2 && err.contains("there is no mail of alice"), "{err}");
+
+    let (status, out, _) = run(&["fsck", "--data", &data], "");
+    assert_eq!((status, &*out), (0, "all is sound\n"));
+    let copy = path("copy");
+    let (status, out, _) = run(&["backup", &copy, "--data", &data], "");
+    assert!(status == 0 && out.starts_with("30 messages copied to "), "{out}");
+    // The copy is a store.
+    let restored = folder.path().join("restored");
+    fs::create_dir(&restored).unwrap();
+    fs::rename(&copy, restored.join("mail")).unwrap();
+    let (status, out, _) = run(&["fsck", "--data", restored.to_str().unwrap()], "");
+    assert_eq!((status, &*out), (0, "all is sound\n"));
+}
+
+#[tokio::test]
+async fn a_server_that_runs_keeps_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), true).await;
+    maildir(&folder.path().join("from"), 1);
+    let config = folder.path().join("mailwright.toml");
+    let (config, from) = (config.to_str().unwrap(), folder.path().join("from"));
+    let arguments = [
+        "import",
+        from.to_str().unwrap(),
+        "--account",
+        "bob",
+        "--config",
+        config,
+    ];
+    let (status, _, err) = run(&arguments, "");
+    assert!(status == 2 && err.contains("in use by another process"), "{err}");
+    assert!(err.contains("The server is running: stop it"), "{err}");
+
+    // From the server itself, through its listener.
+    let source = format!("imap://alice@localhost@{}", server.address("imap"));
+    let data = folder.path().join("other");
+    fs::create_dir(&data).unwrap();
+    let data = data.to_str().unwrap();
+    assert_eq!(
+        run(&["account", "add", "carol@localhost", "--data", data], "x\n").0,
+        0
+    );
+    let arguments = [
+        "import",
+        &source,
+        "--account",
+        "carol",
+        "--data",
+        data,
+        "--no-tls",
+    ];
+    let (status, out, err) = run(&arguments, "wonder land\n");
+    assert_eq!((status, &*err), (0, ""), "{out}");
+    assert!(out.starts_with("0 messages in 6 folders"), "{out}");
+}
