@@ -32,6 +32,8 @@ impl Keyword {
 
     /// Property: the sender of the envelope.
     pub const MAILFROM: Self = Self(Cow::Borrowed("mailfrom"));
+    /// Property: the name in HELO or EHLO.
+    pub const HELO: Self = Self(Cow::Borrowed("helo"));
 
     /// Makes a keyword; `None` if it is empty or holds other characters.
     pub fn new(word: &str) -> Option<Self> {

@@ -1,11 +1,11 @@
 //! What a mail server finds out about the origin of a message, and how it writes that down.
 //!
-//! It asks no DNS, opens no connection and reads no clock. So far it holds what every check has in common: the
-//! `Authentication-Results` field (RFC 8601), written, read, and removed where somebody forged it. **The checks
-//! themselves, SPF, DKIM, DMARC and ARC, are not in it**; a result can be recorded for them, and nothing here
-//! computes one.
+//! It asks no DNS, opens no connection and reads no clock: a check says which question it needs answered, and takes
+//! the answer. **DKIM, DMARC and ARC are not in it**; a result can be recorded for them, and nothing here computes one.
 //!
 //! ```text
+//!   spf::Check ─▶ Step::Ask ─▶ resolver ─▶ answer ─▶ … ─▶ Step::Ready(report)
+//!
 //!   message as it came ─▶ claims_of(header, us) ─▶ ranges to cut out
 //!   results of checks ──▶ AuthenticationResults ─▶ to_field() ─▶ goes on top
 //!   field of a server we trust ─▶ AuthenticationResults::parse ─▶ results
@@ -40,6 +40,8 @@
 //! | [`AuthenticationResults`], [`MethodResult`], [`Property`] | the field, RFC 8601 §2 |
 //! | [`Verdict`], [`Keyword`] | the words of its registries, RFC 8601 §2.7 |
 //! | [`claims_of`] | fields that claim to be ours, RFC 8601 §5 |
+//! | [`spf`] | SPF, RFC 7208; Received-SPF |
+//! | [`Step`] | how checks speak with their caller |
 //!
 //! # Limits
 //!
@@ -47,11 +49,16 @@
 //! Written values are cut at [`Property::MAX_VALUE`] octets, and controls in them become `?`.
 
 mod error;
+mod fold;
 mod keyword;
+mod names;
 mod parse;
 mod results;
+pub mod spf;
+mod step;
 
 pub use error::Error;
 pub use keyword::{Keyword, Verdict};
 pub use parse::claims_of;
 pub use results::{AuthenticationResults, MethodResult, Property};
+pub use step::Step;

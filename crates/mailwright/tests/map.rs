@@ -18,7 +18,7 @@ const MAP: &[(&str, &[&str], usize)] = &[
     ("imap", &["wire", "sasl", "message"], 21),
     ("dns", &["address"], 60),
     ("mx", &["dns", "address"], 62),
-    ("auth", &["dns", "address", "message"], 17),
+    ("auth", &["dns", "address", "message"], 64),
     // Digests of messages: all that reads them, and the tables of Unicode.
     ("mailbox", &["message", "address"], 23),
     ("store", &["mailbox", "message"], 40),
