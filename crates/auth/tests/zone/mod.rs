@@ -1,6 +1,6 @@
 //! A little DNS for tests: records in memory, and answers as a resolver gives them.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use mailwright_auth::Step;
 use mailwright_dns::{
