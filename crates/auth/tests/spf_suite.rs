@@ -1,5 +1,7 @@
 //! The test suite of RFC 7208 by the OpenSPF project, from the folder in `MAIL_CORPUS`.
 
+#![allow(clippy::unwrap_used)]
+
 mod zone;
 
 use mailwright_auth::spf::{Check, Config};
