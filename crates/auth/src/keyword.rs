@@ -32,6 +32,16 @@ impl Keyword {
 
     /// Property: the sender of the envelope.
     pub const MAILFROM: Self = Self(Cow::Borrowed("mailfrom"));
+    /// Property: the domain of a signature.
+    pub const D: Self = Self(Cow::Borrowed("d"));
+    /// Property: the agent of a signature.
+    pub const I: Self = Self(Cow::Borrowed("i"));
+    /// Property: the selector of a signature.
+    pub const S: Self = Self(Cow::Borrowed("s"));
+    /// Property: the algorithm of a signature.
+    pub const A: Self = Self(Cow::Borrowed("a"));
+    /// Property: the first characters of a signature (RFC 6008).
+    pub const B: Self = Self(Cow::Borrowed("b"));
     /// Property: the name in HELO or EHLO.
     pub const HELO: Self = Self(Cow::Borrowed("helo"));
 

@@ -1,10 +1,12 @@
 //! What a mail server finds out about the origin of a message, and how it writes that down.
 //!
 //! It asks no DNS, opens no connection and reads no clock: a check says which question it needs answered, and takes
-//! the answer. **DKIM, DMARC and ARC are not in it**; a result can be recorded for them, and nothing here computes one.
+//! the answer. **DMARC and ARC are not in it**; a result can be recorded
+//! for them, and nothing here computes one.
 //!
 //! ```text
-//!   spf::Check ─▶ Step::Ask ─▶ resolver ─▶ answer ─▶ … ─▶ Step::Ready(report)
+//!   spf::Check, dkim::Verifier ─▶ Step::Ask ─▶ resolver ─▶ answer ─▶ … ─▶ Step::Ready(report)
+//!   message that goes out ─▶ dkim::Signer ─▶ DKIM-Signature fields
 //!
 //!   message as it came ─▶ claims_of(header, us) ─▶ ranges to cut out
 //!   results of checks ──▶ AuthenticationResults ─▶ to_field() ─▶ goes on top
@@ -41,6 +43,8 @@
 //! | [`Verdict`], [`Keyword`] | the words of its registries, RFC 8601 §2.7 |
 //! | [`claims_of`] | fields that claim to be ours, RFC 8601 §5 |
 //! | [`spf`] | SPF, RFC 7208; Received-SPF |
+//! | [`dkim`] | DKIM, RFC 6376: verified and signed |
+//! | [`crypto`] | what DKIM needs of a crypto library: traits, and `ring` behind them |
 //! | [`Step`] | how checks speak with their caller |
 //!
 //! # Limits
@@ -48,6 +52,9 @@
 //! Reading takes time and memory in proportion to the field, which the caller bounds. Comments are passed over.
 //! Written values are cut at [`Property::MAX_VALUE`] octets, and controls in them become `?`.
 
+pub mod crypto;
+mod der;
+pub mod dkim;
 mod error;
 mod fold;
 mod keyword;

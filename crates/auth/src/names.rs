@@ -39,3 +39,11 @@ pub(crate) fn of_ptr(answer: &Answer) -> impl Iterator<Item = Name> + '_ {
         _ => None,
     })
 }
+/// Whether the domain is the other one, or below it. Both without a dot at their end.
+pub(crate) fn is_within(domain: &str, ancestor: &str) -> bool {
+    let Some(prefix_len) = domain.len().checked_sub(ancestor.len()) else {
+        return false;
+    };
+    let (prefix, tail) = domain.as_bytes().split_at(prefix_len);
+    tail.eq_ignore_ascii_case(ancestor.as_bytes()) && (prefix.is_empty() || prefix.ends_with(b"."))
+}
