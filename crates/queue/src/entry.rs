@@ -6,7 +6,7 @@ use crate::{
     Record, State, Status, Timestamp, Update,
 };
 use mailwright_address::{Host, ReversePath};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -51,27 +51,9 @@ pub(crate) enum Phase {
 }
 
 impl Entry {
-    pub(crate) fn new(record: Record, mut join: impl FnMut(&Host) -> Name) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
-        let mut by_host: HashMap<&Host, usize> = HashMap::new();
-        for (index, recipient) in record.recipients.iter().enumerate() {
-            if !recipient.is_queued() {
-                continue;
-            }
-            let host = recipient.destination();
-            let group = *by_host.entry(host).or_insert_with(|| {
-                groups.push(Group {
-                    name: join(host),
-                    host: host.clone(),
-                    phase: Phase::Waiting,
-                    recipients: Vec::new(),
-                });
-                groups.len() - 1
-            });
-            groups[group].recipients.push(index);
-        }
-        Self {
-            groups,
+    pub(crate) fn new(record: Record, join: impl FnMut(&Host) -> Name) -> Self {
+        let mut entry = Self {
+            groups: Vec::new(),
             record: Arc::new(record),
             timer: None,
             dirty: false,
@@ -80,7 +62,50 @@ impl Entry {
             dropped: false,
             notices: Vec::new(),
             unreported: Vec::new(),
+        };
+        entry.group(join);
+        entry
+    }
+
+    /// Puts the queued recipients that are in no group into the groups of their hosts.
+    pub(crate) fn group(&mut self, mut join: impl FnMut(&Host) -> Name) {
+        let placed: HashSet<usize> = self
+            .groups
+            .iter()
+            .flat_map(|g| g.recipients.iter().copied())
+            .collect();
+        let mut by_host: HashMap<Host, usize> = self
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(at, group)| (group.host.clone(), at))
+            .collect();
+        for (index, recipient) in self.record.recipients.iter().enumerate() {
+            if !recipient.is_queued() || placed.contains(&index) {
+                continue;
+            }
+            let host = recipient.destination();
+            let group = match by_host.get(host) {
+                Some(group) => *group,
+                None => {
+                    self.groups.push(Group {
+                        name: join(host),
+                        host: host.clone(),
+                        phase: Phase::Waiting,
+                        recipients: Vec::new(),
+                    });
+                    by_host.insert(host.clone(), self.groups.len() - 1);
+                    self.groups.len() - 1
+                }
+            };
+            self.groups[group].recipients.push(index);
         }
+    }
+
+    /// The recipients of groups that are in flight.
+    pub(crate) fn on_their_way(&self) -> impl Iterator<Item = usize> {
+        let flying = self.groups.iter().filter(|g| g.phase == Phase::InFlight);
+        flying.flat_map(|g| g.recipients.iter().copied())
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -70,6 +70,7 @@
 //! | [`Record`], [`Recipient`], [`State`] | the durable envelope, and its octets |
 //! | [`Attempt`], [`Report`], [`Outcome`], [`Health`] | what is to be tried and how it went |
 //! | [`Update`], [`DsnRequest`] | what is to be committed and told |
+//! | [`Edit`], [`Fetch`] | what an operator does by hand |
 //!
 //! # Limits
 //!
@@ -82,11 +83,12 @@
 //! | 5321 §4.5.4 | retry and expiry |
 //! | 5321 §6.1 | null reverse-path |
 //! | 3461 | NOTIFY, RET, ENVID and ORCPT are kept and honoured |
-//! //! | 3464 | what a [`DsnRequest`] holds, and [`DsnRequest::report`] |
+//! | 3464 | what a [`DsnRequest`] holds, and [`DsnRequest::report`] |
 
 mod codec;
 mod config;
 mod destination;
+mod edit;
 mod entry;
 mod error;
 mod queue;
@@ -95,9 +97,10 @@ mod report;
 mod time;
 
 pub use config::Config;
+pub use edit::{Edit, Edited};
 pub use error::Error;
 pub use mailwright_message::dsn::{Action, Status};
-pub use queue::{Key, Page, Queue};
+pub use queue::{Fetch, Key, Page, Queue};
 pub use record::{Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State};
 pub use report::{Attempt, Change, DsnRecipient, DsnRequest, Handover, Health, Outcome, Report, Update};
 pub use time::Timestamp;

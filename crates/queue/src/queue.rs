@@ -1,6 +1,6 @@
 use crate::destination::{Destinations, Name};
 use crate::entry::{Entry, Phase, Pin};
-use crate::{Attempt, Config, Error, Health, Record, Report, State, Timestamp, Update};
+use crate::{Attempt, Config, Edit, Edited, Error, Health, Record, Report, Timestamp, Update};
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -69,7 +69,9 @@ struct Spool {
     more: bool,
     /// Whether a page is being read.
     reading: bool,
-    /// Messages whose record changed since the page was asked for: it may show them as they were.
+    /// How many pages and records are being read.
+    readers: usize,
+    /// Messages whose record changed since then: what is read may show them as they were.
     changed: HashSet<Key>,
     /// When the spool must be read again for what was left out of memory.
     again: Option<Timestamp>,
@@ -86,6 +88,25 @@ pub struct Page {
     pub after: Option<Key>,
     /// How many.
     pub limit: usize,
+}
+
+impl Spool {
+    /// Counts a reader that is done.
+    fn read(&mut self) {
+        self.readers -= 1;
+        if self.readers == 0 {
+            self.changed.clear();
+        }
+    }
+}
+
+/// One record of the spool to be read and given to [`Queue::fetched`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "until it is given back, the queue remembers every change"]
+#[non_exhaustive]
+pub struct Fetch {
+    /// Its place in the spool.
+    pub key: Key,
 }
 
 impl Queue {
@@ -136,6 +157,7 @@ impl Queue {
         }
         self.spool.more = false;
         self.spool.reading = true;
+        self.spool.readers += 1;
         self.spool.full = None;
         Some(Page {
             after: self.spool.after,
@@ -168,7 +190,7 @@ impl Queue {
             }
             self.spool.after = Some(key);
         }
-        self.spool.changed.clear();
+        self.spool.read();
         errors
     }
 
@@ -177,7 +199,7 @@ impl Queue {
         self.spool.reading = false;
         self.spool.more = true;
         self.spool.after = page.after;
-        self.spool.changed.clear();
+        self.spool.read();
     }
 
     /// Takes one record that is in the spool, for those who do not read it by pages. Returns whether it is
@@ -270,7 +292,7 @@ impl Queue {
 
     /// Tells that an update is in the spool.
     pub fn committed(&mut self, now: Timestamp, key: Key) {
-        if self.spool.reading {
+        if self.spool.readers > 0 {
             self.spool.changed.insert(key);
         }
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -327,36 +349,63 @@ impl Queue {
         self.destinations.active()
     }
 
-    /// Lets a message in memory rest, or go on. It expires all the same. Returns whether it is known.
-    pub fn hold(&mut self, now: Timestamp, key: Key, held: bool) -> bool {
-        self.change(now, key, |entry| {
-            let record = Arc::make_mut(&mut entry.record);
-            if record.held != held {
-                record.held = held;
-                record.note(now, if held { "held" } else { "released" });
-                entry.dirty = true;
-            }
-        })
+    /// Asks for one message to be taken into memory, for an operator who wants to change it: read its record,
+    /// and give it to [`fetched`](Queue::fetched).
+    pub fn fetch(&mut self, key: Key) -> Fetch {
+        self.spool.readers += 1;
+        Fetch { key }
     }
 
-    /// Makes all recipients of a message in memory due at once, and ends the rest of their destinations.
-    /// Returns whether it is known.
-    pub fn retry(&mut self, now: Timestamp, key: Key) -> bool {
-        let Some(entry) = self.entries.get(&key) else {
-            return false;
+    /// Takes the record that a fetch was to read; `None` if it is not in the spool or could not be read. It is held
+    /// in memory even where there is no room for it. Returns whether the message is in memory afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the octets are not a record.
+    pub fn fetched(&mut self, now: Timestamp, fetch: Fetch, record: Option<&[u8]>) -> Result<bool, Error> {
+        let known = self.is_known(fetch.key);
+        self.spool.read();
+        self.advance(now);
+        let Some(data) = record.filter(|_| !known) else {
+            return Ok(self.entries.contains_key(&fetch.key));
         };
-        for group in &entry.groups {
-            self.destinations.wake(&group.name);
-        }
-        self.change(now, key, |entry| {
-            let record = Arc::make_mut(&mut entry.record);
-            for recipient in &mut record.recipients {
-                if let State::Queued { due, .. } = &mut recipient.state {
-                    *due = now.min(*due);
-                    entry.dirty = true;
+        let record = Record::decode(data)?;
+        let entry = Entry::new(record, |host| self.destinations.join(host, &self.config));
+        self.keep(now, fetch.key, entry);
+        Ok(self.entries.contains_key(&fetch.key))
+    }
+
+    /// Changes a message in memory by an operator's hand; `None` if it is not there. Recipients that are on their way
+    /// at this moment are not redirected.
+    pub fn edit(&mut self, now: Timestamp, key: Key, edit: &Edit) -> Option<Edited> {
+        let entry = self.entries.get_mut(&key).filter(|entry| !entry.dropped)?;
+        let busy: HashSet<usize> = entry.on_their_way().collect();
+        let edited = Arc::make_mut(&mut entry.record).edit_but(now, edit, |index| busy.contains(&index));
+        entry.dirty |= edited != Edited::Unchanged;
+        match edit {
+            Edit::Retry => {
+                for group in &entry.groups {
+                    self.destinations.wake(&group.name);
                 }
             }
-        })
+            Edit::Redirect { .. } => self.regroup(key),
+            Edit::Hold | Edit::Release => {}
+        }
+        self.settle(now, key);
+        Some(edited)
+    }
+
+    /// Whether the spool has all that is known of a message, be it that it is not in memory.
+    pub fn is_settled(&self, key: Key) -> bool {
+        self.entries
+            .get(&key)
+            .is_none_or(|entry| !entry.dirty && !entry.committing)
+    }
+
+    /// Whether an attempt with a message is running.
+    pub fn is_running(&self, key: Key) -> bool {
+        let entry = self.entries.get(&key);
+        entry.is_some_and(|entry| entry.on_their_way().next().is_some())
     }
 
     /// Removes a message in memory, and tells nobody. What is being delivered at this moment may still
@@ -415,12 +464,36 @@ impl Queue {
             self.leave_all(&mut entry);
             return admission;
         }
+        self.keep(now, key, entry);
+        Admission::Kept
+    }
+
+    fn keep(&mut self, now: Timestamp, key: Key, mut entry: Entry) {
         self.load += entry.weight();
         // A record without anything left to do was meant to be removed.
         entry.dirty = entry.record.is_finished();
         self.entries.insert(key, entry);
         self.settle(now, key);
-        Admission::Kept
+    }
+
+    /// Sorts the recipients that are not on their way into the groups of where they go.
+    fn regroup(&mut self, key: Key) {
+        let Some(mut entry) = self.entries.remove(&key) else {
+            return;
+        };
+        for group in entry
+            .groups
+            .extract_if(.., |group| group.phase != Phase::InFlight)
+        {
+            if group.phase == Phase::Ready {
+                let (name, entries) = (&group.name, &self.entries);
+                self.destinations
+                    .unready(name, |key| entries.get(key).is_some_and(|e| e.is_ready(name)));
+            }
+            self.destinations.leave(&group.name);
+        }
+        entry.group(|host| self.destinations.join(host, &self.config));
+        self.entries.insert(key, entry);
     }
 
     fn make_room(&mut self, now: Timestamp, weight: usize, first: Timestamp) -> Admission {

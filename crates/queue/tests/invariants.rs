@@ -121,12 +121,12 @@ proptest! {
                 }
                 Happening::Hold(n, held) => {
                     if let Some(key) = keys.get(usize::from(n)) {
-                        w.queue.hold(w.now, *key, held);
+                        w.queue.edit(w.now, *key, if held { &Edit::Hold } else { &Edit::Release });
                     }
                 }
                 Happening::Retry(n) => {
                     if let Some(key) = keys.get(usize::from(n)) {
-                        w.queue.retry(w.now, *key);
+                        w.queue.edit(w.now, *key, &Edit::Retry);
                     }
                 }
             }

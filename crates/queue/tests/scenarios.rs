@@ -75,7 +75,7 @@ fn a_message_nobody_ever_tried_expires_too() {
     let mut w = world();
     let key = w.send(Some("alice@a.test"), &["bob@b.test"]);
     w.run(START, &mut |a, _| all(a, temporary(), Health::Good));
-    assert!(w.queue.hold(w.now, key, true));
+    assert_eq!(w.queue.edit(w.now, key, &Edit::Hold), Some(Edited::Done));
     w.run(START + DAY * 6, &mut |_, _| panic!("held"));
     assert_eq!(w.dsns[0].0, START + DAY * 5);
 
@@ -337,15 +337,15 @@ fn held_messages_wait_until_they_are_released() {
     let mut w = world();
     let key = w.send(Some("alice@a.test"), &["bob@b.test"]);
     w.run(START, &mut |a, _| all(a, temporary(), Health::Good));
-    assert!(w.queue.hold(w.now, key, true));
+    assert_eq!(w.queue.edit(w.now, key, &Edit::Hold), Some(Edited::Done));
     w.run(START + DAY, &mut |_, _| panic!("held"));
     assert!(w.record(key).held);
     w.crash();
     w.run(START + DAY, &mut |_, _| panic!("held over a restart"));
-    assert!(w.queue.hold(w.now, key, false));
+    assert_eq!(w.queue.edit(w.now, key, &Edit::Release), Some(Edited::Done));
     w.run(START + DAY, &mut |a, _| all(a, DELIVERED, Health::Good));
     assert!(w.spool.is_empty());
-    assert!(!w.queue.hold(w.now, key, true));
+    assert_eq!(w.queue.edit(w.now, key, &Edit::Hold), None);
 }
 
 #[test]
@@ -355,10 +355,11 @@ fn retry_ends_every_wait() {
     w.run(START + MINUTE * 2, &mut |a, _| {
         all(a, temporary(), Health::Unreachable)
     });
-    assert!(w.queue.retry(w.now, key));
+    assert_eq!(w.queue.edit(w.now, key, &Edit::Retry), Some(Edited::Done));
     w.run(START + MINUTE * 2, &mut |a, _| all(a, DELIVERED, Health::Good));
     assert_eq!(w.minutes(), [0, 2]);
-    assert!(w.spool.is_empty() && !w.queue.retry(w.now, key));
+    assert!(w.spool.is_empty());
+    assert_eq!(w.queue.edit(w.now, key, &Edit::Retry), None);
 }
 
 #[test]
