@@ -49,6 +49,7 @@
 //! | [`config`] | the configuration file and its checks |
 //! | [`accounts`] | passwords, the accounts file |
 //! | [`conn`] | the driver of every connection |
+//! | [`control`] | the socket for commands to a running server |
 //! | [`tls`] | certificates and trust |
 //! | [`delivery`] | from an address to mailboxes |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
@@ -69,6 +70,7 @@ pub mod accounts;
 mod clock;
 pub mod config;
 pub mod conn;
+pub mod control;
 pub mod delivery;
 pub mod dns;
 mod files;

@@ -2,9 +2,11 @@
 
 use crate::accounts::Accounts;
 use crate::config::{Config, ConfigError};
+#[cfg(unix)]
+use crate::control;
 use crate::delivery;
 use crate::listen::{Bound, Gate};
-use crate::outbound;
+use crate::outbound::{self, Orders};
 use crate::shared::Shared;
 use crate::tls::{Tls, TlsError};
 use mailwright_mailbox::{CommitError, Store};
@@ -105,13 +107,18 @@ impl<S: Store> Builder<S> {
                 .map_err(StartError::Store)?;
         }
         let gate = Gate::new(config.limits.connections, config.limits.connections_per_address);
-        let shared = Arc::new(Shared::new(config, accounts, store, tls));
+        let (orders, inbox) = Orders::new();
+        let shared = Arc::new(Shared::new(config, accounts, store, tls, orders));
         let addresses = bound.iter().map(Bound::address).collect();
         let mut listeners = JoinSet::new();
         for listener in bound {
             listeners.spawn(listener.run(shared.clone(), gate.clone()));
         }
-        let outbound = tokio::spawn(outbound::run(shared.clone()));
+        #[cfg(unix)]
+        if let Some(socket) = control::open(&shared.config).await {
+            listeners.spawn(control::serve(shared.clone(), socket));
+        }
+        let outbound = tokio::spawn(outbound::run(shared.clone(), inbox));
         Ok(Running {
             shared,
             addresses,

@@ -4,6 +4,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::imap::Workers;
 use crate::maildrops::Maildrops;
+use crate::outbound::Orders;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
@@ -30,6 +31,8 @@ pub struct Shared<S> {
     pub spooled: Notify,
     /// The threads that search and sort mail.
     pub(crate) workers: Workers,
+    /// The way of orders to the queue worker.
+    pub orders: Orders,
     /// How many IMAP sessions each account has.
     pub(crate) sessions: Sessions,
     /// Which maildrops POP3 sessions have open.
@@ -38,7 +41,7 @@ pub struct Shared<S> {
 
 impl<S> Shared<S> {
     /// Joins the parts.
-    pub(crate) fn new(config: Config, accounts: Accounts, store: S, tls: Tls) -> Self {
+    pub(crate) fn new(config: Config, accounts: Accounts, store: S, tls: Tls, orders: Orders) -> Self {
         Self {
             workers: Workers::new(config.limits.search_threads),
             sessions: Sessions::new(config.limits.sessions_per_account),
@@ -48,6 +51,7 @@ impl<S> Shared<S> {
             tls,
             shutdown: Shutdown::new(),
             spooled: Notify::new(),
+            orders,
             maildrops: Maildrops::default(),
         }
     }

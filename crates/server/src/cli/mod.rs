@@ -8,6 +8,7 @@ mod fsck;
 mod import;
 mod localserve;
 mod place;
+mod queue;
 mod run;
 mod terminal;
 
@@ -48,6 +49,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Check everything in the store against everything.
     Fsck(fsck::Arguments),
+    /// Look after the queue: list, show, retry, hold, release, redirect and drop messages.
+    Queue(queue::Arguments),
     /// Check a configuration file, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,6 +85,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Export(arguments) => return exit(export::run(arguments)),
         Command::Backup(arguments) => return exit(backup::run(arguments)),
         Command::Fsck(arguments) => return exit(fsck::run(arguments)),
+        Command::Queue(arguments) => queue::run(arguments),
         Command::Config(ConfigCommand::Example) => {
             terminal::print(config::EXAMPLE);
             Ok(())

@@ -34,7 +34,7 @@ pub(super) fn until_stopped(
 }
 
 /// Opens the store in the data folder, which is made for this user alone.
-fn open_store(data: &Path) -> Result<Kept, Failure> {
+pub(super) fn open_store(data: &Path) -> Result<Kept, Failure> {
     private_folder(data).map_err(|error| format!("the data folder {}: {error}", data.display()))?;
     let folder = data.join("mail");
     Kept::open(folder, sqlite::Config::default()).map_err(|error| match error {

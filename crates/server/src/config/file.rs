@@ -63,6 +63,7 @@ struct File {
     outbound: OutboundSection,
     #[serde(default)]
     queue: QueueSection,
+    control: Option<bool>,
     #[serde(default)]
     limits: LimitsSection,
     #[serde(default)]
@@ -235,6 +236,7 @@ impl File {
         config.aliases = aliases(self.aliases, &config.domains, found);
         config.outbound = self.outbound.into_config(folder, &config.domains, found);
         config.queue = self.queue.into_config(found);
+        config.control = self.control.unwrap_or(true);
         config.limits = self.limits.into_config();
         config.quota = self.quota.into();
         config

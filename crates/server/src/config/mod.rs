@@ -49,6 +49,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// How long mail for other domains is tried.
     pub queue: QueueConfig,
+    /// Whether commands such as `mailwright queue` reach the running server, by a socket in the data folder.
+    pub control: bool,
     /// What one peer may take.
     pub limits: Limits,
     /// How much mail an account may keep, where its own entry says nothing else.
@@ -376,6 +378,7 @@ impl Config {
             plaintext_login: PlaintextLogin::default(),
             outbound: Outbound::default(),
             queue: QueueConfig::default(),
+            control: true,
             limits: Limits::default(),
             quota: Quota::default(),
         }

@@ -43,7 +43,7 @@ impl<S: Store> Job<S> {
     }
 
     async fn deliver(&self, ledger: &mut Ledger) -> Health {
-        let blob = match super::entry(&self.shared, self.attempt.key()).await {
+        let blob = match super::entry(&self.shared.store, self.attempt.key()).await {
             Ok(Some(entry)) => entry.blob,
             Ok(None) => {
                 // Somebody removed it; the commit of this outcome finds that out as well.

@@ -1,5 +1,6 @@
 //! What the queue decides becomes durable: the record, and the notice to the sender, in one commit (RFC 3464)
 
+use super::{Executed, OrderError};
 use crate::clock::unix_now;
 use crate::delivery::{Destination, MessageWriter, Targets};
 use crate::random::entropy;
@@ -10,7 +11,7 @@ use mailwright_mailbox::{Batch, BlobRef, BlobWriter, CommitError, Op, SpoolKey, 
 use mailwright_message::date::DateTime;
 use mailwright_message::dsn::{Notification, Returned};
 use mailwright_message::trace;
-use mailwright_queue::{Action, Body, Change, DsnRequest, Record, Ret, Update};
+use mailwright_queue::{Action, Body, Change, DsnRequest, Key, Record, Ret, Update};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -53,8 +54,20 @@ pub(super) async fn persist<S: Store>(shared: Arc<Shared<S>>, update: Update) ->
     }
 }
 
+/// Removes a record, whatever it holds.
+pub(super) async fn remove<S: Store>(shared: &Shared<S>, key: Key) -> Result<Executed, OrderError> {
+    let op = Op::SpoolRemove {
+        key: SpoolKey::new(key.get()),
+    };
+    match shared.store.commit(Batch::new(unix_now()).with(op)).await {
+        Ok(_) => Ok(Executed::Dropped),
+        Err(CommitError::NoSuchSpoolEntry { .. }) => Ok(Executed::NoSuchMessage),
+        Err(error) => Err(StoreError::Io(error.to_string()).into()),
+    }
+}
+
 async fn apply<S: Store>(shared: &Shared<S>, update: &Update, into_mailbox: bool) -> Result<(), CommitError> {
-    let entry = super::entry(shared, update.key).await.map_err(failed)?;
+    let entry = super::entry(&shared.store, update.key).await.map_err(failed)?;
     let Some(entry) = entry else {
         return Err(CommitError::NoSuchSpoolEntry { op: 0 });
     };

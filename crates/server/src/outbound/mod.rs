@@ -22,6 +22,7 @@
 mod attempt;
 mod carry;
 mod commit;
+mod orders;
 mod outcome;
 
 use crate::dns::Dns;
@@ -31,21 +32,24 @@ use attempt::Job;
 use bytes::Bytes;
 use commit::Fate;
 use mailwright_mailbox::{SpoolEntry, SpoolKey, Store, StoreError};
-use mailwright_queue::{Attempt, Config, Health, Key, Outcome, Page, Queue, Report, Timestamp};
+use mailwright_queue::{Attempt, Config, Fetch, Health, Key, Outcome, Page, Queue, Report, Timestamp};
+use orders::{Note, Reply, Waiting};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
+pub use orders::{Executed, Inbox, Order, OrderError, Orders};
+
 /// Works the queue off until the server stops.
 ///
 /// When [`Shutdown`](crate::shutdown::Shutdown) begins, attempts are broken off where that is safe; those that
 /// wait for the word of the next host on a whole message, and commits, get the
 /// [grace](crate::config::Limits::shutdown_grace) to end.
-pub async fn run<S: Store>(shared: Arc<Shared<S>>) {
+pub async fn run<S: Store>(shared: Arc<Shared<S>>, inbox: Inbox) {
     let dns = Dns::from_config(&shared.config);
-    Worker::new(shared, dns).run().await;
+    Worker::new(shared, dns, inbox).run().await;
 }
 
 /// How many changes are committed at once. They share their syncs.
@@ -62,10 +66,17 @@ struct Worker<S: Store> {
     commits: JoinSet<(Key, Fate)>,
     /// The page that is being read, if one is.
     pages: JoinSet<(Page, Result<Vec<SpoolEntry>, StoreError>)>,
+    inbox: Inbox,
+    /// The records that are read for the sake of orders.
+    fetches: JoinSet<Fetched>,
+    waiting: Waiting,
 }
 
+/// A record that was read for an order.
+type Fetched = (Fetch, Result<Option<SpoolEntry>, StoreError>, Order, Reply);
+
 impl<S: Store> Worker<S> {
-    fn new(shared: Arc<Shared<S>>, dns: Dns) -> Self {
+    fn new(shared: Arc<Shared<S>>, dns: Dns, inbox: Inbox) -> Self {
         let seed = u64::from_ne_bytes(entropy());
         let queue = Queue::new(queue_config(&shared.config.queue), seed);
         Self {
@@ -76,6 +87,9 @@ impl<S: Store> Worker<S> {
             running: HashMap::new(),
             commits: JoinSet::new(),
             pages: JoinSet::new(),
+            inbox,
+            fetches: JoinSet::new(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -98,6 +112,8 @@ impl<S: Store> Worker<S> {
                 Some(ended) = self.commits.join_next() => self.committed(ended),
                 Some(ended) = self.attempts.join_next_with_id() => self.attempted(ended),
                 Some(read) = self.pages.join_next(), if !stopping => self.page_read(read),
+                Some(fetched) = self.fetches.join_next() => self.fetched(fetched),
+                Some(note) = self.inbox.receiver.recv(), if !stopping => self.note(note),
                 () = shared.spooled.notified(), if !stopping => self.queue.arrived(),
                 () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
                     if stopping {
@@ -175,9 +191,68 @@ impl<S: Store> Worker<S> {
                     self.queue.discard(now(), key);
                 }
                 self.queue.committed(now(), key);
+                if self.queue.is_settled(key) {
+                    self.waiting.settled(key);
+                }
             }
             // Its message stays as it is in the spool, and is not touched again before the next start.
             Err(error) => tracing::error!(%error, "a commit of the queue broke down"),
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Running(mut keys, reply) => {
+                keys.retain(|key| self.queue.is_running(*key));
+                // Who asked may have gone.
+                let _ = reply.send(keys);
+            }
+            Note::Execute(key, order, reply) => {
+                if self.queue.record(key).is_some() {
+                    return self.execute(key, &order, reply);
+                }
+                let (fetch, shared) = (self.queue.fetch(key), self.shared.clone());
+                self.fetches
+                    .spawn(async move { (fetch, entry(&shared.store, key).await, order, reply) });
+            }
+        }
+    }
+
+    fn fetched(&mut self, fetched: Result<Fetched, JoinError>) {
+        let (fetch, read, order, reply) = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => return tracing::error!(%error, "reading a record broke down"),
+        };
+        let key = fetch.key;
+        let record = read.as_ref().ok().and_then(Option::as_ref);
+        let known = self
+            .queue
+            .fetched(now(), fetch, record.map(|entry| &*entry.record));
+        // Who asked may have gone.
+        let _ = match (known, read) {
+            (Ok(true), _) => return self.execute(key, &order, reply),
+            // What cannot be read can still be removed.
+            (Err(_), Ok(Some(_))) if order == Order::Drop => {
+                let shared = self.shared.clone();
+                tokio::spawn(async move { reply.send(commit::remove(&shared, key).await) });
+                return;
+            }
+            (Err(error), _) => reply.send(Err(OrderError::Unreadable(error))),
+            (Ok(false), Err(error)) => reply.send(Err(error.into())),
+            (Ok(false), Ok(_)) => reply.send(Ok(Executed::NoSuchMessage)),
+        };
+    }
+
+    /// Carries out an order on a message in memory.
+    fn execute(&mut self, key: Key, order: &Order, reply: Reply) {
+        let executed = match order {
+            Order::Edit(edit) => self.queue.edit(now(), key, edit).map(Executed::Edited),
+            Order::Drop => self.queue.discard(now(), key).then_some(Executed::Dropped),
+        };
+        self.waiting
+            .add(key, executed.unwrap_or(Executed::NoSuchMessage), reply);
+        if self.queue.is_settled(key) {
+            self.waiting.settled(key);
         }
     }
 
@@ -211,9 +286,9 @@ async fn read<S: Store>(shared: Arc<Shared<S>>, page: Page) -> (Page, Result<Vec
 }
 
 /// The entry of one message, if it is still there.
-async fn entry<S: Store>(shared: &Shared<S>, key: Key) -> Result<Option<SpoolEntry>, StoreError> {
+pub(crate) async fn entry<S: Store>(store: &S, key: Key) -> Result<Option<SpoolEntry>, StoreError> {
     let before = key.get().checked_sub(1).map(SpoolKey::new);
-    let entries = shared.store.spool(before, 1).await?;
+    let entries = store.spool(before, 1).await?;
     Ok(entries.into_iter().find(|entry| entry.key.value() == key.get()))
 }
 
@@ -231,7 +306,7 @@ fn queue_config(settings: &crate::config::QueueConfig) -> Config {
     config
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     // A clock before 1970 is as good as one that stands there.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::default() + since

@@ -1,0 +1,82 @@
+//! The other end of the control socket, for programs that wait for each reply.
+
+use super::{Answer, Line, MAX_REPLY, Outcome, Request, VERSION, socket};
+use serde::de::DeserializeOwned;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// A connection to the control socket of a running server.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+}
+
+/// Why there is no answer, or not the one that was hoped for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The server said no, in these words.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection failed.
+    #[error("the connection to the server: {0}")]
+    Io(#[from] io::Error),
+    /// The reply is not understood: the server is of another version.
+    #[error("the server's reply is not understood ({0}): it is perhaps of another version")]
+    Unknown(serde_json::Error),
+}
+
+impl Client {
+    /// How long a reply may take.
+    pub const TIMEOUT: Duration = Duration::from_secs(120);
+
+    /// Connects to the server that runs on a data folder; `None` if none does.
+    ///
+    /// # Errors
+    ///
+    /// When there is a socket that this user may not open, or that cannot be connected to for another reason.
+    pub fn connect(data: &Path) -> io::Result<Option<Self>> {
+        let stream = match UnixStream::connect(socket(data)) {
+            Ok(stream) => stream,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        stream.set_read_timeout(Some(Self::TIMEOUT))?;
+        stream.set_write_timeout(Some(Self::TIMEOUT))?;
+        Ok(Some(Self {
+            stream: BufReader::new(stream),
+        }))
+    }
+
+    /// Asks something and waits for the reply, which is of the type that the request's documentation names.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses, the connection fails, or the reply is not understood.
+    pub fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, CallError> {
+        let line = Line { v: VERSION, request };
+        let mut line = serde_json::to_vec(&line).map_err(CallError::Unknown)?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line)?;
+        let mut reply = Vec::new();
+        let most = u64::try_from(MAX_REPLY).unwrap_or(u64::MAX);
+        (&mut self.stream).take(most).read_until(b'\n', &mut reply)?;
+        if !reply.ends_with(b"\n") {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        let answer: Answer = serde_json::from_slice(&reply).map_err(CallError::Unknown)?;
+        match answer.result {
+            Outcome::Ok(value) => serde_json::from_value(value).map_err(CallError::Unknown),
+            Outcome::Error(text) => Err(CallError::Refused(text)),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The server's end of the control socket.
+
+use super::{Answer, Line, MAX_REPLY, MAX_REQUEST, Outcome, Pong, Request, VERSION, queue, socket};
+use crate::config::Config;
+use crate::shared::Shared;
+use mailwright_mailbox::Store;
+use serde_json::Value;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How many connections are served at once; others wait.
+const CONNECTIONS: usize = 16;
+/// How long a connection may be silent, and how long it may take to take a reply.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Opens the control socket of the data folder. Without one the server runs all the same, and the log says why.
+pub(crate) async fn open(config: &Config) -> Option<UnixListener> {
+    if !config.control {
+        return None;
+    }
+    let path = socket(&config.data);
+    listen(&path)
+        .await
+        .inspect_err(|error| {
+            tracing::warn!(socket = %path.display(), %error, "no control socket: commands cannot reach this server");
+        })
+        .ok()
+}
+
+/// Answers at the control socket until the server stops.
+pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, listener: UnixListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) if is_allowed(&stream) => {
+                    connections.spawn(converse(shared.clone(), stream));
+                }
+                Ok(_) => tracing::warn!("another user was turned away from the control socket"),
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = shared.shutdown.begun() => break,
+        }
+    }
+    let _ = std::fs::remove_file(socket(&shared.config.data));
+}
+
+/// Listens at a path where at most a dead socket is.
+async fn listen(path: &Path) -> io::Result<UnixListener> {
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another server answers there",
+        ));
+    }
+    // It gets its name when it has its permissions.
+    let unnamed = path.with_extension("new");
+    match std::fs::remove_file(&unnamed) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&unnamed)?;
+    std::fs::set_permissions(&unnamed, Permissions::from_mode(0o600))?;
+    std::fs::rename(&unnamed, path)?;
+    Ok(listener)
+}
+
+/// The user of the server itself, and root.
+fn is_allowed(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream) {
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let most = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX);
+        let mut bounded = (&mut stream).take(most);
+        let read = timeout(PATIENCE, bounded.read_until(b'\n', &mut line));
+        let read = tokio::select! {
+            read = read => read,
+            () = shared.shutdown.begun() => return,
+        };
+        let (result, is_last) = match read {
+            Ok(Ok(1..)) if line.ends_with(b"\n") => (answer(&shared, &line).await, false),
+            Ok(Ok(1..)) if line.len() >= MAX_REQUEST => {
+                (Outcome::Error("the request is too long".into()), true)
+            }
+            _ => return,
+        };
+        let written = timeout(PATIENCE, stream.get_mut().write_all(&reply(result))).await;
+        if is_last || !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn reply(result: Outcome) -> Vec<u8> {
+    let line = |result| {
+        let mut line = serde_json::to_vec(&Answer { v: VERSION, result }).unwrap_or_default();
+        line.push(b'\n');
+        line
+    };
+    let whole = line(result);
+    match whole.len() {
+        0..=MAX_REPLY => whole,
+        _ => line(Outcome::Error("the reply would be too long".into())),
+    }
+}
+
+async fn answer<S: Store>(shared: &Shared<S>, line: &[u8]) -> Outcome {
+    let request = match serde_json::from_slice::<Value>(line) {
+        Ok(request) => request,
+        Err(error) => return Outcome::Error(format!("the request is not a line of JSON: {error}")),
+    };
+    // Said before anything else: a request of another version may look like anything.
+    if request["v"] != VERSION {
+        return Outcome::Error(format!(
+            "this server speaks version {VERSION} of the control protocol"
+        ));
+    }
+    match serde_json::from_value::<Line>(request) {
+        Ok(line) => match handle(shared, line.request).await {
+            Ok(value) => Outcome::Ok(value),
+            Err(error) => Outcome::Error(error.to_string()),
+        },
+        Err(error) => Outcome::Error(format!("the request is not understood: {error}")),
+    }
+}
+
+async fn handle<S: Store>(
+    shared: &Shared<S>,
+    request: Request,
+) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(match request {
+        Request::Ping {} => serde_json::to_value(Pong {
+            pid: std::process::id(),
+            hostname: shared.config.hostname.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        })?,
+        Request::Queue(request) => queue::Desk::of_server(shared).answer(request).await?,
+    })
+}
