@@ -1,4 +1,4 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::IoSlice;
@@ -10,13 +10,18 @@ use std::io::IoSlice;
 #[derive(Debug, Default)]
 pub struct SendBuf {
     chunks: VecDeque<Bytes>,
-    tail: BytesMut,
+    tail: Vec<u8>,
+    /// How much of the tail was sent.
+    tail_sent: usize,
     len: usize,
 }
 
 impl SendBuf {
     /// Pieces of at least this many octets are queued by reference in [`put_bytes`](SendBuf::put_bytes).
     pub const BY_REFERENCE: usize = 1024;
+
+    /// An empty queue keeps its memory up to this size, in octets: room for a line or two of reply.
+    const KEPT: usize = 256;
 
     /// Makes an empty queue; allocates nothing.
     pub fn new() -> Self {
@@ -27,6 +32,16 @@ impl SendBuf {
     pub fn put(&mut self, data: &[u8]) {
         self.tail.extend_from_slice(data);
         self.len += data.len();
+    }
+
+    /// Appends copies of all `parts`, in their order.
+    pub fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.tail.reserve(len);
+        for part in parts {
+            self.tail.extend_from_slice(part);
+        }
+        self.len += len;
     }
 
     /// Appends `data`: by reference if it is large, else copied behind what is there.
@@ -56,12 +71,12 @@ impl SendBuf {
 
     /// The front chunk; empty only if the whole queue is.
     pub fn data(&self) -> &[u8] {
-        self.chunks.front().map_or(&self.tail, |c| c)
+        self.chunks.front().map_or(self.tail(), |c| c)
     }
 
     /// Fills `slices` with chunks from the front; returns how many were filled.
     pub fn vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let tail = Some(&self.tail[..]).filter(|t| !t.is_empty());
+        let tail = Some(self.tail()).filter(|t| !t.is_empty());
         let mut filled = 0;
         for (slot, chunk) in slices
             .iter_mut()
@@ -89,10 +104,19 @@ impl SendBuf {
             n -= front.len();
             self.chunks.pop_front();
         }
-        bytes::Buf::advance(&mut self.tail, n);
+        self.tail_sent += n;
         if self.len == 0 {
-            // An idle connection keeps no output memory.
-            *self = Self::default();
+            self.tail_sent = 0;
+            self.tail.clear();
+            // An idle connection keeps next to no output memory.
+            if self.tail.capacity() > Self::KEPT {
+                self.tail = Vec::new();
+            }
+            self.chunks = VecDeque::new();
+        } else if self.tail_sent >= Self::BY_REFERENCE && self.tail_sent >= self.tail.len() / 2 {
+            // Whoever never catches up must not make it grow.
+            self.tail.drain(..self.tail_sent);
+            self.tail_sent = 0;
         }
     }
 
@@ -106,10 +130,18 @@ impl SendBuf {
         self.len == 0
     }
 
+    fn tail(&self) -> &[u8] {
+        &self.tail[self.tail_sent..]
+    }
+
     fn seal(&mut self) {
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
+        if !self.tail().is_empty() {
+            let mut chunk = Bytes::from(std::mem::take(&mut self.tail));
+            bytes::Buf::advance(&mut chunk, self.tail_sent);
+            self.chunks.push_back(chunk);
         }
+        self.tail.clear();
+        self.tail_sent = 0;
     }
 }
 
@@ -147,7 +179,24 @@ mod tests {
         assert_eq!(buf.data(), b"ail");
         buf.sent(3);
         assert!(buf.is_empty() && buf.data().is_empty());
-        assert_eq!(buf.tail.capacity(), 0);
+        assert!(buf.tail.capacity() <= SendBuf::KEPT);
+        buf.put(&[b'x'; 2 * SendBuf::KEPT]);
+        buf.sent(1);
+        buf.put_bytes(blob.clone());
+        assert_eq!(buf.data().len(), 2 * SendBuf::KEPT - 1);
+        buf.sent(buf.len());
+        assert_eq!((buf.tail.capacity(), buf.tail_sent), (0, 0));
+    }
+
+    #[test]
+    fn a_transport_that_never_catches_up_costs_no_memory() {
+        let mut buf = SendBuf::new();
+        for n in 0..10_000u64 {
+            buf.put(&n.to_be_bytes().repeat(100));
+            buf.sent(buf.len() - 8);
+            assert_eq!(buf.data(), n.to_be_bytes());
+            assert!(buf.tail.capacity() < 8 * 1024, "{}", buf.tail.capacity());
+        }
     }
 
     #[test]

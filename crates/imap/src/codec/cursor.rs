@@ -323,14 +323,43 @@ fn to_number(digits: &[u8]) -> Option<u64> {
         .try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b - b'0')))
 }
 
+/// What an octet may stand in; looked up once per octet rather than compared with each special.
+static CLASSES: [u8; 256] = classes();
+
+const ATOM: u8 = 1;
+const ASTRING: u8 = 2;
+const LIST: u8 = 4;
+const PLAIN: u8 = 8;
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut b = b' ';
+    while b <= b'~' {
+        classes[b as usize] = match b {
+            b'"' | b'\\' => 0,
+            b' ' | b'(' | b')' | b'{' => PLAIN,
+            b'%' | b'*' => PLAIN | LIST,
+            b']' => PLAIN | LIST | ASTRING,
+            _ => PLAIN | LIST | ASTRING | ATOM,
+        };
+        b += 1;
+    }
+    classes
+}
+
 pub(crate) fn is_atom_char(b: u8) -> bool {
-    matches!(b, b'!'..=b'~') && !matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+    CLASSES[usize::from(b)] & ATOM != 0
 }
 
 pub(super) fn is_astring_char(b: u8) -> bool {
-    b == b']' || is_atom_char(b)
+    CLASSES[usize::from(b)] & ASTRING != 0
 }
 
 pub(super) fn is_list_char(b: u8) -> bool {
-    matches!(b, b'%' | b'*') || is_astring_char(b)
+    CLASSES[usize::from(b)] & LIST != 0
+}
+
+/// What needs no escape in a quoted string.
+pub(super) fn is_plain(b: u8) -> bool {
+    CLASSES[usize::from(b)] & PLAIN != 0
 }

@@ -1,6 +1,6 @@
 //! Printing responses straight into the send buffer (RFC 3501 §9)
 
-use super::cursor::is_astring_char;
+use super::cursor::{is_astring_char, is_plain};
 use crate::data::{
     Address, Alias, BodyItem, BodyStructure, Disposition, Envelope, Fields, ListRow, Multipart, Namespace,
     Params, Part, PartKind, Section, SectionText, Status, StatusItem,
@@ -20,13 +20,29 @@ pub(crate) struct Out<'a>(
     bool,
 );
 
-/// What needs no escape in a quoted string.
-fn is_plain(b: u8) -> bool {
-    matches!(b, b' '..=b'~') && b != b'"' && b != b'\\'
-}
-
 /// Quoted strings above this length go as literals, which are cheaper to read.
 const LONGEST_QUOTED: usize = 1024;
+
+/// Whether no octet needs an escape: eight at a time. May say no of text that is plain, never yes of other text.
+fn all_plain(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // A zero octet of `x`, or an octet behind one, has its high bit in the result.
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    let plain = |octets: &[u8; 8]| {
+        let x = u64::from_ne_bytes(*octets);
+        let below_space = x.wrapping_sub(ONES * 0x20) & !x;
+        let above_tilde = x.wrapping_add(ONES) | x;
+        let special = zero(x ^ (ONES * u64::from(b'"'))) | zero(x ^ (ONES * u64::from(b'\\')));
+        (below_space | above_tilde | special) & HIGH == 0
+    };
+    let (eights, _) = text.as_chunks::<8>();
+    // The last eight overlap those before.
+    match text.last_chunk::<8>() {
+        Some(last) => eights.iter().all(plain) && plain(last),
+        None => text.iter().all(|&b| is_plain(b)),
+    }
+}
 
 /// How deep a body structure is printed. `message` stops earlier; a structure built by hand might not.
 const DEEPEST: usize = 100;
@@ -75,6 +91,10 @@ impl Out<'_> {
 
     /// A string: quoted if it can be, else a literal. NUL, which no string may hold, becomes a space.
     pub(crate) fn string(&mut self, text: &[u8]) -> &mut Self {
+        if text.len() <= LONGEST_QUOTED && all_plain(text) {
+            self.0.put_all([b"\"", text, b"\""]);
+            return self;
+        }
         let plain = text.iter().position(|&b| !is_plain(b)).unwrap_or(text.len());
         let quotable = |b: &u8| matches!(b, 1..=9 | 11..=12 | 14..=127);
         if text.len() > LONGEST_QUOTED || !text[plain..].iter().all(quotable) {
@@ -468,6 +488,20 @@ mod tests {
                 }),
                 want
             );
+        }
+    }
+
+    #[test]
+    fn plain_is_seen_at_every_place() {
+        for len in 1..40 {
+            assert!(all_plain(&vec![b'~'; len]) && all_plain(&vec![b' '; len]));
+            for at in 0..len {
+                for b in 0..=255 {
+                    let mut text = vec![b'x'; len];
+                    text[at] = b;
+                    assert_eq!(all_plain(&text), is_plain(b), "{b} at {at} of {len}");
+                }
+            }
         }
     }
 
