@@ -2,6 +2,7 @@
 //!
 //! All decode the same octets, and print the same line: the server engine from what an embedder holds, the peer from
 //! the value that it makes of that line. A client reads whole rows; ours does it as a session, with its events.
+#![allow(clippy::field_reassign_with_default)] // the types may grow
 #![allow(missing_docs)] // `criterion_group!` makes public items
 #![allow(clippy::disallowed_methods)] // the engine is given a moment, once
 
