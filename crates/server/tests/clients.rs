@@ -6,114 +6,12 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use support::process::Process;
+use std::path::PathBuf;
+use std::process::Command;
+use support::programs::{Server, at_hand, fails, installed, run, script, succeeds};
 
 const ALICE: &str = "alice@localhost:wonder land";
 const BOB: &str = "bob@localhost:builder";
-
-struct Server {
-    folder: tempfile::TempDir,
-    process: Process,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let process = Process::start(folder.path(), false).await;
-        Self { folder, process }
-    }
-
-    fn port(&self, listener: &str) -> u16 {
-        self.process.address(listener).port()
-    }
-
-    /// The self-made certificate, which the clients are told to trust.
-    fn certificate(&self) -> PathBuf {
-        self.folder.path().join("mail/tls/self-made.crt")
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, content).expect("the folder is writable");
-        path
-    }
-
-    async fn stop(self) {
-        let status = self.process.terminate().await;
-        assert!(status.success(), "the server ended with {status}");
-    }
-}
-
-/// Whether a program can be run here that is nice to have.
-fn at_hand(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .output();
-    let found = found.is_ok_and(|o| o.status.success());
-    if !found {
-        println!("SKIPPED: {program} is not installed");
-    }
-    found
-}
-
-/// Whether a program can be run here that every full run of the tests needs.
-fn installed(program: &str) -> bool {
-    let found = at_hand(program);
-    if !found {
-        assert!(
-            std::env::var_os("REQUIRE_CLIENTS").is_none(),
-            "{program} is not installed, and it is required"
-        );
-    }
-    found
-}
-
-fn run(command: &mut Command) -> (bool, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the program runs");
-    (
-        status.success(),
-        format!(
-            "{}{}",
-            String::from_utf8_lossy(&stdout),
-            String::from_utf8_lossy(&stderr)
-        ),
-    )
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let (ok, output) = run(command);
-    assert!(ok, "{command:?}:\n{output}");
-    output
-}
-
-fn fails(command: &mut Command) -> String {
-    let (ok, output) = run(command);
-    assert!(!ok, "{command:?} should have failed:\n{output}");
-    output
-}
-
-fn script(server: &Server, name: &str) {
-    let addresses = server.process.addresses().iter();
-    let ports: Vec<_> = addresses
-        .map(|(name, a)| format!("\"{name}\": {}", a.port()))
-        .collect();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/clients")
-        .join(name);
-    let mut python = Command::new("python3");
-    python
-        .arg(path)
-        .arg(format!("{{{}}}", ports.join(", ")))
-        .arg(server.certificate());
-    let said = succeeds(python.env("PYTHONDONTWRITEBYTECODE", "1"));
-    assert!(said.contains("all as expected"), "{said}");
-}
 
 #[tokio::test]
 async fn python() {

@@ -1,5 +1,6 @@
 //! A client that speaks in lines, as a person with a terminal would: it knows nothing of our engines.
 
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,10 +25,18 @@ impl Tls {
     pub fn for_names(names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
-        let mut roots = rustls::RootCertStore::empty();
-        let certificate: CertificateDer<'static> = made.cert.der().clone();
-        roots.add(certificate).expect("a usable certificate");
         let _: PrivateKeyDer<'_> = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        Self {
+            key_pem: made.signing_key.serialize_pem(),
+            ..Self::trusting(&made.cert.pem())
+        }
+    }
+
+    /// Clients that trust this certificate, whose key is somebody else's.
+    pub fn trusting(certificate_pem: &str) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).expect("a certificate");
+        roots.add(certificate).expect("a usable certificate");
         let client =
             rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
                 .with_safe_default_protocol_versions()
@@ -35,8 +44,8 @@ impl Tls {
                 .with_root_certificates(roots)
                 .with_no_client_auth();
         Self {
-            certificate_pem: made.cert.pem(),
-            key_pem: made.signing_key.serialize_pem(),
+            certificate_pem: certificate_pem.to_owned(),
+            key_pem: String::new(),
             client: Arc::new(client),
         }
     }

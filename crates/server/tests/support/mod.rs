@@ -5,4 +5,5 @@ pub mod dns;
 pub mod imap;
 pub mod lines;
 pub mod process;
+pub mod programs;
 pub mod site;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 pub struct Process {
     child: Child,
     addresses: BTreeMap<String, SocketAddr>,
+    errors: Arc<Mutex<Vec<String>>>,
 }
 
 /// The name, protocol and TLS mode of every listener.
@@ -63,14 +65,26 @@ impl Process {
             }
         }
         // The rest of the log must not fill the pipe. Errors are worth seeing.
+        let errors = Arc::<Mutex<Vec<String>>>::default();
+        let seen = errors.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
                 if line.contains("ERROR") || line.contains("panicked") {
                     eprintln!("server: {line}");
+                    seen.lock().expect("nothing failed with it").push(line);
                 }
             }
         });
-        Self { child, addresses }
+        Self {
+            child,
+            addresses,
+            errors,
+        }
+    }
+
+    /// What the server complained of, also after its end.
+    pub fn errors(&self) -> Arc<Mutex<Vec<String>>> {
+        self.errors.clone()
     }
 
     pub fn address(&self, listener: &str) -> SocketAddr {
