@@ -32,6 +32,8 @@ impl Keyword {
 
     /// Property: the sender of the envelope.
     pub const MAILFROM: Self = Self(Cow::Borrowed("mailfrom"));
+    /// Property: the field From.
+    pub const FROM: Self = Self(Cow::Borrowed("from"));
     /// Property: the domain of a signature.
     pub const D: Self = Self(Cow::Borrowed("d"));
     /// Property: the agent of a signature.

@@ -1,11 +1,11 @@
 //! What a mail server finds out about the origin of a message, and how it writes that down.
 //!
 //! It asks no DNS, opens no connection and reads no clock: a check says which question it needs answered, and takes
-//! the answer. **DMARC and ARC are not in it**; a result can be recorded
-//! for them, and nothing here computes one.
+//! the answer. **ARC is not in it**; a result can be recorded for
+//! it, and nothing here computes one.
 //!
 //! ```text
-//!   spf::Check, dkim::Verifier ─▶ Step::Ask ─▶ resolver ─▶ answer ─▶ … ─▶ Step::Ready(report)
+//!   spf::Check, dkim::Verifier, dmarc::Check ─▶ Step::Ask ─▶ resolver ─▶ answer ─▶ … ─▶ Step::Ready(report)
 //!   message that goes out ─▶ dkim::Signer ─▶ DKIM-Signature fields
 //!
 //!   message as it came ─▶ claims_of(header, us) ─▶ ranges to cut out
@@ -44,6 +44,7 @@
 //! | [`claims_of`] | fields that claim to be ours, RFC 8601 §5 |
 //! | [`spf`] | SPF, RFC 7208; Received-SPF |
 //! | [`dkim`] | DKIM, RFC 6376: verified and signed |
+//! | [`dmarc`] | DMARC, RFC 9989 and RFC 7489: policies and alignment |
 //! | [`crypto`] | what DKIM needs of a crypto library: traits, and `ring` behind them |
 //! | [`Step`] | how checks speak with their caller |
 //!
@@ -55,6 +56,7 @@
 pub mod crypto;
 mod der;
 pub mod dkim;
+pub mod dmarc;
 mod error;
 mod fold;
 mod keyword;
