@@ -257,6 +257,9 @@ impl Check {
         if alignment == Alignment::Strict || !domain.is_within(organization) {
             return Ok(Ok(false));
         }
+        if self.config.discovery == Discovery::PublicSuffixList {
+            return Ok(Ok(suffix::organization(&domain) == *organization));
+        }
         Ok(self.walk(&domain)?.map(|walk| walk.organization == *organization))
     }
 
