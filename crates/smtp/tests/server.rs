@@ -47,6 +47,7 @@ transcripts! {
     timeout_command: smtp();
     timeout_body: smtp();
     timeout_login: with(Protocol::Submission, with_accounts).over_tls();
+    timeout_login_tls: with(Protocol::Submission, with_accounts).tls_first();
     http: smtp();
     eof: smtp();
     require_tls: with(Protocol::Submission, |c| { with_accounts(c); c.require_tls = true; });

@@ -237,6 +237,11 @@ impl Machine for Server {
                 | State::Chunk(_)
                 | State::Drain(_) => {
                     self.flush &= pending;
+                    // Before any input: what is already here must not decide whether the time is out.
+                    if self.login_deadline.is_some_and(|login| now >= login) {
+                        self.fail(Error::Timeout(self.stage()));
+                        continue;
+                    }
                     let room = self.tx.len() < MAX_OUTPUT && !self.flush;
                     if room && self.advance() {
                         self.deadline = None;
