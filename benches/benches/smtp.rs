@@ -1,8 +1,13 @@
 //! The server engine of SMTP: commands and messages, next to a parser of commands and to a session of another crate.
 //!
-//! All get the same octets in reads of the same size, copied into their buffers as a socket would, and all write
-//! the replies. The parser keeps no session: what it is given here is the least a server does around it, with the
-//! envelope kept until the message is there.
+//! All get the same octets in reads of the same size, copied into their buffers as a socket would. Of commands,
+//! `parse` and `smtp-proto parse` are the two codecs alone, line in and command out; `session` is the whole engine
+//! with its order of commands, limits, questions and replies; `mailin` is a session too; and `smtp-proto` is its parser
+//! with the least that a server does around it: the envelope is kept and ready-made replies are written.
+//!
+//! Of messages, `copy` is what it costs to get the octets into a buffer at all; `streamed` and `kept` are the engine,
+//! which also looks for every bare CR and LF, with chunks dropped or kept as they come; `smtp-proto` looks for stuffed
+//! dots alone and gathers the message in one buffer, as `mailin` does line by line.
 #![allow(missing_docs)] // `criterion_group!` makes public items
 #![allow(clippy::disallowed_methods)] // the engine is given a moment, once
 

@@ -15,8 +15,8 @@ use std::borrow::Cow;
 #[derive(Clone)]
 pub struct EmailAddress {
     text: Box<str>,
-    at: usize,
-    host: Host,
+    /// Where the `@` is.
+    at: u16,
 }
 
 impl EmailAddress {
@@ -45,16 +45,18 @@ impl EmailAddress {
         }
         let local = quoted_if_needed(local).into_owned();
         scan::local_part(&local, 0)?;
-        Ok(Self::joined(local, host))
+        Ok(Self::joined(local, &host))
     }
 
     /// `local` must be a local part as it is written.
-    fn joined(local: String, host: Host) -> Self {
-        Self {
-            text: format!("{local}@{host}").into(),
-            at: local.len(),
-            host,
-        }
+    fn joined(local: String, host: &Host) -> Self {
+        let at = local.len();
+        Self::of(format!("{local}@{host}").into(), at)
+    }
+
+    fn of(text: Box<str>, at: usize) -> Self {
+        let at = u16::try_from(at).expect("a local part has a bound");
+        Self { text, at }
     }
 
     /// The address as written.
@@ -64,7 +66,7 @@ impl EmailAddress {
 
     /// The local part as written, with its quotes if it has any.
     pub fn local_part(&self) -> &str {
-        &self.text[..self.at]
+        &self.text[..usize::from(self.at)]
     }
 
     /// What the local part means: without quotes and backslashes. It may hold any printable character, so
@@ -85,14 +87,27 @@ impl EmailAddress {
         Cow::Owned(out)
     }
 
-    /// What stands behind the `@`.
-    pub fn host(&self) -> &Host {
-        &self.host
+    /// What stands behind the `@`, made anew at each call; [`host_text`](EmailAddress::host_text) costs nothing.
+    pub fn host(&self) -> Host {
+        match self.domain() {
+            Some(domain) => Host::Domain(domain),
+            None => Host::parse(self.host_text()).expect("it was parsed before"),
+        }
     }
 
-    /// The domain, unless the host is an address literal.
-    pub fn domain(&self) -> Option<&Domain> {
-        self.host.domain()
+    /// What stands behind the `@`, as written.
+    pub fn host_text(&self) -> &str {
+        &self.text[usize::from(self.at) + 1..]
+    }
+
+    /// The domain, unless the host is an address literal; made anew at each call.
+    pub fn domain(&self) -> Option<Domain> {
+        self.domain_text().map(Domain::scanned)
+    }
+
+    /// The domain as written, unless the host is an address literal.
+    pub fn domain_text(&self) -> Option<&str> {
+        Some(self.host_text()).filter(|host| !host.starts_with('['))
     }
 
     /// Whether it can be used where RFC 6531 (SMTPUTF8) is not understood.
@@ -102,7 +117,7 @@ impl EmailAddress {
 
     /// The same local part, as written, at another host.
     pub fn with_host(&self, host: Host) -> Self {
-        Self::joined(self.local_part().to_owned(), host)
+        Self::joined(self.local_part().to_owned(), &host)
     }
 
     /// What the local part means, divided at the first `separator` into user and detail (RFC 5233 §4):
@@ -132,7 +147,7 @@ impl EmailAddress {
     /// finds; the same address if there is none.
     pub fn without_detail(&self, separator: char) -> Self {
         match self.split_detail(separator) {
-            Some((user, _)) => Self::joined(quoted_if_needed(&user).into_owned(), self.host.clone()),
+            Some((user, _)) => Self::joined(quoted_if_needed(&user).into_owned(), &self.host()),
             None => self.clone(),
         }
     }
@@ -158,27 +173,31 @@ impl EmailAddress {
         format!(
             "{}@{}",
             quoted_if_needed(&local),
-            self.host.to_string().to_lowercase()
+            self.host().to_string().to_lowercase()
         )
     }
 
     /// The address that starts at `from`, and where it ends.
+    #[inline]
     pub(crate) fn scan(text: &str, from: usize) -> Result<(Self, usize), ParseError> {
         let at = scan::local_part(text, from)?;
         let host_start = scan::expect(text, at, b'@')?;
-        let (host, end) = Host::scan(text, host_start)?;
-        let address = Self {
-            text: text[from..end].into(),
-            at: at - from,
-            host,
+        let end = match text[host_start..].starts_with('[') {
+            true => Host::scan(text, host_start)?.1,
+            false => scan::domain(text, host_start)?,
         };
-        Ok((address, end))
+        Ok((Self::of(text[from..end].into(), at - from), end))
     }
 }
 
 impl PartialEq for EmailAddress {
     fn eq(&self, other: &Self) -> bool {
-        self.unquoted_local_part() == other.unquoted_local_part() && self.host == other.host
+        self.unquoted_local_part() == other.unquoted_local_part()
+            && match (self.domain_text(), other.domain_text()) {
+                (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+                (None, None) => self.host() == other.host(),
+                _ => false,
+            }
     }
 }
 
@@ -187,21 +206,27 @@ impl Eq for EmailAddress {}
 impl Hash for EmailAddress {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.unquoted_local_part().hash(state);
-        self.host.hash(state);
+        match self.domain_text() {
+            Some(domain) => folded(domain).for_each(|b| state.write_u8(b)),
+            None => self.host().hash(state),
+        }
+        state.write_u8(0xff);
     }
 }
 
 /// By domain first (literals before all domains), then by local part.
 impl Ord for EmailAddress {
     fn cmp(&self, other: &Self) -> Ordering {
-        let literal = |a: &Self| match &a.host {
+        let literal = |a: &Self| match a.host() {
             Host::Domain(_) => None,
             Host::Literal(literal) => Some(literal.to_string().to_ascii_lowercase()),
         };
-        self.domain()
-            .cmp(&other.domain())
-            .then_with(|| literal(self).cmp(&literal(other)))
-            .then_with(|| self.unquoted_local_part().cmp(&other.unquoted_local_part()))
+        let domains = match (self.domain_text(), other.domain_text()) {
+            (Some(a), Some(b)) => folded(a).cmp(folded(b)),
+            (None, None) => literal(self).cmp(&literal(other)),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        };
+        domains.then_with(|| self.unquoted_local_part().cmp(&other.unquoted_local_part()))
     }
 }
 
@@ -234,6 +259,11 @@ impl fmt::Debug for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EmailAddress({})", self.text)
     }
+}
+
+/// The octets of a domain as they are compared.
+fn folded(domain: &str) -> impl Iterator<Item = u8> {
+    domain.bytes().map(|b| b.to_ascii_lowercase())
 }
 
 /// A local part as it is written, made from what it means: quoted where it is no `Dot-string`.

@@ -114,10 +114,7 @@ impl AddressLiteral {
         if tag.is_empty() || !is_ldh || tag.ends_with('-') || content.is_empty() {
             return None;
         }
-        Some(Self::General(GeneralLiteral {
-            text: text.into(),
-            colon: tag.len(),
-        }))
+        Some(Self::General(GeneralLiteral { text: text.into() }))
     }
 }
 
@@ -126,19 +123,23 @@ impl AddressLiteral {
 /// Compared and hashed without regard to ASCII case.
 #[derive(Debug, Clone)]
 pub struct GeneralLiteral {
+    /// With the colon behind the tag.
     text: Box<str>,
-    colon: usize,
 }
 
 impl GeneralLiteral {
     /// The tag in front of the colon: letters, digits and hyphens.
     pub fn tag(&self) -> &str {
-        &self.text[..self.colon]
+        self.halves().0
     }
 
     /// What stands behind the colon: printable ASCII without brackets and backslash.
     pub fn content(&self) -> &str {
-        &self.text[self.colon + 1..]
+        self.halves().1
+    }
+
+    fn halves(&self) -> (&str, &str) {
+        self.text.split_once(':').expect("it was parsed with a colon")
     }
 }
 

@@ -27,7 +27,7 @@
 //! let bob: EmailAddress = r#""Bob \"B\" Smith"@B.Test"#.parse()?;
 //! assert_eq!(bob.to_string(), r#""Bob \"B\" Smith"@B.Test"#);
 //! assert_eq!(bob.unquoted_local_part(), r#"Bob "B" Smith"#);
-//! assert_eq!(bob.domain(), Some(&"b.test".parse()?));
+//! assert_eq!(bob.domain(), Some("b.test".parse()?));
 //!
 //! // The engine of a protocol parses the path and goes on with what follows it.
 //! let (from, rest) = ReversePath::parse_prefix("<> RET=HDRS")?;

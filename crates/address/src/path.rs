@@ -31,6 +31,7 @@ impl ReversePath {
     /// # Errors
     ///
     /// Fails if `text` does not start with a `Reverse-path` of RFC 5321 §4.1.2.
+    #[inline]
     pub fn parse_prefix(text: &str) -> Result<(Self, &str), ParseError> {
         if let Some(rest) = text.strip_prefix("<>") {
             return Ok((Self::Null, rest));
@@ -80,6 +81,7 @@ impl ForwardPath {
     /// # Errors
     ///
     /// Fails if `text` does not start with a `Forward-path` of RFC 5321 §4.1.2, or `<Postmaster>`.
+    #[inline]
     pub fn parse_prefix(text: &str) -> Result<(Self, &str), ParseError> {
         if let Some((start, rest)) = text.split_at_checked(POSTMASTER.len())
             && start.eq_ignore_ascii_case(POSTMASTER)
@@ -151,6 +153,7 @@ impl fmt::Display for ForwardPath {
 const POSTMASTER: &str = "<postmaster>";
 
 /// `"<" [ A-d-l ":" ] Mailbox ">"`, and the rest.
+#[inline]
 fn path(text: &str) -> Result<(EmailAddress, &str), ParseError> {
     let mut at = scan::expect(text, 0, b'<')?;
     if text[at..].starts_with('@') {

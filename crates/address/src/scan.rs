@@ -18,31 +18,52 @@ pub(crate) fn local_part(text: &str, from: usize) -> Result<usize, ParseError> {
 
 /// The end of the domain that starts at `from`: everything that domains are made of belongs to it.
 pub(crate) fn domain(text: &str, from: usize) -> Result<usize, ParseError> {
-    let end = text[from..]
-        .find(|c| !(is_label_char(c) || c == '.'))
-        .map_or(text.len(), |n| from + n);
     let mut at = from;
-    for label in text[from..end].split('.') {
-        let fail = |kind, n| Err(ParseError::new(kind, at + n));
-        if label.is_empty() {
-            let c = text[at..].chars().next().unwrap_or('.');
-            return Err(unexpected(c, at, ParseErrorKind::EmptyLabel));
+    let end = loop {
+        let end = label(text, at)?;
+        if text.as_bytes().get(end) != Some(&b'.') {
+            break end;
         }
-        if label.starts_with('-') {
-            return fail(ParseErrorKind::Hyphen, 0);
-        }
-        if label.ends_with('-') {
-            return fail(ParseErrorKind::Hyphen, label.len() - 1);
-        }
-        if label.len() > MAX_LABEL && label.is_ascii() {
-            return fail(ParseErrorKind::LabelTooLong, MAX_LABEL);
-        }
-        at += label.len() + 1;
-    }
+        at = end + 1;
+    };
     if end - from > MAX_DOMAIN {
         return Err(ParseError::new(ParseErrorKind::DomainTooLong, from + MAX_DOMAIN));
     }
     Ok(end)
+}
+
+/// The end of the label that starts at `from`.
+fn label(text: &str, from: usize) -> Result<usize, ParseError> {
+    let end = run(text, from, &LABEL, is_label_char);
+    let label = &text.as_bytes()[from..end];
+    let fail = |kind, n| Err(ParseError::new(kind, from + n));
+    match label {
+        [] => {
+            let c = text[from..].chars().next().unwrap_or('.');
+            Err(unexpected(c, from, ParseErrorKind::EmptyLabel))
+        }
+        [b'-', ..] => fail(ParseErrorKind::Hyphen, 0),
+        [.., b'-'] => fail(ParseErrorKind::Hyphen, label.len() - 1),
+        label if label.len() > MAX_LABEL && label.is_ascii() => fail(ParseErrorKind::LabelTooLong, MAX_LABEL),
+        _ => Ok(end),
+    }
+}
+
+/// The end of the characters from `from` on that `table` has, or, where they are not ASCII, that `is_member`
+/// takes. Nearly all addresses are ASCII throughout, so octets are looked at first.
+#[inline]
+fn run(text: &str, from: usize, table: &[bool; 256], is_member: fn(char) -> bool) -> usize {
+    let mut at = from;
+    loop {
+        match text.as_bytes().get(at) {
+            Some(b) if table[usize::from(*b)] => at += 1,
+            None | Some(..=0x7f) => return at,
+            Some(_) => match text[at..].chars().next() {
+                Some(c) if is_member(c) => at += c.len_utf8(),
+                _ => return at,
+            },
+        }
+    }
 }
 
 /// Steps over `c`.
@@ -71,9 +92,12 @@ pub(crate) fn is_atext(c: char) -> bool {
     }
 }
 
-const ATEXT: [bool; 128] = {
-    let mut table = [false; 128];
-    let marks = b"!#$%&'*+-/=?^_`{|}~";
+static ATEXT: [bool; 256] = ascii(b"!#$%&'*+-/=?^_`{|}~");
+static LABEL: [bool; 256] = ascii(b"-");
+
+/// The letters, the digits, and `marks`.
+const fn ascii(marks: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
     let mut i = 0;
     while i < marks.len() {
         table[marks[i] as usize] = true;
@@ -85,7 +109,7 @@ const ATEXT: [bool; 128] = {
         b += 1;
     }
     table
-};
+}
 
 /// RFC 6531 §3.3 `UTF8-non-ascii`, without what breaks lines or is invisible control.
 pub(crate) fn is_utf8_text(c: char) -> bool {
@@ -94,10 +118,8 @@ pub(crate) fn is_utf8_text(c: char) -> bool {
 
 /// Characters that domain labels are made of. Of the non-ASCII ones, those are left out that no U-label can
 /// hold and that look like something else: spaces, formatting, and what IDNA mappings turn into a dot.
-#[inline]
 fn is_label_char(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || c == '-'
+    u8::try_from(c).is_ok_and(|b| LABEL[usize::from(b)])
         || (is_utf8_text(c)
             && !c.is_whitespace()
             && !matches!(c, '\u{3002}' | '\u{FF0E}' | '\u{FF61}')
@@ -107,21 +129,20 @@ fn is_label_char(c: char) -> bool {
 
 fn dot_string(text: &str, from: usize) -> Result<usize, ParseError> {
     let mut atom = from;
-    for (n, c) in text[from..].char_indices() {
-        let at = from + n;
-        match c {
-            '.' if at == atom => return Err(ParseError::new(ParseErrorKind::EmptyAtom, at)),
-            '.' => atom = at + 1,
-            c if is_atext(c) => {}
-            '@' if at == atom => return Err(ParseError::new(ParseErrorKind::EmptyAtom, at)),
-            '@' => return Ok(at),
-            _ => return Err(ParseError::new(ParseErrorKind::Unexpected, at)),
-        }
+    loop {
+        let at = run(text, atom, &ATEXT, is_atext);
+        let kind = match text.as_bytes().get(at) {
+            Some(b'.' | b'@') if at == atom => ParseErrorKind::EmptyAtom,
+            None if at == atom => ParseErrorKind::UnexpectedEnd,
+            Some(b'.') => {
+                atom = at + 1;
+                continue;
+            }
+            Some(b'@') | None => return Ok(at),
+            Some(_) => ParseErrorKind::Unexpected,
+        };
+        return Err(ParseError::new(kind, at));
     }
-    if atom == text.len() {
-        return Err(ParseError::new(ParseErrorKind::UnexpectedEnd, atom));
-    }
-    Ok(text.len())
 }
 
 fn quoted_string(text: &str, from: usize) -> Result<usize, ParseError> {

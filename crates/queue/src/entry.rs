@@ -85,16 +85,16 @@ impl Entry {
                 continue;
             }
             let host = recipient.destination();
-            let group = match by_host.get(host) {
+            let group = match by_host.get(&host) {
                 Some(group) => *group,
                 None => {
                     self.groups.push(Group {
-                        name: join(host),
+                        name: join(&host),
                         host: host.clone(),
                         phase: Phase::Waiting,
                         recipients: Vec::new(),
                     });
-                    by_host.insert(host.clone(), self.groups.len() - 1);
+                    by_host.insert(host, self.groups.len() - 1);
                     self.groups.len() - 1
                 }
             };

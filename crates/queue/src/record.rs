@@ -273,7 +273,7 @@ impl Recipient {
     }
 
     /// The domain or address literal that decides where the copy goes.
-    pub fn destination(&self) -> &Host {
+    pub fn destination(&self) -> Host {
         self.address.host()
     }
 

@@ -43,7 +43,7 @@ impl<S> Shared<S> {
     /// Postmaster is always there (RFC 5321 §4.5.1): without alias or account, the first account is.
     pub fn destination(&self, address: &EmailAddress) -> Destination {
         match address.domain() {
-            Some(domain) if self.config.is_local(domain) => {}
+            Some(domain) if self.config.is_local(&domain) => {}
             _ => return Destination::Elsewhere,
         }
         let mut targets = Targets::default();
@@ -68,7 +68,7 @@ impl<S> Shared<S> {
             return;
         };
         let whole = address.unquoted_local_part().to_lowercase();
-        let domain = names::domain_key(domain);
+        let domain = names::domain_key(&domain);
         let base = whole
             .split_once('+')
             .map(|(base, _)| base)

@@ -15,7 +15,7 @@ pub enum Command {
     /// EHLO, HELO or LHLO.
     Hello(Hello),
     /// MAIL.
-    Mail(Mail),
+    Mail(Box<Mail>),
     /// RCPT.
     Rcpt(Rcpt),
     /// DATA.
@@ -188,36 +188,41 @@ impl Command {
             return Err(CommandError::ControlCharacter);
         }
         let line = std::str::from_utf8(line).map_err(|_| CommandError::NotUtf8)?;
-        let (verb, args) = match line.split_once(' ') {
-            Some((verb, args)) => (verb, args),
-            None => (line, ""),
-        };
+        let (verb, args) = line.split_at(line.bytes().take_while(|b| *b != b' ').count());
+        let args = args.strip_prefix(' ').unwrap_or("");
         let none = |command| match args.is_empty() {
             true => Ok(command),
             false => Err(CommandError::Arguments),
         };
-        let is = |name: &str| verb.eq_ignore_ascii_case(name);
-        match () {
-            () if is("MAIL") => Mail::parse(strip(args, "FROM:")?, extensions).map(Self::Mail),
-            () if is("RCPT") => Rcpt::parse(strip(args, "TO:")?, extensions).map(Self::Rcpt),
-            () if is("DATA") => none(Self::Data),
-            () if is("BDAT") => Chunk::parse(args).map(Self::Bdat).ok_or(CommandError::Chunk),
-            () if is("RSET") => none(Self::Rset),
-            () if is("EHLO") => Hello::parse(HelloVerb::Ehlo, args).map(Self::Hello),
-            () if is("HELO") => Hello::parse(HelloVerb::Helo, args).map(Self::Hello),
-            () if is("LHLO") => Hello::parse(HelloVerb::Lhlo, args).map(Self::Hello),
-            () if is("QUIT") => none(Self::Quit),
-            () if is("NOOP") => Ok(Self::Noop),
-            () if is("HELP") => Ok(Self::Help(args.trim_ascii().into())),
-            () if is("STARTTLS") => none(Self::StartTls),
-            () if is("AUTH") => Self::auth(args),
-            () if is("VRFY") => Lookup::parse(args, extensions).map(Self::Vrfy),
-            () if is("EXPN") => Lookup::parse(args, extensions).map(Self::Expn),
-            () if is("ETRN") => Etrn::parse(args).map(Self::Etrn).ok_or(CommandError::Arguments),
-            () if is("XCLIENT") => attributes(Xclient::parse(args)).map(Self::Xclient),
-            () if is("XFORWARD") => attributes(Xforward::parse(args)).map(Self::Xforward),
-            () if HTTP.iter().any(|name| is(name)) => Err(CommandError::OtherProtocol),
-            () => Err(CommandError::UnknownVerb),
+        let mut name = [0; 8];
+        let Some(name) = name.get_mut(..verb.len()) else {
+            return Err(CommandError::UnknownVerb);
+        };
+        name.copy_from_slice(verb.as_bytes());
+        name.make_ascii_uppercase();
+        match &*name {
+            b"MAIL" => Mail::parse(strip(args, "FROM:")?, extensions).map(|mail| Self::Mail(Box::new(mail))),
+            b"RCPT" => Rcpt::parse(strip(args, "TO:")?, extensions).map(Self::Rcpt),
+            b"DATA" => none(Self::Data),
+            b"BDAT" => Chunk::parse(args).map(Self::Bdat).ok_or(CommandError::Chunk),
+            b"RSET" => none(Self::Rset),
+            b"EHLO" => Hello::parse(HelloVerb::Ehlo, args).map(Self::Hello),
+            b"HELO" => Hello::parse(HelloVerb::Helo, args).map(Self::Hello),
+            b"LHLO" => Hello::parse(HelloVerb::Lhlo, args).map(Self::Hello),
+            b"QUIT" => none(Self::Quit),
+            b"NOOP" => Ok(Self::Noop),
+            b"HELP" => Ok(Self::Help(args.trim_ascii().into())),
+            b"STARTTLS" => none(Self::StartTls),
+            b"AUTH" => Self::auth(args),
+            b"VRFY" => Lookup::parse(args, extensions).map(Self::Vrfy),
+            b"EXPN" => Lookup::parse(args, extensions).map(Self::Expn),
+            b"ETRN" => Etrn::parse(args).map(Self::Etrn).ok_or(CommandError::Arguments),
+            b"XCLIENT" => attributes(Xclient::parse(args)).map(Self::Xclient),
+            b"XFORWARD" => attributes(Xforward::parse(args)).map(Self::Xforward),
+            // What a web client starts a request with.
+            b"GET" | b"POST" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"CONNECT" | b"TRACE"
+            | b"PATCH" => Err(CommandError::OtherProtocol),
+            _ => Err(CommandError::UnknownVerb),
         }
     }
 
@@ -421,11 +426,7 @@ impl CommandError {
     }
 }
 
-/// What a web client starts a request with.
-const HTTP: [&str; 9] = [
-    "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH",
-];
-
+#[inline]
 fn strip<'a>(args: &'a str, prefix: &str) -> Result<&'a str, CommandError> {
     match args.split_at_checked(prefix.len()) {
         Some((start, rest)) if start.eq_ignore_ascii_case(prefix) => Ok(rest),

@@ -130,8 +130,8 @@ impl fmt::Display for Notify {
 /// Holds no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OriginalRecipient {
-    address_type: Box<str>,
-    address: Box<str>,
+    /// Type and address, with a semicolon in between.
+    text: Box<str>,
 }
 
 impl OriginalRecipient {
@@ -152,8 +152,7 @@ impl OriginalRecipient {
             && !address.is_empty()
             && !address.chars().any(char::is_control);
         let this = Self {
-            address_type: address_type.into(),
-            address: address.into(),
+            text: format!("{address_type};{address}").into(),
         };
         (valid && this.to_string().len() <= Self::MAX_ENCODED).then_some(this)
     }
@@ -171,23 +170,29 @@ impl OriginalRecipient {
 
     /// The type of the address: `rfc822`, `utf-8` or another registered one.
     pub fn address_type(&self) -> &str {
-        &self.address_type
+        self.halves().0
     }
 
     /// The decoded address.
     pub fn address(&self) -> &str {
-        &self.address
+        self.halves().1
+    }
+
+    fn halves(&self) -> (&str, &str) {
+        let halves = self.text.split_once(';');
+        halves.expect("a semicolon stands between type and address, and none in the type")
     }
 }
 
 /// The encoded form, ASCII only.
 impl fmt::Display for OriginalRecipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{};", self.address_type)?;
-        if !self.address_type.eq_ignore_ascii_case(UTF8) {
-            return Xtext(&self.address).fmt(f);
+        let (address_type, address) = self.halves();
+        write!(f, "{address_type};")?;
+        if !address_type.eq_ignore_ascii_case(UTF8) {
+            return Xtext(address).fmt(f);
         }
-        self.address.chars().try_for_each(|c| match c {
+        address.chars().try_for_each(|c| match c {
             '\\' | '+' | '=' | ' ' => write!(f, "\\x{{{:02X}}}", c as u32),
             c if c.is_ascii() => write!(f, "{c}"),
             c => write!(f, "\\x{{{:X}}}", c as u32),

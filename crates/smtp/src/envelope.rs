@@ -85,7 +85,7 @@ pub enum Submitter {
     /// `<>`: not known, or not trusted.
     Unknown,
     /// A mailbox.
-    Mailbox(EmailAddress),
+    Mailbox(Box<EmailAddress>),
 }
 
 impl Mail {
@@ -98,12 +98,13 @@ impl Mail {
     }
 
     /// Parses what follows `MAIL FROM:`.
+    #[inline]
     pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
         let (path, rest) =
             ReversePath::parse_prefix(text.trim_start_matches(' ')).map_err(CommandError::Sender)?;
         let mut params = MailParams::default();
-        for param in parameters(rest)? {
-            let (keyword, value) = param?;
+        let mut rest = Parameters::new(rest)?;
+        while let Some((keyword, value)) = rest.next()? {
             let is = |name: &str| keyword.eq_ignore_ascii_case(name);
             match () {
                 // RFC 1870 §6: up to 20 digits.
@@ -162,12 +163,13 @@ impl Rcpt {
     }
 
     /// Parses what follows `RCPT TO:`.
+    #[inline]
     pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
         let (path, rest) =
             ForwardPath::parse_prefix(text.trim_start_matches(' ')).map_err(CommandError::Recipient)?;
         let mut params = RcptParams::default();
-        for param in parameters(rest)? {
-            let (keyword, value) = param?;
+        let mut rest = Parameters::new(rest)?;
+        while let Some((keyword, value)) = rest.next()? {
             let is = |name: &str| keyword.eq_ignore_ascii_case(name);
             match () {
                 () if is("NOTIFY") && extensions.dsn => {
@@ -266,7 +268,7 @@ impl Submitter {
     fn parse(value: &str) -> Option<Self> {
         match decode_xtext(value)?.as_str() {
             "<>" => Some(Self::Unknown),
-            mailbox => EmailAddress::parse(mailbox).ok().map(Self::Mailbox),
+            mailbox => EmailAddress::parse(mailbox).ok().map(|m| Self::Mailbox(m.into())),
         }
     }
 }
@@ -297,23 +299,45 @@ fn set<T>(slot: &mut Option<T>, value: Option<T>) -> Result<(), CommandError> {
     }
 }
 
+/// A keyword, and the value behind its `=`.
 type Parameter<'a> = (&'a str, Option<&'a str>);
 
-/// Splits what follows a path into keywords and values: `Mail-parameters` of RFC 5321 §4.1.2.
-fn parameters(rest: &str) -> Result<impl Iterator<Item = Result<Parameter<'_>, CommandError>>, CommandError> {
-    if !rest.is_empty() && !rest.starts_with(' ') {
-        return Err(CommandError::Arguments);
+/// What follows a path: `Mail-parameters` of RFC 5321 §4.1.2.
+struct Parameters<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Parameters<'a> {
+    fn new(rest: &'a str) -> Result<Self, CommandError> {
+        match rest.is_empty() || rest.starts_with(' ') {
+            true => Ok(Self { rest }),
+            false => Err(CommandError::Arguments),
+        }
     }
-    Ok(rest.split(' ').filter(|param| !param.is_empty()).map(|param| {
-        let (keyword, value) = match param.split_once('=') {
-            Some((keyword, value)) => (keyword, Some(value)),
-            None => (param, None),
+
+    #[inline]
+    fn next(&mut self) -> Result<Option<Parameter<'a>>, CommandError> {
+        let rest = self.rest.trim_start_matches(' ');
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let octets = rest.as_bytes();
+        let keyword = octets
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'-');
+        let (keyword, behind) = rest.split_at(keyword.count());
+        let (value, rest) = match behind.strip_prefix('=') {
+            None => (None, behind),
+            Some(value) => {
+                let end = memchr::memchr2(b' ', b'=', value.as_bytes()).unwrap_or(value.len());
+                (Some(&value[..end]), &value[end..])
+            }
         };
-        let first = keyword.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let rest = keyword.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        let valid = value.is_none_or(|v| !v.is_empty() && !v.contains('='));
-        (first && rest && valid)
-            .then_some((keyword, value))
-            .ok_or(CommandError::Parameter)
-    }))
+        let ends = rest.is_empty() || rest.starts_with(' ');
+        if keyword.is_empty() || keyword.starts_with('-') || value == Some("") || !ends {
+            return Err(CommandError::Parameter);
+        }
+        self.rest = rest;
+        Ok(Some((keyword, value)))
+    }
 }

@@ -137,46 +137,85 @@ impl Reply {
     }
 
     fn write_text(&self, out: &mut SendBuf, enhanced: bool, utf8: bool) {
-        let enhanced = self.enhanced.filter(|_| enhanced);
-        let mut lines = self.lines().peekable();
-        while let Some(mut line) = lines.next() {
-            loop {
-                let (piece, rest) = line.split_at(floor(line, MAX_TEXT));
-                let last = rest.is_empty() && lines.peek().is_none();
-                self.write_line(out, enhanced, piece, last, utf8);
-                if rest.is_empty() {
-                    break;
-                }
-                line = rest;
+        let mut head = Head::of(self.code, self.enhanced.filter(|_| enhanced));
+        let mut text = &*self.text;
+        loop {
+            let most = floor(text, MAX_TEXT);
+            let (line, rest) = match memchr::memchr(b'\n', &text.as_bytes()[..most]) {
+                Some(lf) => (&text[..lf], Some(&text[lf + 1..])),
+                None if most == text.len() => (text, None),
+                // Where a line is as long as that, its LF is no line of its own.
+                None => (
+                    &text[..most],
+                    Some(text[most..].strip_prefix('\n').unwrap_or(&text[most..])),
+                ),
+            };
+            head.set_last(rest.is_none());
+            out.put(head.as_bytes());
+            if utf8 || line.is_ascii() {
+                out.put(line.as_bytes());
+            } else {
+                let line: String = line.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+                out.put(line.as_bytes());
+            }
+            out.put(b"\r\n");
+            match rest {
+                Some(rest) => text = rest,
+                None => return,
+            }
+        }
+    }
+}
+
+/// What stands before the text in every line of a reply: `250-2.1.5 `.
+struct Head {
+    octets: [u8; Self::MAX],
+    len: usize,
+}
+
+impl Head {
+    /// `250-2.999.999 `
+    const MAX: usize = 14;
+
+    fn of(code: u16, enhanced: Option<EnhancedCode>) -> Self {
+        let mut this = Self {
+            octets: [0; Self::MAX],
+            len: 0,
+        };
+        this.number(code);
+        this.octet(b' ');
+        if let Some(code) = enhanced {
+            this.number(code.class.into());
+            this.octet(b'.');
+            this.number(code.subject);
+            this.octet(b'.');
+            this.number(code.detail);
+            this.octet(b' ');
+        }
+        this
+    }
+
+    /// Up to 999.
+    fn number(&mut self, n: u16) {
+        for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+            if n >= least {
+                self.octet(b'0' + (n / unit % 10) as u8);
             }
         }
     }
 
-    fn write_line(
-        &self,
-        out: &mut SendBuf,
-        enhanced: Option<EnhancedCode>,
-        text: &str,
-        last: bool,
-        utf8: bool,
-    ) {
-        out.put_u64(u64::from(self.code));
-        out.put(if last { b" " } else { b"-" });
-        if let Some(code) = enhanced {
-            out.put_u64(u64::from(code.class));
-            out.put(b".");
-            out.put_u64(u64::from(code.subject));
-            out.put(b".");
-            out.put_u64(u64::from(code.detail));
-            out.put(b" ");
-        }
-        if utf8 || text.is_ascii() {
-            out.put(text.as_bytes());
-        } else {
-            let text: String = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-            out.put(text.as_bytes());
-        }
-        out.put(b"\r\n");
+    fn octet(&mut self, octet: u8) {
+        self.octets[self.len] = octet;
+        self.len += 1;
+    }
+
+    /// Says whether this line is the last: RFC 5321 §4.2.1.
+    fn set_last(&mut self, last: bool) {
+        self.octets[3] = if last { b' ' } else { b'-' };
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.octets[..self.len]
     }
 }
 
@@ -210,6 +249,12 @@ impl fmt::Display for Reply {
 /// Replaces control characters; CRLF becomes LF.
 fn clean(text: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
+    // No early end, so that compilers look at many octets at once. Outside of ASCII, control characters begin
+    // with 0xC2.
+    let suspect = |b: u8| (b < b' ' && b != b'\n') || b == 0x7f || b == 0xc2;
+    if !text.bytes().fold(false, |seen, b| seen | suspect(b)) {
+        return text.to_owned();
+    }
     text.chars()
         .filter(|c| *c != '\r')
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })

@@ -68,7 +68,7 @@ fn exchange(
             Turn::Event(server::Event::Auth(question)) => server.answer_auth(check(&question)),
             Turn::Event(server::Event::Mail(mail)) => {
                 open = Some(Taken {
-                    mail,
+                    mail: *mail,
                     recipients: vec![],
                     body: vec![],
                 });

@@ -226,7 +226,7 @@ impl Setup {
                             return server.reject(Rejection::POLICY);
                         }
                         open = Some(Taken {
-                            mail,
+                            mail: *mail,
                             recipients: vec![],
                             body: vec![],
                         });

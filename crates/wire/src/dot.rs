@@ -1,5 +1,7 @@
 use crate::{RecvBuf, SendBuf};
 use bytes::{BufMut, Bytes, BytesMut};
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// What a [`DotDecoder`] does with a CR or LF that is not part of a CRLF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,57 +99,37 @@ struct Scan {
 }
 
 impl Scan {
-    /// Octets that are looked at together: many, for speed, and few to look at again for where exactly it was.
-    const BLOCK: usize = 512;
+    /// Octets that are looked at between two looks at whether there is more to know.
+    const BLOCK: usize = 2048;
 
     fn of(data: &[u8]) -> Self {
-        let mut scan = Self {
-            len: data.len(),
-            bare: data.first() == Some(&b'\n'),
+        let (len, seen) = match STUFFED.find(data) {
+            Some(at) => (at + 2, &data[..at + 2]),
+            None => (data.len() - usize::from(data.ends_with(b"\r")), data),
         };
-        let mut at = 0;
-        while at + 1 < data.len() {
+        Self {
+            len,
+            bare: seen.first() == Some(&b'\n') || Self::has_bare(seen),
+        }
+    }
+
+    /// Whether a CR has another octet than LF behind it, or an LF another than CR before it.
+    fn has_bare(data: &[u8]) -> bool {
+        (0..data.len()).step_by(Self::BLOCK).any(|at| {
             // Neighbouring blocks share an octet, so that every pair of octets is in one of them.
             let block = &data[at..data.len().min(at + Self::BLOCK + 1)];
-            let Pairs { bare, dot } = Pairs::of(block);
-            let after_cr = |lf: &usize| at + lf > 0 && data[at + lf - 1] == b'\r';
-            if dot && let Some(lf) = memchr::memmem::find_iter(block, b"\n.").find(after_cr) {
-                scan.len = at + lf + 1;
-                scan.bare |= bare && Pairs::of(&block[..=lf]).bare;
-                return scan;
-            }
-            scan.bare |= bare;
-            at += Self::BLOCK;
-        }
-        if data.last() == Some(&b'\r') {
-            scan.len -= 1;
-        }
-        scan
+            // No branch for a pair, so that compilers make vector instructions of it.
+            let pairs = block.iter().zip(&block[1..]);
+            let bare = pairs.fold(0, |bare, (a, b)| {
+                bare | (u8::from(*a == b'\r') ^ u8::from(*b == b'\n'))
+            });
+            bare != 0
+        })
     }
 }
 
-/// What is among the pairs of neighbouring octets.
-struct Pairs {
-    /// A CR without LF, or an LF without CR.
-    bare: bool,
-    /// An LF and a dot.
-    dot: bool,
-}
-
-impl Pairs {
-    /// Looks at all pairs without a branch, which compilers turn into vector instructions.
-    fn of(block: &[u8]) -> Self {
-        let (mut bare, mut dot) = (0, 0);
-        for (a, b) in block.iter().zip(&block[1..]) {
-            bare |= u8::from(*a == b'\r') ^ u8::from(*b == b'\n');
-            dot |= u8::from(*a == b'\n') & u8::from(*b == b'.');
-        }
-        Self {
-            bare: bare != 0,
-            dot: dot != 0,
-        }
-    }
-}
+/// The start of a line that begins with a dot, and the end of the line before it.
+static STUFFED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n."));
 
 /// Copies `data` with every bare CR and bare LF made a CRLF. A CR at the very end counts as bare.
 fn normalise(data: &[u8], out: &mut BytesMut) {

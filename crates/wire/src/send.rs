@@ -23,6 +23,9 @@ impl SendBuf {
     /// An empty queue keeps its memory up to this size, in octets: room for a line or two of reply.
     const KEPT: usize = 256;
 
+    /// Octets that a tail has room for at first.
+    const FIRST: usize = 128;
+
     /// Makes an empty queue; allocates nothing.
     pub fn new() -> Self {
         Self::default()
@@ -30,6 +33,10 @@ impl SendBuf {
 
     /// Appends a copy of `data`.
     pub fn put(&mut self, data: &[u8]) {
+        if self.tail.capacity() == 0 {
+            // What is put in is often a word of a line.
+            self.tail.reserve(data.len().max(Self::FIRST));
+        }
         self.tail.extend_from_slice(data);
         self.len += data.len();
     }

@@ -46,7 +46,7 @@ mod write;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use mailwright_address::{Domain, EmailAddress};
+use mailwright_address::EmailAddress;
 
 use crate::date::{self, DateTime};
 use crate::message_id;
@@ -281,7 +281,7 @@ impl<'a> MessageBuilder<'a> {
         let id = match self.message_id.take() {
             Some(id) => field::bare_id(&id).to_owned(),
             None => {
-                let host = sender.domain().map(Domain::as_str).unwrap_or_default();
+                let host = sender.domain_text().unwrap_or_default();
                 let mut id = message_id::generate(id, host);
                 id.pop();
                 id.remove(0);

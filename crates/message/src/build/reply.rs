@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use mailwright_address::{Domain, EmailAddress};
+use mailwright_address::EmailAddress;
 
 use super::field::{self, Field, without_controls};
 use super::{Address, Addresses, Error, MessageBuilder, Part};
@@ -376,7 +376,7 @@ impl<'a> Resent<'a> {
         };
         let mut out = Field::date("Resent-Date", date).to_bytes()?;
         let (sender, recipients) = envelope.write_people(&mut out, &RESENT)?;
-        let host = sender.domain().map(Domain::as_str).unwrap_or_default();
+        let host = sender.domain_text().unwrap_or_default();
         let id: Cow<'_, str> = message_id::generate(&random, host).into();
         field::write_ids(&mut out, "Resent-Message-ID", &[id], self.utf8)?;
         Ok(ResentFields {

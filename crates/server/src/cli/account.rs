@@ -107,7 +107,7 @@ fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
     let domain = name
         .domain()
         .ok_or("an account needs a domain, as in alice@example.org")?;
-    if !place.domains.is_empty() && !place.domains.iter().any(|local| local.same_as(domain)) {
+    if !place.domains.is_empty() && !place.domains.iter().any(|local| local.same_as(&domain)) {
         return Err(
             format!("{domain} is not a local domain: add it to `domains` in the configuration").into(),
         );

@@ -84,8 +84,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     run::private_folder(&config.data)?;
     let people = accounts(&config.accounts_file, arguments.accounts)?;
     for domain in people.iter().filter_map(|person| person.name.domain()) {
-        if !config.is_local(domain) {
-            config.domains.push(domain.clone());
+        if !config.is_local(&domain) {
+            config.domains.push(domain);
         }
     }
     let data = config.data.clone();

@@ -331,7 +331,7 @@ fn accounts(
         if !entry
             .name
             .domain()
-            .is_some_and(|domain| is_among(domains, domain))
+            .is_some_and(|domain| is_among(domains, &domain))
         {
             let what = format!("{}: its domain is not one of ours", entry.name);
             found.add(

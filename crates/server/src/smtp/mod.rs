@@ -169,7 +169,7 @@ impl<S: Store> Session<S> {
             }
             Event::Auth(question) => {
                 let username = question.username().to_owned();
-                let answer = self.shared.accounts.answer(question).await;
+                let answer = self.shared.accounts.answer(*question).await;
                 if !matches!(
                     answer,
                     mailwright_sasl::Answer::Accept | mailwright_sasl::Answer::Scram(_)
@@ -184,7 +184,7 @@ impl<S: Store> Session<S> {
             }
             Event::Mail(mail) => match self.judge_sender(&mail) {
                 Ok(()) => {
-                    self.envelope = Some(Envelope::new(mail));
+                    self.envelope = Some(Envelope::new(*mail));
                     machine.accept();
                 }
                 Err(rejection) => self.refuse(machine, rejection),

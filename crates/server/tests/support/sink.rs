@@ -205,7 +205,7 @@ async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, nu
                 continue;
             }
             Event::Auth(question) => {
-                let right = match (&question, &script.login) {
+                let right = match (&*question, &script.login) {
                     (
                         sasl::Question::Password {
                             username, password, ..

@@ -167,7 +167,7 @@ impl Flight {
                         return self.fail_all(&unsupported(Requirement::DeliverBy));
                     }
                     self.mailed = true;
-                    let mail = Command::Mail(self.plan.mail.clone());
+                    let mail = Command::Mail(self.plan.mail.clone().into());
                     (mail, Sent::Mail, Next::Rcpt(0))
                 }
                 Next::Rcpt(n) => {

@@ -197,7 +197,7 @@ impl Server {
             }
             Asked::Data => {
                 let config = &self.session.config;
-                self.state = State::Body(Receiving::new(config.bare_newlines, &config.limits));
+                self.state = State::Body(Box::new(Receiving::new(config.bare_newlines, &config.limits)));
                 let reply = Reply::plain(354, "Start mail input; end with <CRLF>.<CRLF>");
                 self.reply(&text.map_or(reply.clone(), |text| reply.with_text(text)));
                 self.flush = true;

@@ -137,7 +137,7 @@ impl Server {
                 self.lines.set_max(max);
                 self.state = State::Auth(exchange);
             }
-            Step::Ask(question) => self.ask(Asked::Auth(exchange), Event::Auth(question)),
+            Step::Ask(question) => self.ask(Asked::Auth(exchange), Event::Auth(Box::new(question))),
             Step::Done(identity) => {
                 self.end_exchange();
                 self.session.identity = Some(identity.clone());

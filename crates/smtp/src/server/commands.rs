@@ -56,22 +56,24 @@ impl Server {
             return Ok(());
         }
         self.session.permit(&command)?;
-        let (config, open) = (self.session.config.clone(), self.transaction.as_ref());
-        let (limits, questions) = (&config.limits, &config.questions);
+        let (config, open) = (&*self.session.config, self.transaction.as_ref());
+        let questions = config.questions;
         match command {
             Command::Hello(hello) => {
                 self.ask_if(questions.hello, Asked::Hello(hello.clone()), Event::Hello(hello));
             }
             Command::Mail(mail) => {
-                let transaction = Transaction::begin(open, &mail, &config, self.horizon())?;
-                if limits.transactions > 0 && self.session.transactions >= limits.transactions {
+                let horizon = mail.params.hold.and_then(|_| self.horizon());
+                let transaction = Transaction::begin(open, &mail, config, horizon)?;
+                let most = config.limits.transactions;
+                if most > 0 && self.session.transactions >= most {
                     self.fail(Error::Limit(Limit::Transactions));
                 } else {
                     self.ask(Asked::Mail(transaction), Event::Mail(mail));
                 }
             }
             Command::Rcpt(rcpt) => {
-                Transaction::recipient(open, &rcpt, limits)?;
+                Transaction::recipient(open, &rcpt, &config.limits)?;
                 self.ask(Asked::Rcpt, Event::Rcpt(rcpt));
             }
             Command::Data => {

@@ -29,11 +29,11 @@ pub enum Event {
     /// ends an open transaction.
     StartTls,
     /// Question, answered by [`answer_auth`](super::Server::answer_auth): are these credentials right?
-    Auth(sasl::Question),
+    Auth(Box<sasl::Question>),
     /// The client proved who it is. No answer is owed.
     Authenticated(sasl::Identity),
     /// Question: begin a transaction with this sender? A `SIZE` over the limit was refused before.
-    Mail(Mail),
+    Mail(Box<Mail>),
     /// Question: take this recipient? Recipients over the limit were refused before.
     Rcpt(Rcpt),
     /// Question: take the message? At least one recipient was accepted. With CHUNKING it is asked before the

@@ -91,7 +91,7 @@ enum State {
     Asked(Asked),
     /// The next line belongs to an AUTH exchange.
     Auth(Exchange),
-    Body(Receiving),
+    Body(Box<Receiving>),
     Chunk(Box<Chunks>),
     /// The octets of a chunk that is not taken.
     Drain(Box<Drain>),

@@ -266,7 +266,8 @@ impl Session {
     /// The reply to an accepted EHLO, HELO or LHLO: RFC 5321 §4.1.1.1. `horizon` is the last moment a message
     /// may be held until.
     pub(super) fn welcome(&self, text: Option<&str>, horizon: Option<DateTime>) -> Reply {
-        let mut out = self.config.hostname.to_string();
+        let mut out = String::with_capacity(512);
+        let _ = write!(out, "{}", self.config.hostname);
         if let Some(text) = text {
             let _ = write!(out, " {}", text.replace('\n', " "));
         }
@@ -276,11 +277,9 @@ impl Session {
         Reply::of(250, None, &out)
     }
 
-    fn keywords(&self, horizon: Option<DateTime>) -> Vec<Keyword> {
+    fn keywords(&self, horizon: Option<DateTime>) -> impl Iterator<Item = Keyword> {
         let (extensions, config) = (self.extensions(), &*self.config);
-        if extensions == Extensions::NONE {
-            return Vec::new();
-        }
+        let any = extensions != Extensions::NONE;
         let mechanisms: Vec<_> = (config.mechanisms.iter())
             .filter(|m| extensions.auth && self.identity.is_none() && self.knows(**m) && self.may_use(**m))
             .map(|m| m.name().to_owned())
@@ -322,7 +321,7 @@ impl Session {
             ),
             (extensions.limits, Keyword::Limits(limits)),
         ];
-        all.into_iter().filter(|k| k.0).map(|k| k.1).collect()
+        all.into_iter().filter(move |k| any && k.0).map(|k| k.1)
     }
 }
 

@@ -124,7 +124,7 @@ impl Fixture for ServerFixture {
                     question.username(),
                     question.authzid().unwrap_or("itself")
                 );
-                self.auth = Some(question);
+                self.auth = Some(*question);
                 text
             }
             Event::Authenticated(identity) => format!("authenticated {}", identity.acting()),
