@@ -4,6 +4,7 @@ mod client_support;
 mod support;
 
 use client_support::Host as ClientHost;
+use mailwright_imap::Capability;
 use mailwright_imap::client::Event;
 use mailwright_wire::testing::{Fixture, Pair, Seen, Turn};
 use proptest::prelude::*;
@@ -24,6 +25,7 @@ struct Told {
 
 fn run(commands: &[&str], capacity: usize) -> Told {
     let mut host = Host::new(sample_account());
+    host.config.capabilities = host.config.capabilities.with(Capability::Compress);
     let mut hand = ClientHost::new();
     let now = hand.origin();
     let server = host.start(now);
@@ -114,6 +116,7 @@ const COMMANDS: &[&str] = &[
     "create new",
     "delete new",
     "noop",
+    "compress",
     "capability",
     "close",
     "unselect",
@@ -151,6 +154,45 @@ fn a_session_with_everything() {
     has("drop 100:101 fetch 106:118");
     let body = support::gray_message().escape_ascii().to_string();
     assert!(told.log.contains(&body), "the message came as it is");
+}
+
+#[test]
+fn a_compressed_session_is_the_session_it_would_be() {
+    let commands = [
+        "select INBOX",
+        "fetch 1:* flags size envelope body",
+        "append Sent 60",
+        "idle; stop",
+        "fetch-seq 1:3 flags body",
+        "store 101:105 \\Flagged,$x",
+        "search text minutes",
+    ];
+    let plain = run(&commands, 4096);
+    let mut compressed: Vec<&str> = vec!["compress", "compress"];
+    compressed.extend(commands);
+    for capacity in [1, 7, 4096] {
+        let mut told = run(&compressed, capacity);
+        assert_eq!(told.errors, Vec::<String>::new());
+        let of_compress =
+            |line: &String| line.contains("compressed already") || line.contains("DEFLATE active");
+        let before = told.log.len();
+        told.log.retain(|line| !of_compress(line));
+        assert_eq!(
+            before - told.log.len(),
+            2,
+            "it was taken, and not asked for again"
+        );
+        assert_eq!(told.mailboxes, plain.mailboxes);
+        // But for the handles, which count the commands, and what is offered.
+        let words = |log: &[String]| -> Vec<String> {
+            let rest = |line: &String| {
+                line.trim_start_matches(|c: char| c == '#' || c.is_ascii_digit())
+                    .to_owned()
+            };
+            log.iter().map(rest).collect()
+        };
+        assert_eq!(words(&told.log), words(&plain.log));
+    }
 }
 
 proptest! {

@@ -62,8 +62,7 @@
 //!
 //! Certificates are read at the start only. Quotas hold for what comes by IMAP, not for
 //! mail that comes by SMTP or LMTP. There is no throttling of failed logins beyond the
-//! engines' limits for one connection, there are no metrics, and no filtering of incoming mail. The IMAP engine's SORT,
-//! THREAD, NOTIFY and MULTISEARCH are not offered.
+//! engines' limits for one connection, there are no metrics, and no filtering of incoming mail.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;

@@ -27,6 +27,7 @@ pub(super) enum Kind {
     Plain,
     Capability,
     StartTls,
+    Compress,
     Login(Option<Mechanism>, Credentials),
     Logout,
     Enable,
@@ -175,6 +176,12 @@ impl Command {
     /// STARTTLS: when it is accepted, the machine says [`Step::StartTls`](mailwright_wire::Step::StartTls).
     pub fn start_tls() -> Self {
         Self::new(Text::new("STARTTLS"), Kind::StartTls).needing(&["STARTTLS"])
+    }
+
+    /// COMPRESS: what follows is compressed in both directions, if the server accepts it (RFC 4978). Not sent where
+    /// compression is on already.
+    pub fn compress() -> Self {
+        Self::new(Text::new("COMPRESS DEFLATE"), Kind::Compress).needing(&["COMPRESS=DEFLATE"])
     }
 
     /// Logs in by the best mechanism that the server offers and the credentials fit, else by LOGIN.
@@ -517,6 +524,7 @@ impl Kind {
             Self::Plain
                 | Self::Capability
                 | Self::StartTls
+                | Self::Compress
                 | Self::Login(..)
                 | Self::Logout
                 | Self::Enable

@@ -22,6 +22,8 @@ pub enum Error {
     PreauthInClear,
     /// The server cannot be trusted: it announced success before it proved itself.
     Sasl(sasl::Error),
+    /// What the server sent is no DEFLATE stream, which it has agreed to.
+    Compression,
     /// The caller gave up in the middle of a message.
     CutShort,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Error {
             Self::OutOfStep => f.write_str("the server sent a literal of another length than it announced"),
             Self::PreauthInClear => f.write_str("the server takes us as logged in without TLS"),
             Self::Sasl(what) => write!(f, "login: {what}"),
+            Self::Compression => f.write_str("the server's compressed stream is corrupt"),
             Self::CutShort => f.write_str("a message was cut short"),
         }
     }
@@ -53,6 +56,8 @@ pub enum Unsent {
     PlaintextRefused,
     /// The connection is under TLS already.
     AlreadyTls,
+    /// The connection is compressed already.
+    AlreadyCompressed,
     /// The server offers no way to log in that fits the credentials.
     NoMechanism,
     /// The credentials cannot be used with the mechanism.
@@ -69,6 +74,7 @@ impl fmt::Display for Unsent {
             Self::Missing(what) => write!(f, "the server does not have {what}"),
             Self::PlaintextRefused => f.write_str("passwords are not sent without TLS"),
             Self::AlreadyTls => f.write_str("the connection is under TLS already"),
+            Self::AlreadyCompressed => f.write_str("the connection is compressed already"),
             Self::NoMechanism => f.write_str("the server offers no way to log in that fits the credentials"),
             Self::Sasl(what) => write!(f, "login: {what}"),
             Self::NoMessages => f.write_str("no messages are named"),

@@ -4,16 +4,16 @@ use super::error::Error;
 use super::event::Event;
 use super::send::Sending;
 use super::{Client, Stage};
-use mailwright_wire::{Machine, SendBuf, Step};
+use mailwright_wire::{Machine, Step};
 use std::io::IoSlice;
 use std::time::Instant;
 
 impl Client {
     /// What is to be done when nothing can be read or sent at once.
     fn rest(&self) -> Step<Event> {
-        match self.tx.is_empty() {
-            true => Step::Read,
-            false => Step::Write,
+        match self.has_output() {
+            true => Step::Write,
+            false => Step::Read,
         }
     }
 
@@ -40,19 +40,19 @@ impl Client {
 
     fn waits_for_peer(&self) -> bool {
         if self.failed.is_some() {
-            return !self.tx.is_empty();
+            return self.has_output();
         }
         match self.stage {
             Stage::Greeting => true,
-            Stage::StartTls | Stage::Closed => !self.tx.is_empty(),
+            Stage::StartTls | Stage::Closed => self.has_output(),
             // The caller is to move.
-            Stage::Ready if self.owes_message() => !self.tx.is_empty(),
-            Stage::Ready => !self.tx.is_empty() || (!self.open.is_empty() && self.idling_since().is_none()),
+            Stage::Ready if self.owes_message() => self.has_output(),
+            Stage::Ready => self.has_output() || (!self.open.is_empty() && self.idling_since().is_none()),
         }
     }
 
     fn time_is_up(&mut self) {
-        if let (true, Sending::Idle(idle)) = (self.tx.is_empty(), &mut self.sending)
+        if let (false, Sending::Idle(idle)) = (self.has_output(), &mut self.sending)
             && idle.since.is_some()
             && !idle.done_sent
         {
@@ -61,16 +61,11 @@ impl Client {
             self.moved = true;
             return;
         }
-        self.tx = SendBuf::new();
+        self.drop_output();
         self.fail(Error::Timeout);
     }
-}
 
-impl Machine for Client {
-    type Event = Event;
-    type Error = Error;
-
-    fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
+    fn turn(&mut self, now: Instant) -> Result<Step<Event>, Error> {
         if self.deadline().is_some_and(|at| now >= at) && !self.moved {
             self.time_is_up();
         }
@@ -82,14 +77,14 @@ impl Machine for Client {
                 return Ok(Step::Event(event));
             }
             if let Some(error) = &self.failed {
-                return match self.tx.is_empty() {
-                    true => Err(error.clone()),
-                    false => Ok(Step::Write),
+                return match self.has_output() {
+                    true => Ok(Step::Write),
+                    false => Err(error.clone()),
                 };
             }
             match self.stage {
-                Stage::StartTls if self.tx.is_empty() => return Ok(Step::StartTls),
-                Stage::Closed if self.tx.is_empty() => return Ok(Step::Close),
+                Stage::StartTls if !self.has_output() => return Ok(Step::StartTls),
+                Stage::Closed if !self.has_output() => return Ok(Step::Close),
                 Stage::StartTls | Stage::Closed => return Ok(Step::Write),
                 Stage::Greeting | Stage::Ready => self.go_on(),
             }
@@ -98,9 +93,9 @@ impl Machine for Client {
             }
             // What the server says is looked at when the message is complete: how its words are cut must not matter.
             if self.owes_message() {
-                return Ok(match self.tx.is_empty() {
-                    true => Step::Answer,
-                    false => Step::Write,
+                return Ok(match self.has_output() {
+                    true => Step::Write,
+                    false => Step::Answer,
                 });
             }
             match self.framer.next(&mut self.rx, self.config.max_response) {
@@ -108,16 +103,35 @@ impl Machine for Client {
                     self.moved = true;
                     self.piece(piece, now);
                 }
+                Ok(None) if self.inflate() => {}
                 Ok(None) => match self.rest() {
-                    Step::Read if self.rx.is_eof() => self.ended(),
+                    Step::Read if self.input_has_ended() => self.ended(),
+                    Step::Read => {
+                        self.shrink();
+                        return Ok(Step::Read);
+                    }
                     step => return Ok(step),
                 },
                 Err(_) => self.fail(Error::OutOfStep),
             }
         }
     }
+}
+
+impl Machine for Client {
+    type Event = Event;
+    type Error = Error;
+
+    fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
+        let step = self.turn(now);
+        self.deflate();
+        step
+    }
 
     fn recv_buf(&mut self) -> &mut [u8] {
+        if let Some(compression) = &mut self.compression {
+            return compression.input().room();
+        }
         match (self.stage, self.framer.section_left()) {
             // Whatever comes before the handshake is not for this engine to read.
             (Stage::StartTls, _) => &mut [],
@@ -129,19 +143,25 @@ impl Machine for Client {
     }
 
     fn received(&mut self, n: usize) {
-        self.rx.received(n);
+        match &mut self.compression {
+            Some(compression) => compression.input().received(n),
+            None => self.rx.received(n),
+        }
     }
 
     fn send_buf(&self) -> &[u8] {
-        self.tx.data()
+        self.wire_output().data()
     }
 
     fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
-        self.tx.vectored(chunks)
+        self.wire_output().vectored(chunks)
     }
 
     fn sent(&mut self, n: usize) {
-        self.tx.sent(n);
+        match &mut self.compression {
+            Some(compression) => compression.sent(n),
+            None => self.tx.sent(n),
+        }
         self.moved |= n > 0;
     }
 

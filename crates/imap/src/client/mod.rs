@@ -55,6 +55,7 @@
 mod cache;
 mod capabilities;
 mod command;
+mod compress;
 mod config;
 mod data;
 mod error;
@@ -89,6 +90,7 @@ pub use reply::{Appended, Copied, Reply, ReplyCode, ReplyKind, UidList};
 pub use row::{RawItem, Row, SectionHead};
 pub use search::{Search, SortKey};
 
+use crate::compression::Compression;
 use bytes::Bytes;
 use command::Kind;
 use mailwright_sasl as sasl;
@@ -111,6 +113,7 @@ pub struct Client {
     nonces: sasl::NonceSource,
     rx: RecvBuf,
     tx: SendBuf,
+    compression: Option<Box<Compression>>,
     framer: Framer,
     stage: Stage,
     events: VecDeque<Event>,
@@ -169,6 +172,7 @@ impl Client {
             nonces: sasl::NonceSource::new(entropy),
             rx: RecvBuf::new(Self::BUFFER),
             tx: SendBuf::new(),
+            compression: None,
             framer: Framer::default(),
             stage: Stage::Greeting,
             events: VecDeque::new(),
@@ -258,13 +262,13 @@ impl Client {
 
     /// Whether more of a message may be given before what was given is sent.
     pub fn has_room(&self) -> bool {
-        self.tx.len() < Self::BUFFER
+        self.tx.len() + self.wire_output().len() < Self::BUFFER
     }
 
     /// Gives a message up in the middle. There is no way to tell the server but to close the connection, which
     /// drops the message: the engine fails with [`Error::CutShort`].
     pub fn abort(&mut self) {
-        self.tx = SendBuf::new();
+        self.drop_output();
         self.failed.get_or_insert(Error::CutShort);
     }
 

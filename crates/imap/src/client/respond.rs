@@ -103,6 +103,7 @@ impl Client {
                 self.stage = Stage::StartTls;
                 self.capabilities = None;
             }
+            (Kind::Compress, _) if ok => self.compress(),
             (Kind::Capability, _) if !ok => _ = self.capabilities.get_or_insert_default(),
             (Kind::Select, _) => self.selected_end(&done, ok, &reply),
             (Kind::Idle { told }, Sending::Idle(idle)) if ok && idle.restart => {

@@ -99,6 +99,7 @@ impl Client {
         let mut login = None;
         match &next.command.kind {
             Kind::StartTls if self.is_tls => problem = Some(Unsent::AlreadyTls),
+            Kind::Compress if self.is_compressed() => problem = Some(Unsent::AlreadyCompressed),
             Kind::Append(messages) if messages.is_empty() => problem = Some(Unsent::NoMessages),
             Kind::Login(wanted, credentials) => {
                 let terms = Terms {

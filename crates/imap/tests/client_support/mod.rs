@@ -386,6 +386,7 @@ pub fn command(line: &str) -> Command {
         ["check"] => Command::check(),
         ["capability"] => Command::capability(),
         ["starttls"] => Command::start_tls(),
+        ["compress"] => Command::compress(),
         ["login", user, password] => Command::login(Credentials::new(user, password)),
         ["auth", mechanism, user, password] => Command::authenticate(
             Mechanism::from_name(mechanism).unwrap(),
