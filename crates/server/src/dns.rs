@@ -1,4 +1,4 @@
-//! The driver of the stub resolver: sockets and a clock for `mailwright-dns`, routes by `mailwright-mx`.
+//! The driver of the stub resolver: sockets and a clock for `mailwright-dns`.
 //!
 //! ```text
 //!  Dns (handles) ── questions ─▶ task with the Resolver ── transmits ─▶ one task per socket ─▶ server
@@ -6,14 +6,11 @@
 //!       └───────── answers ────────┘         └────────── octets ◀─────────────┘
 //! ```
 
-use crate::config::{Config, Endpoint, EndpointHost, Protocol};
-use crate::random::entropy;
+use crate::config::Config;
 use mailwright_dns::{
-    Answer, Config as DnsConfig, Failure, FailureKind, Name, QueryId, Question, Resolver, Server, SocketId,
-    Stats, Transmit, Transport,
+    Answer, Config as DnsConfig, Failure, FailureKind, QueryId, Question, Resolver, Server, SocketId, Stats,
+    Transmit, Transport,
 };
-use mailwright_mx::sts::Known;
-use mailwright_mx::{Config as MxConfig, Destination, Planner, Relay, Route, Step, Target};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -30,7 +27,6 @@ use tokio::time::sleep_until;
 #[derive(Debug, Clone)]
 pub struct Dns {
     commands: mpsc::UnboundedSender<Command>,
-    mx: Arc<MxConfig>,
     serial: Arc<AtomicU64>,
 }
 
@@ -40,12 +36,11 @@ impl Dns {
     /// # Panics
     ///
     /// Panics outside of a runtime.
-    pub fn start(dns: DnsConfig, mx: MxConfig) -> Self {
+    pub fn start(dns: DnsConfig) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         tokio::spawn(Driver::new(dns).run(receiver));
         Self {
             commands,
-            mx: Arc::new(mx),
             serial: Arc::new(AtomicU64::new(0)),
         }
     }
@@ -56,7 +51,7 @@ impl Dns {
     ///
     /// Panics outside of a runtime.
     pub fn from_config(config: &Config) -> Self {
-        Self::start(dns_config(config), mx_config(config))
+        Self::start(dns_config(config))
     }
 
     /// Resolves a question. Dropping the future gives the question up.
@@ -66,38 +61,12 @@ impl Dns {
         asker.next().await.map_or_else(gone, |(_, answer)| answer)
     }
 
-    /// Plans the way of mail to a destination. Dropping the future gives it up.
-    pub async fn route(&self, destination: impl Into<Destination>) -> Route {
-        let seed = u64::from_ne_bytes(entropy());
-        let mut planner = Planner::new(destination.into(), Arc::clone(&self.mx), seed);
-        let mut asker = Asker::new(self);
-        loop {
-            match planner.poll() {
-                Step::Ask(question) => asker.ask(question),
-                Step::Wait => match asker.next().await {
-                    Some((question, answer)) => planner.answer(&question, answer),
-                    None => asker
-                        .give_up()
-                        .for_each(|question| planner.answer(&question, gone())),
-                },
-                // It is not asked for: the settings leave MTA-STS out.
-                Step::Policy(_) => planner.policy(Known::default()),
-                Step::Ready(route) => return route,
-            }
-        }
-    }
-
     /// What the resolver counted; all zero if the runtime is ending.
     pub async fn stats(&self) -> Stats {
         let (reply, answer) = oneshot::channel();
         // If the driver is gone, so is the sender, and the answer below is an error.
         let _ = self.commands.send(Command::Stats(reply));
         answer.await.unwrap_or_default()
-    }
-
-    /// The settings of routes.
-    pub fn mx_config(&self) -> &MxConfig {
-        &self.mx
     }
 }
 
@@ -122,52 +91,8 @@ pub fn dns_config(config: &Config) -> DnsConfig {
     dns
 }
 
-/// The settings of routes that a server's configuration asks for.
-///
-/// With another port than 25 other servers may live on the addresses of this one, told apart by their ports; then only
-/// the listeners on that port are this host.
-pub fn mx_config(config: &Config) -> MxConfig {
-    let outbound = &config.outbound;
-    let mut mx = MxConfig::default();
-    mx.port = outbound.port;
-    (mx.dane, mx.sts) = (false, false);
-    mx.loopback_is_own = outbound.port == SMTP_PORT;
-    mx.own_names = Name::try_from(&config.hostname).into_iter().collect();
-    let listeners = config
-        .listeners
-        .iter()
-        .filter(|listener| listener.protocol == Protocol::Smtp);
-    let addresses = listeners
-        .map(|listener| listener.address)
-        .filter(|address| address.port() == outbound.port);
-    mx.own_addresses = addresses
-        .map(|address| address.ip())
-        .filter(|address| !address.is_unspecified())
-        .collect();
-    mx.smart_hosts = outbound
-        .smart_host
-        .iter()
-        .filter_map(|smart_host| relay(&smart_host.endpoint))
-        .collect();
-    for (domain, endpoint) in &outbound.routes {
-        if let (Ok(domain), Some(relay)) = (Name::try_from(domain), relay(endpoint)) {
-            mx.add_route(domain, vec![relay]);
-        }
-    }
-    mx
-}
-
-/// `None` for a name that IDNA has no A-labels for.
-fn relay(endpoint: &Endpoint) -> Option<Relay> {
-    let host = match &endpoint.host {
-        EndpointHost::Name(name) => Target::Name(Name::try_from(name).ok()?),
-        EndpointHost::Address(address) => Target::Address(*address),
-    };
-    Some(Relay::new(host, endpoint.port))
-}
-
 /// The answer when the driver ended with its runtime.
-fn gone() -> Answer {
+pub(crate) fn gone() -> Answer {
     Failure::new(FailureKind::Unreachable).into()
 }
 
@@ -185,7 +110,7 @@ enum Command {
 
 /// Questions of one future; those without an answer are given up when it is dropped.
 #[derive(Debug)]
-struct Asker<'a> {
+pub(crate) struct Asker<'a> {
     dns: &'a Dns,
     open: HashMap<u64, Question>,
     reply: mpsc::UnboundedSender<(u64, Answer)>,
@@ -193,7 +118,7 @@ struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(dns: &'a Dns) -> Self {
+    pub(crate) fn new(dns: &'a Dns) -> Self {
         let (reply, answers) = mpsc::unbounded_channel();
         Self {
             dns,
@@ -203,7 +128,7 @@ impl<'a> Asker<'a> {
         }
     }
 
-    fn ask(&mut self, question: Question) {
+    pub(crate) fn ask(&mut self, question: Question) {
         let token = self.dns.serial.fetch_add(1, Ordering::Relaxed);
         self.open.insert(token, question.clone());
         let command = Command::Ask {
@@ -216,7 +141,7 @@ impl<'a> Asker<'a> {
     }
 
     /// Waits for the next answer; `None` if none will come, because the driver is gone.
-    async fn next(&mut self) -> Option<(Question, Answer)> {
+    pub(crate) async fn next(&mut self) -> Option<(Question, Answer)> {
         let (token, answer) = tokio::select! {
             biased;
             answer = self.answers.recv() => answer?,
@@ -226,7 +151,7 @@ impl<'a> Asker<'a> {
         Some((question, answer))
     }
 
-    fn give_up(&mut self) -> impl Iterator<Item = Question> {
+    pub(crate) fn give_up(&mut self) -> impl Iterator<Item = Question> {
         self.open.drain().map(|(_, question)| question)
     }
 }
@@ -424,7 +349,6 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-const SMTP_PORT: u16 = 25;
 /// Sockets open at once at most; the usual limit of a process is 1,024 files of all kinds.
 const MAX_SOCKETS: usize = 256;
 /// Larger than any datagram that is asked for.

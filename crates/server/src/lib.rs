@@ -56,6 +56,8 @@
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
 //! | [`transfer`] | mail from elsewhere and to elsewhere: Maildir, mbox, IMAP accounts |
+//! | [`route`], [`policies`] | where mail goes; the MTA-STS policies of other domains |
+//! | [`http`] | a client that asks once, with limits |
 //! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
 //!
 //! # What is incomplete
@@ -73,13 +75,16 @@ pub mod control;
 pub mod delivery;
 pub mod dns;
 mod files;
+pub mod http;
 pub mod imap;
 mod listen;
 mod maildrops;
 mod names;
 pub mod outbound;
+pub mod policies;
 mod pop3;
 mod random;
+pub mod route;
 mod server;
 mod sessions;
 pub mod shared;

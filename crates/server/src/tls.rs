@@ -7,6 +7,7 @@ use crate::config::{CertificateFiles, Config, ListenerConfig};
 use crate::files::private;
 use crate::stream::Stream;
 use mailwright_sasl::{ChannelBindings, tls_server_end_point};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -25,6 +26,7 @@ pub struct Tls {
     of_listeners: BTreeMap<CertificateFiles, Side>,
     opportunistic: Arc<ClientConfig>,
     verified: Arc<ClientConfig>,
+    authorities: Arc<WebPkiServerVerifier>,
 }
 
 /// The server's side with one certificate.
@@ -80,12 +82,13 @@ impl Tls {
         {
             of_listeners.insert(files.clone(), server_config(files)?);
         }
-        let verified = verified(config.outbound.ca.as_deref())?;
+        let authorities = authorities(config.outbound.ca.as_deref())?;
         Ok(Self {
             common: server_config(&common)?,
             of_listeners,
             opportunistic: opportunistic(),
-            verified,
+            verified: client_config(authorities.clone()),
+            authorities,
         })
     }
 
@@ -102,7 +105,7 @@ impl Tls {
         for files in config.certificate.iter().chain(of_listeners) {
             server_config(files)?;
         }
-        verified(config.outbound.ca.as_deref()).map(drop)
+        authorities(config.outbound.ca.as_deref()).map(drop)
     }
 
     /// The server side of a listener.
@@ -145,6 +148,11 @@ impl Tls {
     /// The client side that takes certificates of the public authorities and of the configured ones.
     pub fn verified(&self) -> Arc<ClientConfig> {
         self.verified.clone()
+    }
+
+    /// Who judges certificates for [`verified`](Self::verified).
+    pub(crate) fn authorities(&self) -> &Arc<WebPkiServerVerifier> {
+        &self.authorities
     }
 }
 
@@ -264,7 +272,7 @@ fn content(path: &Path, what: impl std::fmt::Display) -> TlsError {
     }
 }
 
-fn verified(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+fn authorities(extra: Option<&Path>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
@@ -273,19 +281,26 @@ fn verified(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
             roots.add(certificate).map_err(|error| content(path, error))?;
         }
     }
-    Ok(Arc::new(
-        client_builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    ))
+    Ok(verifier(roots).expect("there are public authorities"))
+}
+
+/// Judges certificates by these authorities alone; `None` if there are none.
+pub(crate) fn verifier(roots: RootCertStore) -> Option<Arc<WebPkiServerVerifier>> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .ok()
 }
 
 fn opportunistic() -> Arc<ClientConfig> {
-    let verifier = Arc::new(AnyCertificate(provider()));
+    client_config(Arc::new(AnyCertificate(provider())))
+}
+
+/// The client side with its judge of certificates.
+pub(crate) fn client_config(judge: Arc<dyn ServerCertVerifier>) -> Arc<ClientConfig> {
     Arc::new(
         client_builder()
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
+            .with_custom_certificate_verifier(judge)
             .with_no_client_auth(),
     )
 }
@@ -296,7 +311,7 @@ fn client_builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier
         .expect("the provider has the suites of both versions")
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 

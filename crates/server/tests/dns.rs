@@ -10,7 +10,8 @@ use mailwright_dns::{
 };
 use mailwright_mx::{Config as MxConfig, Outcome};
 use mailwright_server::Config;
-use mailwright_server::dns::{Dns, dns_config, mx_config};
+use mailwright_server::dns::{Dns, dns_config};
+use mailwright_server::route::{Router, mx_config};
 use std::net::SocketAddr;
 use std::time::Duration;
 use support::{DnsServer, Zone};
@@ -24,9 +25,13 @@ fn start_with(servers: &[SocketAddr], change: impl FnOnce(&mut DnsConfig)) -> Dn
     config.udp_timeout = Duration::from_millis(200);
     config.tcp_timeout = Duration::from_millis(500);
     change(&mut config);
+    Dns::start(config)
+}
+
+fn router(dns: &Dns) -> Router {
     let mut mx = MxConfig::default();
     mx.loopback_is_own = false;
-    Dns::start(config, mx)
+    Router::new(dns.clone(), mx)
 }
 
 fn question(record_type: RecordType, name: &str) -> Question {
@@ -215,7 +220,8 @@ async fn routes_follow_mail_exchangers() {
         .servfail("later.test");
     let server = DnsServer::start(zone);
     let dns = start(&server);
-    let route = async |domain: &str| dns.route(domain.parse::<Domain>().unwrap()).await;
+    let router = router(&dns);
+    let route = async |domain: &str| router.route(domain.parse::<Domain>().unwrap()).await;
     let attempts: Vec<String> = route("b.test")
         .await
         .attempts()
@@ -254,12 +260,12 @@ async fn the_configuration_of_a_server_is_heeded() {
         .outbound
         .routes
         .insert("fixed.test".parse().unwrap(), "127.0.0.1:2600".parse().unwrap());
-    let dns = Dns::from_config(&config);
-    let route = dns.route("b.test".parse::<Domain>().unwrap()).await;
+    let router = Router::new(Dns::from_config(&config), mx_config(&config));
+    let route = router.route("b.test".parse::<Domain>().unwrap()).await;
     assert_eq!(route.attempts()[0].addr, "127.0.0.1:2525".parse().unwrap());
     // A resolver on loopback is trusted.
     assert_eq!(route.attempts()[0].security, Security::Secure);
-    let route = dns.route("fixed.test".parse::<Domain>().unwrap()).await;
+    let route = router.route("fixed.test".parse::<Domain>().unwrap()).await;
     assert_eq!(route.attempts()[0].addr, "127.0.0.1:2600".parse().unwrap());
     assert_eq!(server.asked("MX fixed.test"), 0);
     assert!(
@@ -285,7 +291,10 @@ fn answers_fail_when_the_runtime_has_ended() {
     drop(first);
     let (answer, route) = runtime().block_on(async {
         let answer = dns.resolve(question(RecordType::A, "b.test")).await;
-        (answer, dns.route("b.test".parse::<Domain>().unwrap()).await)
+        (
+            answer,
+            router(&dns).route("b.test".parse::<Domain>().unwrap()).await,
+        )
     });
     assert!(answer.failure().is_some());
     assert!(matches!(route.outcome(), Outcome::Temporary(_)));

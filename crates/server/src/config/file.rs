@@ -158,6 +158,7 @@ struct OutboundSection {
     enabled: Option<bool>,
     resolver: Option<Text<ResolverAddress>>,
     port: Option<u16>,
+    tls_policies: Option<bool>,
     ca: Option<Spanned<PathBuf>>,
     smart_host: Option<Spanned<SmartHostSection>>,
     #[serde(default)]
@@ -456,6 +457,8 @@ impl OutboundSection {
             enabled: self.enabled.unwrap_or(usual.enabled),
             resolver: self.resolver.map(|address| address.0.0),
             port: self.port.unwrap_or(usual.port),
+            https_port: usual.https_port,
+            tls_policies: self.tls_policies.unwrap_or(usual.tls_policies),
             routes: routes.collect(),
             ca,
             smart_host,

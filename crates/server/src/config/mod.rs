@@ -192,6 +192,10 @@ pub struct Outbound {
     pub resolver: Option<SocketAddr>,
     /// The port of other mail servers: 25 outside of tests.
     pub port: u16,
+    /// The port that MTA-STS policies are fetched from: 443 outside of tests.
+    pub https_port: u16,
+    /// Whether TLSA records and MTA-STS policies of other domains are looked up and heeded (RFC 7672, RFC 8461).
+    pub tls_policies: bool,
     /// A PEM file with certificates to trust beside the public ones.
     pub ca: Option<PathBuf>,
     /// A server that takes all mail, in place of the recipients' own.
@@ -207,6 +211,8 @@ impl Default for Outbound {
             enabled: true,
             resolver: None,
             port: 25,
+            https_port: 443,
+            tls_policies: true,
             ca: None,
             smart_host: None,
             routes: BTreeMap::new(),

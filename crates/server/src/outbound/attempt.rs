@@ -4,7 +4,7 @@ use super::carry::{Carried, carry};
 use super::outcome::{self, Trouble, Verdict};
 use crate::clock::unix_now;
 use crate::delivery::{Destination, MessageWriter};
-use crate::dns::Dns;
+use crate::route::Router;
 use crate::shared::Shared;
 use mailwright_address::{ForwardPath, Host};
 use mailwright_mailbox::{Account, Batch, BlobRef, CommitError, Op, Store};
@@ -23,13 +23,17 @@ use std::time::Instant;
 /// What an attempt needs to run by itself.
 pub(super) struct Job<S: Store> {
     shared: Arc<Shared<S>>,
-    dns: Dns,
+    router: Router,
     attempt: Arc<Attempt>,
 }
 
 impl<S: Store> Job<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, dns: Dns, attempt: Arc<Attempt>) -> Self {
-        Self { shared, dns, attempt }
+    pub(super) fn new(shared: Arc<Shared<S>>, router: Router, attempt: Arc<Attempt>) -> Self {
+        Self {
+            shared,
+            router,
+            attempt,
+        }
     }
 
     /// Makes the attempt, and writes a line about it into the log.
@@ -85,7 +89,7 @@ impl<S: Store> Job<S> {
         ledger: &mut Ledger,
     ) -> Health {
         let route = tokio::select! {
-            route = self.dns.route(destination) => route,
+            route = self.router.route(destination) => route,
             () = self.shared.shutdown.begun() => return Health::Unknown,
         };
         match route.into_outcome() {

@@ -1,14 +1,15 @@
 //! One message to one host: connection, TLS, transaction, body (RFC 5321 §3, RFC 3207, RFC 7435)
 
 use super::outcome::Trouble;
-use crate::config::{SmartHost, SmartHostTls};
+use super::trust::Trust;
+use crate::config::SmartHost;
 use crate::conn::{Conn, ConnError, Turn};
 use crate::random::entropy;
 use crate::shared::Shared;
 use crate::stream::Stream;
 use mailwright_address::Host;
 use mailwright_mailbox::{BlobRef, Store};
-use mailwright_mx::{Attempt as Hop, Target, Via};
+use mailwright_mx::{Attempt as Hop, TlsPolicy, Via};
 use mailwright_sasl::Credentials;
 use mailwright_smtp::client::{self, Client, Config, Delivery, Event, Outcome, StartTls, Transaction};
 use mailwright_smtp::{Error, Protocol, Stage};
@@ -23,16 +24,16 @@ use tokio::time::timeout;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a connection is protected.
+/// How a connection is protected. Whom it trusts is a matter of [`Trust`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protection {
-    /// STARTTLS if it is offered, any certificate.
-    Opportunistic,
+    /// STARTTLS if it is offered.
+    Offered,
     /// None.
     Clear,
-    /// STARTTLS, which must be there; certificate verified.
+    /// STARTTLS, which must be there.
     Required,
-    /// TLS from the start; certificate verified.
+    /// TLS from the start.
     Implicit,
 }
 
@@ -57,12 +58,14 @@ pub(super) async fn carry<S: Store>(
     let smart_host = shared.config.outbound.smart_host.as_ref();
     let smart_host = smart_host.filter(|_| hop.via == Via::SmartHost);
     let mut config = Config::new(Protocol::Smtp, Host::Domain(shared.config.hostname.clone()));
-    let protection = match smart_host {
-        Some(smart_host) => {
-            config.credentials = credentials(smart_host).await?;
-            protection(smart_host.tls)
-        }
-        None => Protection::Opportunistic,
+    if let Some(smart_host) = smart_host {
+        config.credentials = credentials(smart_host).await?;
+    }
+    let mut protection = match &hop.tls {
+        TlsPolicy::Cleartext => Protection::Clear,
+        TlsPolicy::Implicit => Protection::Implicit,
+        policy if policy.is_mandatory() => Protection::Required,
+        _ => Protection::Offered,
     };
     let mut trip = Trip {
         shared,
@@ -70,13 +73,13 @@ pub(super) async fn carry<S: Store>(
         blob,
         whole,
         config,
+        trust: Trust::new(&hop.tls, &shared.tls),
     };
     let mut course = Course::new(transaction);
     let mut result = trip.go(protection, &mut course).await;
-    let mut protection = protection;
     // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
     if let Err(trouble) = &result
-        && protection == Protection::Opportunistic
+        && protection == Protection::Offered
         && is_of_tls(trouble)
     {
         tracing::debug!(host = %hop.host, address = %hop.addr, ?trouble, "TLS failed; going on in the clear");
@@ -167,15 +170,6 @@ fn is_of_tls(trouble: &Trouble) -> bool {
     )
 }
 
-fn protection(tls: SmartHostTls) -> Protection {
-    match tls {
-        SmartHostTls::Implicit => Protection::Implicit,
-        SmartHostTls::Starttls => Protection::Required,
-        SmartHostTls::Opportunistic => Protection::Opportunistic,
-        SmartHostTls::None => Protection::Clear,
-    }
-}
-
 async fn credentials(smart_host: &SmartHost) -> Result<Option<Credentials>, Trouble> {
     let Some(login) = &smart_host.login else {
         return Ok(None);
@@ -196,13 +190,13 @@ struct Trip<'a, S> {
     blob: &'a BlobRef,
     whole: &'a AtomicBool,
     config: Config,
+    trust: Trust,
 }
 
 impl<S: Store> Trip<'_, S> {
     /// One connection, and all transactions that it takes.
     async fn go(&mut self, protection: Protection, course: &mut Course<'_>) -> Result<(), Trouble> {
         let mut conn = self.connect(protection).await?;
-        let verified = matches!(protection, Protection::Required | Protection::Implicit);
         // What is sent next of the message, once it is wanted.
         let mut offset = None;
         loop {
@@ -222,11 +216,14 @@ impl<S: Store> Trip<'_, S> {
             };
             match turn {
                 Turn::StartTls => {
-                    let tls = self.tls(verified);
                     conn = conn
-                        .connect_tls(tls, self.server_name()?)
+                        .connect_tls(self.trust.config.clone(), self.server_name())
                         .await
                         .map_err(Trouble::Tls)?;
+                    if let Some(error) = self.trust.complaint() {
+                        let host = &self.hop.host;
+                        tracing::info!(%host, %error, "the MTA-STS policy, which is in testing, is not met");
+                    }
                     let bindings = conn.stream().channel_bindings(None);
                     conn.machine().bind_channel(bindings);
                     conn.machine().tls_started();
@@ -266,7 +263,7 @@ impl<S: Store> Trip<'_, S> {
 
     async fn connect(&mut self, protection: Protection) -> Result<Conn<Client>, Trouble> {
         self.config.starttls = match protection {
-            Protection::Opportunistic => StartTls::IfOffered,
+            Protection::Offered => StartTls::IfOffered,
             Protection::Required => StartTls::Required,
             Protection::Clear | Protection::Implicit => StartTls::Never,
         };
@@ -280,7 +277,7 @@ impl<S: Store> Trip<'_, S> {
         if protection == Protection::Implicit {
             let limit = Conn::<Client>::TLS_TIMEOUT;
             stream = stream
-                .connect_tls(self.tls(true), self.server_name()?, limit)
+                .connect_tls(self.trust.config.clone(), self.server_name(), limit)
                 .await
                 .map_err(Trouble::Tls)?;
             client = client.over_tls();
@@ -330,20 +327,11 @@ impl<S: Store> Trip<'_, S> {
         Trouble::Lost(error)
     }
 
-    fn tls(&self, verified: bool) -> Arc<rustls::ClientConfig> {
-        match verified {
-            true => self.shared.tls.verified(),
-            false => self.shared.tls.opportunistic(),
-        }
-    }
-
-    fn server_name(&self) -> Result<ServerName<'static>, Trouble> {
-        match &self.hop.host {
-            Target::Address(address) => Ok(ServerName::IpAddress((*address).into())),
-            Target::Name(name) => ServerName::try_from(name.to_string())
-                // A name in the DNS that no certificate can hold; opportunistic TLS does not look at it.
-                .or_else(|_| Ok(ServerName::IpAddress(self.hop.addr.ip().into()))),
-        }
+    /// The name to ask for. A name that no certificate can hold is as good as none.
+    fn server_name(&self) -> ServerName<'static> {
+        let name = self.hop.server_name();
+        let name = name.and_then(|name| ServerName::try_from(name.to_string()).ok());
+        name.unwrap_or_else(|| ServerName::IpAddress(self.hop.addr.ip().into()))
     }
 }
 

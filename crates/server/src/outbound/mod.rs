@@ -15,7 +15,7 @@
 //!
 //! # What is incomplete
 //!
-//! Each attempt makes its own connection. TLS between servers is opportunistic: there is no MTA-STS and no DANE. An
+//! Each attempt makes its own connection. An
 //! 8-bit message is not converted for a server that takes 7 bits only; it comes back (status 5.6.3). Hosts are
 //! reached by SMTP, not by LMTP.
 
@@ -24,9 +24,13 @@ mod carry;
 mod commit;
 mod orders;
 mod outcome;
+mod trust;
 
 use crate::dns::Dns;
+use crate::http::Client;
+use crate::policies::Policies;
 use crate::random::entropy;
+use crate::route::{Router, mx_config};
 use crate::shared::Shared;
 use attempt::Job;
 use bytes::Bytes;
@@ -48,8 +52,8 @@ pub use orders::{Executed, Inbox, Order, OrderError, Orders};
 /// wait for the word of the next host on a whole message, and commits, get the
 /// [grace](crate::config::Limits::shutdown_grace) to end.
 pub async fn run<S: Store>(shared: Arc<Shared<S>>, inbox: Inbox) {
-    let dns = Dns::from_config(&shared.config);
-    Worker::new(shared, dns, inbox).run().await;
+    let router = router(&shared);
+    Worker::new(shared, router, inbox).run().await;
 }
 
 /// How many changes are committed at once. They share their syncs.
@@ -59,7 +63,7 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 
 struct Worker<S: Store> {
     shared: Arc<Shared<S>>,
-    dns: Dns,
+    router: Router,
     queue: Queue,
     attempts: JoinSet<Report>,
     running: HashMap<Id, Arc<Attempt>>,
@@ -76,12 +80,12 @@ struct Worker<S: Store> {
 type Fetched = (Fetch, Result<Option<SpoolEntry>, StoreError>, Order, Reply);
 
 impl<S: Store> Worker<S> {
-    fn new(shared: Arc<Shared<S>>, dns: Dns, inbox: Inbox) -> Self {
+    fn new(shared: Arc<Shared<S>>, router: Router, inbox: Inbox) -> Self {
         let seed = u64::from_ne_bytes(entropy());
         let queue = Queue::new(queue_config(&shared.config.queue), seed);
         Self {
             shared,
-            dns,
+            router,
             queue,
             attempts: JoinSet::new(),
             running: HashMap::new(),
@@ -141,7 +145,7 @@ impl<S: Store> Worker<S> {
             }
             while let Some(attempt) = self.queue.due(now) {
                 let attempt = Arc::new(attempt);
-                let job = Job::new(self.shared.clone(), self.dns.clone(), attempt.clone());
+                let job = Job::new(self.shared.clone(), self.router.clone(), attempt.clone());
                 let task = self.attempts.spawn(job.run());
                 self.running.insert(task.id(), attempt);
             }
@@ -274,6 +278,14 @@ impl<S: Store> Worker<S> {
             Err(error) => tracing::error!(%error, "reading the queue broke down"),
         }
     }
+}
+
+fn router<S>(shared: &Shared<S>) -> Router {
+    let dns = Dns::from_config(&shared.config);
+    let client = Client::new(dns.clone(), shared.tls.verified());
+    let file = shared.config.data.join("mta-sts-policies");
+    let policies = Policies::new(client, shared.config.outbound.https_port, Some(file));
+    Router::new(dns, mx_config(&shared.config)).with_policies(policies)
 }
 
 async fn read<S: Store>(shared: Arc<Shared<S>>, page: Page) -> (Page, Result<Vec<SpoolEntry>, StoreError>) {

@@ -1,0 +1,8 @@
+//! HTTP/1.1 as far as mail needs it ([RFC 9110], [RFC 9112]): a client that asks once, with limits
+//!
+//! [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110
+//! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
+
+mod client;
+
+pub use client::{Client, HttpError, Limits, Request, Response};
