@@ -100,9 +100,7 @@ impl Policies {
             443 => fetch.url(),
             port => format!("https://{}:{port}{}", fetch.host, Fetch::PATH),
         };
-        let mut limits = Limits::default();
-        limits.timeout = Fetch::TIMEOUT;
-        limits.max_body = Fetch::MAX_BODY;
+        let limits = Limits::new(Fetch::TIMEOUT, Fetch::MAX_BODY);
         let request = Request::get(&url).map_err(|_| FetchError::Unreachable)?;
         let response = self.0.client.send(request, limits).await.map_err(|error| {
             tracing::debug!(url, %error, "no MTA-STS policy");
@@ -134,7 +132,7 @@ impl Policies {
         match tokio::task::spawn_blocking(move || replace(&file, &content)).await {
             Ok(Ok(())) => *written = text,
             Ok(Err(error)) => {
-                tracing::warn!(file = %path.display(), %error, "MTA-STS policies cannot be kept")
+                tracing::warn!(file = %path.display(), %error, "MTA-STS policies cannot be kept");
             }
             Err(error) => tracing::error!(%error, "keeping MTA-STS policies broke down"),
         }

@@ -41,6 +41,13 @@ pub struct Limits {
     pub max_body: usize,
 }
 
+impl Limits {
+    /// So long, and so large.
+    pub fn new(timeout: Duration, max_body: usize) -> Self {
+        Self { timeout, max_body }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -1,0 +1,515 @@
+//! What is asked of TLS between servers, from DNS and HTTPS to the handshake: DANE, MTA-STS, the operator's rules.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+
+#[path = "support/dns.rs"]
+mod dns;
+#[path = "support/sink.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod sink;
+
+use dns::{DnsServer, Zone};
+use hickory_proto::rr::{RData, rdata};
+use mailwright_address::ReversePath;
+use mailwright_mailbox::{Batch, BlobWriter, Limits, MemoryStore, Op, SpoolKey, Store};
+use mailwright_queue::{Record, Timestamp};
+use mailwright_server::config::Config;
+use mailwright_server::{Running, Server, unix_now};
+use ring::digest::{SHA256, SHA512, digest};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sink::{Handshake, Script, Sink};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+
+/// A certificate authority of its own.
+struct Authority {
+    params: rcgen::CertificateParams,
+    key: rcgen::KeyPair,
+    certificate: CertificateDer<'static>,
+}
+
+/// A server's certificate, with what a record may hold of it.
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    public_key: Vec<u8>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "Authority of the test");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self {
+            params,
+            key,
+            certificate,
+        }
+    }
+
+    /// Signs for `name`; `expired` lies in the past.
+    fn issue(&self, name: &str, expired: bool) -> Identity {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        if expired {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 2, 1);
+        }
+        let issuer = rcgen::Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        Identity {
+            chain: vec![certificate.der().clone(), self.certificate.clone()],
+            public_key: rcgen::PublicKeyData::subject_public_key_info(&key),
+            key: PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        }
+    }
+
+    fn pem(&self, folder: &Path) -> std::path::PathBuf {
+        let path = folder.join("authority.pem");
+        let text = self.params.self_signed(&self.key).unwrap().pem();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Identity {
+    fn config(&self) -> Arc<rustls::ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .unwrap();
+        Arc::new(config)
+    }
+
+    fn script(&self) -> Script {
+        Script {
+            tls: Handshake::Works(self.config()),
+            ..Script::takes_all()
+        }
+    }
+}
+
+fn sha256(data: &[u8]) -> Vec<u8> {
+    digest(&SHA256, data).as_ref().to_vec()
+}
+
+fn tlsa(usage: u8, selector: u8, matching: u8, data: Vec<u8>) -> RData {
+    RData::TLSA(rdata::TLSA::new(
+        usage.into(),
+        selector.into(),
+        matching.into(),
+        data,
+    ))
+}
+
+/// A server that sends, with DNS of its own.
+struct Rig {
+    running: Running<MemoryStore>,
+    _dns: DnsServer,
+    folder: TempDir,
+}
+
+impl Rig {
+    async fn start(zone: Zone, port: u16, adjust: impl FnOnce(&mut Config, &Path)) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), zone, port, adjust).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        zone: Zone,
+        port: u16,
+        adjust: impl FnOnce(&mut Config, &Path),
+    ) -> Self {
+        let dns = DnsServer::start(zone);
+        let mut config = Config::new("mail.a.test".parse().unwrap(), folder.path());
+        config.queue.retry = vec![Duration::from_secs(600)];
+        config.outbound.resolver = Some(dns.address());
+        config.outbound.port = port;
+        adjust(&mut config, folder.path());
+        let server = Server::builder(config).store(MemoryStore::new(Limits::default()));
+        let running = server.start().await.unwrap();
+        Self {
+            running,
+            _dns: dns,
+            folder,
+        }
+    }
+
+    /// Sends a message to bob@b.test, and says what became of it: `None` for delivered, else why it is deferred.
+    async fn send(&self) -> Option<String> {
+        let shared = self.running.shared();
+        let now = Timestamp::from_unix_seconds(u64::try_from(unix_now()).unwrap());
+        let mut record = Record::new(
+            "0123abcd",
+            ReversePath::Null,
+            now,
+            now + Duration::from_secs(86_400),
+        );
+        record.add_recipient("bob@b.test".parse().unwrap());
+        let mut writer = shared.store.new_blob();
+        writer
+            .write("Subject: Hello\r\n\r\nHello\r\n".into())
+            .await
+            .unwrap();
+        let blob = writer.finish().await.unwrap();
+        let put = Op::SpoolPut {
+            key: None,
+            record: record.encode(),
+            blob: Some(blob),
+        };
+        shared
+            .store
+            .commit(Batch::new(unix_now()).with(put))
+            .await
+            .unwrap();
+        shared.spooled.notify_one();
+        let started = Instant::now();
+        loop {
+            let spool = shared.store.spool(None::<SpoolKey>, 10).await.unwrap();
+            let Some(entry) = spool.first() else { return None };
+            let record = Record::decode(&entry.record).unwrap();
+            if let Some(entry) = record.history.last() {
+                return Some(format!("{entry:?}"));
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{record:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// A zone that DNSSEC vouches for, with one mail exchanger on loopback.
+fn zone(port: u16, records: Vec<RData>) -> Zone {
+    let zone = Zone::new()
+        .authentic()
+        .mx("b.test", 10, "mx.b.test")
+        .a("mx.b.test", "127.0.0.1");
+    records.into_iter().fold(zone, |zone, record| {
+        zone.record(&format!("_{port}._tcp.mx.b.test"), record)
+    })
+}
+
+#[tokio::test]
+async fn dane_judges_the_certificate() {
+    let authority = Authority::new();
+    let other = Authority::new();
+    let good = authority.issue("mx.b.test", false);
+    let of_domain = authority.issue("b.test", false);
+    let wrong_name = authority.issue("other.test", false);
+    let old = authority.issue("mx.b.test", true);
+    let root = authority.certificate.to_vec();
+    let full = |identity: &Identity| identity.chain[0].to_vec();
+    let sha512 = |data: &[u8]| digest(&SHA512, data).as_ref().to_vec();
+    let table: Vec<(&str, &Identity, Vec<RData>, bool)> = vec![
+        (
+            "3 1 1",
+            &good,
+            vec![tlsa(3, 1, 1, sha256(&good.public_key))],
+            true,
+        ),
+        (
+            "3 1 2",
+            &good,
+            vec![tlsa(3, 1, 2, sha512(&good.public_key))],
+            true,
+        ),
+        ("3 1 0", &good, vec![tlsa(3, 1, 0, good.public_key.clone())], true),
+        ("3 0 1", &good, vec![tlsa(3, 0, 1, sha256(&full(&good)))], true),
+        ("3 0 0", &good, vec![tlsa(3, 0, 0, full(&good))], true),
+        (
+            "3 1 1 asks for no name",
+            &wrong_name,
+            vec![tlsa(3, 1, 1, sha256(&wrong_name.public_key))],
+            true,
+        ),
+        (
+            "3 1 1 asks for no date",
+            &old,
+            vec![tlsa(3, 1, 1, sha256(&old.public_key))],
+            true,
+        ),
+        (
+            "3 1 1 of another key",
+            &good,
+            vec![tlsa(3, 1, 1, sha256(&old.public_key))],
+            false,
+        ),
+        (
+            "3 1 1 of the issuer",
+            &good,
+            vec![tlsa(3, 1, 1, sha256(&authority_key(&authority)))],
+            false,
+        ),
+        (
+            "the second of two",
+            &good,
+            vec![tlsa(3, 1, 1, vec![0; 32]), tlsa(3, 0, 1, sha256(&full(&good)))],
+            true,
+        ),
+        (
+            "the weaker digest does not count",
+            &good,
+            vec![
+                tlsa(3, 1, 1, sha256(&good.public_key)),
+                tlsa(3, 1, 2, vec![0; 64]),
+            ],
+            false,
+        ),
+        ("2 0 1", &good, vec![tlsa(2, 0, 1, sha256(&root))], true),
+        (
+            "2 1 1",
+            &good,
+            vec![tlsa(2, 1, 1, sha256(&authority_key(&authority)))],
+            true,
+        ),
+        (
+            "2 0 1 for the domain",
+            &of_domain,
+            vec![tlsa(2, 0, 1, sha256(&root))],
+            true,
+        ),
+        (
+            "2 0 1 asks for the name",
+            &wrong_name,
+            vec![tlsa(2, 0, 1, sha256(&root))],
+            false,
+        ),
+        (
+            "2 0 1 asks for the date",
+            &old,
+            vec![tlsa(2, 0, 1, sha256(&root))],
+            false,
+        ),
+        (
+            "2 0 1 of another authority",
+            &good,
+            vec![tlsa(2, 0, 1, sha256(&other.certificate))],
+            false,
+        ),
+        (
+            "2 0 0 brings its authority",
+            &good,
+            vec![tlsa(2, 0, 0, root.clone())],
+            true,
+        ),
+        (
+            "unusable: any certificate",
+            &wrong_name,
+            vec![tlsa(1, 1, 1, vec![0; 32])],
+            true,
+        ),
+    ];
+    for (what, identity, records, taken) in table {
+        let sink = Sink::start(identity.script()).await;
+        let port = sink.address.port();
+        let rig = Rig::start(zone(port, records), port, |_, _| {}).await;
+        let deferred = rig.send().await;
+        match (&deferred, taken) {
+            (None, true) => assert!(sink.messages(1).await[0].tls, "{what}"),
+            (Some(why), false) => {
+                assert!(why.contains("TLS failed"), "{what}: {why}");
+                assert_eq!(sink.taken().len(), 0, "{what}");
+            }
+            _ => panic!("{what}: {deferred:?}"),
+        }
+        rig.running.shutdown().await;
+    }
+}
+
+fn authority_key(authority: &Authority) -> Vec<u8> {
+    rcgen::PublicKeyData::subject_public_key_info(&authority.key)
+}
+
+#[tokio::test]
+async fn dane_goes_without_nothing_but_tls() {
+    for tls in [Handshake::None, Handshake::Broken] {
+        for record in [tlsa(3, 1, 1, vec![7; 32]), tlsa(1, 1, 1, vec![7; 32])] {
+            let sink = Sink::start(Script {
+                tls: tls.clone(),
+                ..Script::takes_all()
+            })
+            .await;
+            let port = sink.address.port();
+            let rig = Rig::start(zone(port, vec![record]), port, |_, _| {}).await;
+            assert!(rig.send().await.is_some());
+            assert_eq!(sink.taken().len(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn dane_waits_while_records_cannot_be_looked_up() {
+    let sink = Sink::start(Script::takes_all()).await;
+    let port = sink.address.port();
+    let zone = zone(port, vec![]).servfail(&format!("_{port}._tcp.mx.b.test"));
+    let rig = Rig::start(zone, port, |_, _| {}).await;
+    let why = rig.send().await.unwrap();
+    assert!(why.contains("SERVFAIL") && sink.connections() == 0, "{why}");
+}
+
+#[tokio::test]
+async fn policies_can_be_turned_off() {
+    let sink = Sink::start(Script::takes_all()).await;
+    let port = sink.address.port();
+    let zone = zone(port, vec![tlsa(3, 1, 1, vec![7; 32])]);
+    let rig = Rig::start(zone, port, |config, _| config.outbound.tls_policies = false).await;
+    assert_eq!(rig.send().await, None);
+}
+
+/// A web server with one policy.
+struct Web {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Web {
+    async fn start(identity: &Identity, policy: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = TlsAcceptor::from(identity.config());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let response = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{policy}",
+            policy.len()
+        );
+        let count = asked.clone();
+        tokio::spawn(async move {
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                // A client that does not like the certificate goes away.
+                let Ok(mut tls) = acceptor.accept(tcp).await else {
+                    continue;
+                };
+                let mut request = Vec::new();
+                while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+                    assert_ne!(tls.read_buf(&mut request).await.unwrap(), 0);
+                }
+                assert!(request.starts_with(b"GET /.well-known/mta-sts.txt HTTP/1.1\r\n"));
+                count.fetch_add(1, Ordering::Relaxed);
+                tls.write_all(response.as_bytes()).await.unwrap();
+                let _ = tls.shutdown().await;
+            }
+        });
+        Self { address, asked }
+    }
+}
+
+fn sts_zone() -> Zone {
+    Zone::new()
+        .mx("b.test", 10, "mx.b.test")
+        .a("mx.b.test", "127.0.0.1")
+        .txt("_mta-sts.b.test", "v=STSv1; id=1;")
+        .a("mta-sts.b.test", "127.0.0.1")
+}
+
+#[tokio::test]
+async fn mta_sts_judges_host_and_certificate() {
+    let authority = Authority::new();
+    let web = authority.issue("mta-sts.b.test", false);
+    let wrong_web = authority.issue("other.test", false);
+    let good = authority.issue("mx.b.test", false);
+    let wrong = authority.issue("other.test", false);
+    let policy = |mode: &str, mx: &str| format!("version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 86400\n");
+    let enforce = policy("enforce", "*.b.test");
+    // Web server, its policy, mail server, whether it takes the mail, and by TLS.
+    let table = [
+        ("enforce, met", &web, enforce.clone(), Some(&good), Some(true)),
+        ("enforce, another name", &web, enforce.clone(), Some(&wrong), None),
+        ("enforce, no TLS", &web, enforce.clone(), None, None),
+        (
+            "enforce, not listed",
+            &web,
+            policy("enforce", "mx.c.test"),
+            Some(&good),
+            None,
+        ),
+        (
+            "testing, another name",
+            &web,
+            policy("testing", "*.b.test"),
+            Some(&wrong),
+            Some(true),
+        ),
+        (
+            "testing, no TLS",
+            &web,
+            policy("testing", "*.b.test"),
+            None,
+            Some(false),
+        ),
+        (
+            "testing, not listed",
+            &web,
+            policy("testing", "mx.c.test"),
+            Some(&wrong),
+            Some(true),
+        ),
+        ("none", &web, policy("none", "mx.c.test"), None, Some(false)),
+        (
+            "a policy nobody vouches for",
+            &wrong_web,
+            enforce.clone(),
+            None,
+            Some(false),
+        ),
+        ("no policy", &web, "<html>".to_owned(), None, Some(false)),
+    ];
+    for (what, web, policy, mail, taken) in table {
+        let web = Web::start(web, &policy).await;
+        let script = mail.map_or_else(Script::takes_all, Identity::script);
+        let sink = Sink::start(script).await;
+        let rig = Rig::start(sts_zone(), sink.address.port(), |config, folder| {
+            config.outbound.https_port = web.address.port();
+            config.outbound.ca = Some(authority.pem(folder));
+        })
+        .await;
+        let deferred = rig.send().await;
+        assert_eq!(deferred.is_none(), taken.is_some(), "{what}: {deferred:?}");
+        assert_eq!(sink.taken().first().map(|taken| taken.tls), taken, "{what}");
+        rig.running.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn an_mta_sts_policy_outlives_a_restart_and_its_record() {
+    let authority = Authority::new();
+    let web = Web::start(
+        &authority.issue("mta-sts.b.test", false),
+        "version: STSv1\nmode: enforce\nmx: mx.b.test\nmax_age: 86400\n",
+    )
+    .await;
+    let sink = Sink::start(authority.issue("mx.b.test", false).script()).await;
+    let adjust = |config: &mut Config, folder: &Path| {
+        config.outbound.https_port = web.address.port();
+        config.outbound.ca = Some(authority.pem(folder));
+    };
+    let rig = Rig::start(sts_zone(), sink.address.port(), adjust).await;
+    for _ in 0..3 {
+        assert_eq!(rig.send().await, None);
+    }
+    assert_eq!(web.asked.load(Ordering::Relaxed), 1, "the policy is fetched once");
+    let Rig { running, folder, .. } = rig;
+    running.shutdown().await;
+    // Somebody hides the record, and stands in for the mail server.
+    let hidden = Zone::new()
+        .mx("b.test", 10, "mx.b.test")
+        .a("mx.b.test", "127.0.0.1");
+    let impostor = Sink::start(Script::takes_all()).await;
+    let rig = Rig::start_in(folder, hidden, impostor.address.port(), adjust).await;
+    assert!(rig.send().await.is_some());
+    assert_eq!(impostor.taken().len(), 0);
+}
