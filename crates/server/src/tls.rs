@@ -142,7 +142,7 @@ impl Tls {
     ///
     /// When the file cannot be read, or holds no certificates.
     pub fn trusting(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
-        verified(extra)
+        authorities(extra).map(|judge| client_config(judge))
     }
 
     /// The client side that takes certificates of the public authorities and of the configured ones.

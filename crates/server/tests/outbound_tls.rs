@@ -181,7 +181,7 @@ impl Rig {
         let started = Instant::now();
         loop {
             let spool = shared.store.spool(None::<SpoolKey>, 10).await.unwrap();
-            let Some(entry) = spool.first() else { return None };
+            let entry = spool.first()?;
             let record = Record::decode(&entry.record).unwrap();
             if let Some(entry) = record.history.last() {
                 return Some(format!("{entry:?}"));
