@@ -4,14 +4,17 @@
 //! octets, options as a flag octet. A record that is read and written again has the same octets.
 
 use crate::record::{
-    Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State,
+    Body, ByMode, DeliverBy, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Postponed, Recipient,
+    Record, Ret, State,
 };
 use crate::{Error, Status, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 use mailwright_address::{EmailAddress, ReversePath};
 use std::fmt::Display;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Its records have no priority, REQUIRETLS, FUTURERELEASE and DELIVERBY.
+const VERSION_1: u8 = 1;
 
 impl Record {
     /// Writes the record in its durable form.
@@ -46,7 +49,16 @@ fn encode(record: &Record) -> Bytes {
         Body::EightBit => 1,
         Body::Binary => 2,
     });
-    w.flags([record.smtputf8, record.held]);
+    w.flags([record.smtputf8, record.held, record.require_tls]);
+    w.0.put_i8(record.priority);
+    w.option(record.postponed.as_ref(), |w, postponed| {
+        w.time(postponed.until);
+        w.text(&postponed.request);
+    });
+    w.option(record.deliver_by, |w, by| {
+        w.time(by.by);
+        w.flags([by.mode == ByMode::Return, by.trace]);
+    });
     w.option(record.envelope_id.as_deref(), Writer::text);
     w.0.put_u8(match record.ret {
         None => 0,
@@ -68,9 +80,10 @@ fn encode(record: &Record) -> Bytes {
 fn decode(data: &[u8]) -> Result<Record, Error> {
     let mut r = Reader { data, at: 0 };
     let version = r.octet()?;
-    if version != VERSION {
+    if !(VERSION_1..=VERSION).contains(&version) {
         return Err(Error::Version(version));
     }
+    let has_times = version > VERSION_1;
     let id = r.text()?;
     let at = r.at;
     let reverse_path = match &*r.text()? {
@@ -87,7 +100,22 @@ fn decode(data: &[u8]) -> Result<Record, Error> {
         2 => Body::Binary,
         _ => return Err(r.damaged()),
     };
-    [record.smtputf8, record.held] = r.flags()?;
+    if has_times {
+        [record.smtputf8, record.held, record.require_tls] = r.flags()?;
+        record.priority = r.octet()?.cast_signed();
+        record.postponed = r.option(|r| {
+            let (until, request) = (r.time()?, r.text()?);
+            Ok(Postponed { until, request })
+        })?;
+        record.deliver_by = r.option(|r| {
+            let by = r.time()?;
+            let [returns, trace] = r.flags()?;
+            let mode = if returns { ByMode::Return } else { ByMode::Notify };
+            Ok(DeliverBy { by, mode, trace })
+        })?;
+    } else {
+        [record.smtputf8, record.held] = r.flags()?;
+    }
     record.envelope_id = r.option(Reader::text)?;
     record.ret = match r.octet()? {
         0 => None,
@@ -97,7 +125,7 @@ fn decode(data: &[u8]) -> Result<Record, Error> {
     };
     // No announced count allocates: each element takes octets that must be there.
     for _ in 0..r.number()? {
-        let recipient = r.recipient()?;
+        let recipient = r.recipient(has_times)?;
         record.recipients.push(recipient);
     }
     for _ in 0..r.number()? {
@@ -158,7 +186,7 @@ impl Writer {
         self.option(recipient.notify, |w, n| {
             w.flags([n.success, n.failure, n.delay]);
         });
-        self.flags([recipient.warned]);
+        self.flags([recipient.warned, recipient.late]);
         match &recipient.state {
             State::Queued { attempts, due, last } => {
                 self.0.put_u8(0);
@@ -261,7 +289,7 @@ impl Reader<'_> {
         }
     }
 
-    fn recipient(&mut self) -> Result<Recipient, Error> {
+    fn recipient(&mut self, has_late: bool) -> Result<Recipient, Error> {
         let at = self.at;
         let address = EmailAddress::parse(&self.text()?).map_err(|_| Error::Damaged(at))?;
         let mut recipient = Recipient::new(address, Timestamp::default());
@@ -274,7 +302,11 @@ impl Reader<'_> {
                 delay,
             })
         })?;
-        [recipient.warned] = self.flags()?;
+        if has_late {
+            [recipient.warned, recipient.late] = self.flags()?;
+        } else {
+            [recipient.warned] = self.flags()?;
+        }
         recipient.state = match self.octet()? {
             0 => State::Queued {
                 attempts: self.small()?,

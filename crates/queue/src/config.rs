@@ -1,4 +1,5 @@
 use crate::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How the queue paces, how long it tries, and how much it holds in memory.
@@ -28,6 +29,11 @@ pub struct Config {
     pub destination_start: usize,
     /// How many attempts one destination may grow to. Default 20.
     pub destination_max: usize,
+    /// How many messages a minute one destination gets at most. Default without bound. Below it the rate adapts: it
+    /// halves when a destination asks for less although it has one attempt at a time, and grows with success.
+    pub destination_rate: Option<u32>,
+    /// What holds for some destinations in place of the three settings above, by their names in lower case.
+    pub destinations: BTreeMap<String, Pacing>,
     /// How long a destination rests after it could not be reached at all; doubles while that lasts.
     /// Default 1 minute.
     pub pause_first: Duration,
@@ -47,6 +53,25 @@ pub struct Config {
     pub reread_after: Duration,
 }
 
+/// How much one destination gets at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pacing {
+    /// How many attempts it starts with.
+    pub start: usize,
+    /// How many attempts it may grow to.
+    pub max: usize,
+    /// How many messages a minute it gets at most.
+    pub rate: Option<u32>,
+}
+
+impl Pacing {
+    /// Joins the three.
+    pub fn new(start: usize, max: usize, rate: Option<u32>) -> Self {
+        Self { start, max, rate }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
@@ -58,6 +83,8 @@ impl Default for Config {
             max_attempts: 100,
             destination_start: 5,
             destination_max: 20,
+            destination_rate: None,
+            destinations: BTreeMap::new(),
             pause_first: Duration::from_secs(60),
             pause_max: Duration::from_secs(10 * 60),
             attempt_recipients: 100,
@@ -82,6 +109,15 @@ impl Config {
         let share = self.retry_jitter.clamp(0.0, 1.0) * dice.clamp(0.0, 1.0);
         let jitter = Duration::try_from_secs_f64(wait.as_secs_f64() * share).unwrap_or_default();
         wait.saturating_add(jitter)
+    }
+
+    /// What holds for a destination.
+    pub(crate) fn pacing(&self, name: &str) -> Pacing {
+        self.destinations.get(name).copied().unwrap_or(Pacing {
+            start: self.destination_start,
+            max: self.destination_max,
+            rate: self.destination_rate,
+        })
     }
 
     /// How long a destination rests after it could not be reached `failures` times in a row.

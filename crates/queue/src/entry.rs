@@ -1,9 +1,9 @@
 //! One message in memory: its groups of recipients, and what happens to them.
 
-use crate::destination::{Destinations, Name};
+use crate::destination::{Destinations, Name, Place};
 use crate::{
-    Action, Attempt, Change, Config, Diagnosis, DsnRecipient, DsnRequest, Handover, Key, Outcome, Recipient,
-    Record, State, Status, Timestamp, Update,
+    Action, Attempt, ByMode, Change, Config, Diagnosis, DsnRecipient, DsnRequest, Handover, Key, Outcome,
+    Recipient, Record, Report, State, Status, Timestamp, Update,
 };
 use mailwright_address::{Host, ReversePath};
 use std::collections::{HashMap, HashSet};
@@ -46,7 +46,7 @@ pub(crate) struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Waiting,
-    Ready,
+    Ready(Place),
     InFlight,
 }
 
@@ -123,19 +123,12 @@ impl Entry {
         self.record.recipients.len().max(1)
     }
 
-    /// Whether it stands in the line of a destination.
-    pub(crate) fn is_ready(&self, name: &Name) -> bool {
-        self.groups
-            .iter()
-            .any(|g| g.name == *name && g.phase == Phase::Ready)
-    }
-
     /// Begins the attempt for a destination in whose line it stands; takes at most `most` recipients.
     pub(crate) fn start(&mut self, key: Key, name: &Name, now: Timestamp, most: usize) -> Option<Attempt> {
         let group = self
             .groups
             .iter_mut()
-            .find(|g| g.name == *name && g.phase == Phase::Ready)?;
+            .find(|g| g.name == *name && matches!(g.phase, Phase::Ready(_)))?;
         group.phase = Phase::InFlight;
         let due = |index: &usize| self.record.recipients[*index].due().is_some_and(|due| due <= now);
         Some(Attempt {
@@ -152,11 +145,12 @@ impl Entry {
         &mut self,
         now: Timestamp,
         attempt: &Attempt,
-        outcomes: Vec<Option<Outcome>>,
+        report: Report,
         retry_at: impl Fn(u32) -> Timestamp,
     ) {
+        let traced = self.record.deliver_by.is_some_and(|by| by.trace);
         let mut summary = Summary::default();
-        for (index, outcome) in attempt.recipients.iter().zip(outcomes) {
+        for (index, outcome) in attempt.recipients.iter().zip(report.outcomes) {
             let Some(outcome) = outcome else { continue };
             summary.count(&outcome);
             let recipient = &mut Arc::make_mut(&mut self.record).recipients[*index];
@@ -171,12 +165,7 @@ impl Entry {
                 }
                 Outcome::Delivered(handover) => {
                     recipient.state = State::Delivered { at: now };
-                    let action = match handover {
-                        Handover::Mailbox => Some(Action::Delivered),
-                        Handover::Relay => Some(Action::Relayed),
-                        Handover::Reporter => None,
-                    };
-                    if let Some(action) = action.filter(|_| recipient.notify_success()) {
+                    if let Some(action) = told(recipient, handover, traced) {
                         self.notices.push(notice(recipient, action, None, Some(now)));
                     }
                 }
@@ -185,7 +174,7 @@ impl Entry {
             // What was discarded in the meantime has no record to change.
             self.dirty |= !self.dropped;
         }
-        if let Some(text) = summary.text(&attempt.destination) {
+        if let Some(text) = summary.text(&attempt.destination, report.via.as_deref()) {
             Arc::make_mut(&mut self.record).note(now, text);
         }
     }
@@ -201,9 +190,18 @@ impl Entry {
 
     /// When the next recipient has waited long enough for a word to the sender.
     pub(crate) fn warn_at(&self, config: &Config) -> Option<Timestamp> {
-        let at = self.record.arrival + config.warn_after?;
-        let tells = matches!(self.record.reverse_path, ReversePath::Address(_));
-        (tells && self.record.recipients.iter().any(is_unwarned)).then_some(at)
+        if self.record.reverse_path == ReversePath::Null {
+            return None;
+        }
+        let due = [Delay::Long, Delay::Late].into_iter().filter_map(|delay| {
+            let at = delay.at(&self.record, config)?;
+            self.record
+                .recipients
+                .iter()
+                .any(|r| delay.is_untold(r))
+                .then_some(at)
+        });
+        due.min()
     }
 
     /// The first moment at which something is to be done, whatever else happens.
@@ -222,7 +220,7 @@ impl Entry {
         [due, self.warn_at(config)]
             .into_iter()
             .flatten()
-            .fold(self.record.expires, Timestamp::min)
+            .fold(self.record.ends(), Timestamp::min)
     }
 
     /// When something has to be done about this message, and whether it may leave memory until then.
@@ -235,7 +233,7 @@ impl Entry {
         destinations: &Destinations,
     ) -> Option<(Timestamp, Pin)> {
         // What is still queued after the expiry is on its way at this moment.
-        if self.is_done() || now >= self.record.expires {
+        if self.is_done() || now >= self.record.ends() {
             return None;
         }
         let idle = self.groups.iter().all(|g| g.phase == Phase::Waiting);
@@ -279,8 +277,14 @@ impl Entry {
             return;
         }
         for index in overdue {
-            // RFC 3463 §3.5 prefers the code of the actual problem.
+            let late = self.record.ends() < self.record.expires;
             let why = match &self.record.recipients[index].state {
+                // RFC 2852 §4.1.3 wants this code.
+                _ if late => {
+                    let code = Status::new(5, 4, 7).unwrap_or(Status::FAILED);
+                    Diagnosis::local(code, "the time is over by which it should have arrived")
+                }
+                // RFC 3463 §3.5 prefers the code of the actual problem.
                 State::Queued { last: Some(last), .. } => last.clone(),
                 _ => Diagnosis::local(Status::EXPIRED, "delivery time expired"),
             };
@@ -289,18 +293,35 @@ impl Entry {
         Arc::make_mut(&mut self.record).note(now, "expired");
     }
 
-    pub(crate) fn warn(&mut self) {
+    /// Tells of the delays whose time has come.
+    pub(crate) fn warn(&mut self, now: Timestamp, config: &Config) {
         let record = Arc::make_mut(&mut self.record);
-        let until = record.expires;
-        for recipient in record.recipients.iter_mut().filter(|r| is_unwarned(r)) {
-            recipient.warned = true;
-            let why = match &recipient.state {
-                State::Queued { last, .. } => last.clone(),
-                _ => None,
-            };
-            let mut notice = notice(recipient, Action::Delayed, why, None);
-            notice.until = Some(until);
-            self.notices.push(notice);
+        let until = record.ends();
+        for delay in [Delay::Long, Delay::Late] {
+            if delay.at(record, config).is_none_or(|at| now < at) {
+                continue;
+            }
+            for recipient in record.recipients.iter_mut().filter(|r| delay.is_untold(r)) {
+                let last = match &recipient.state {
+                    State::Queued { last, .. } => last.clone(),
+                    _ => None,
+                };
+                let why = match delay {
+                    Delay::Long => {
+                        recipient.warned = true;
+                        last
+                    }
+                    Delay::Late => {
+                        recipient.late = true;
+                        // RFC 2852 §4.1.3 wants 4.4.7.
+                        let text = "the time is over by which it should have arrived";
+                        Some(Diagnosis::local(Status::EXPIRED, text))
+                    }
+                };
+                let mut notice = notice(recipient, Action::Delayed, why, None);
+                notice.until = Some(until);
+                self.notices.push(notice);
+            }
         }
         self.dirty = true;
     }
@@ -317,6 +338,11 @@ impl Entry {
                 envelope_id: record.envelope_id.clone(),
                 arrival: record.arrival,
                 ret: record.ret,
+                deliver_by: record.deliver_by.map(|by| by.by),
+                future_release: record
+                    .postponed
+                    .as_ref()
+                    .map(|postponed| postponed.request.clone()),
                 smtputf8: record.smtputf8,
                 recipients,
             }),
@@ -335,9 +361,47 @@ impl Entry {
     }
 }
 
-/// Whether the sender is still to be told that this recipient waits.
-fn is_unwarned(recipient: &Recipient) -> bool {
-    recipient.is_queued() && !recipient.warned && recipient.notify_delay()
+/// Of what a sender is told while a recipient waits.
+#[derive(Clone, Copy)]
+enum Delay {
+    /// That it takes unusually long.
+    Long,
+    /// That the time is over by which it should have arrived (RFC 2852 §4.1.3).
+    Late,
+}
+
+impl Delay {
+    /// When the sender of a message is told.
+    fn at(self, record: &Record, config: &Config) -> Option<Timestamp> {
+        match self {
+            Self::Long => Some(record.starts() + config.warn_after?),
+            Self::Late => record
+                .deliver_by
+                .filter(|by| by.mode == ByMode::Notify)
+                .map(|by| by.by),
+        }
+    }
+
+    /// Whether it is still to be told of this recipient.
+    fn is_untold(self, recipient: &Recipient) -> bool {
+        let told = match self {
+            Self::Long => recipient.warned,
+            Self::Late => recipient.late,
+        };
+        recipient.is_queued() && recipient.notify_delay() && !told
+    }
+}
+
+/// What the sender is told of a recipient that was handed on; `traced` if it wants to hear of each relay.
+fn told(recipient: &Recipient, handover: Handover, traced: bool) -> Option<Action> {
+    let (action, wanted) = match handover {
+        Handover::Mailbox => (Action::Delivered, recipient.notify_success()),
+        Handover::Relay => (Action::Relayed, recipient.notify_success() || traced),
+        // It reports success by itself, but not that it was reached.
+        Handover::Reporter => (Action::Relayed, traced),
+        Handover::Untimed => (Action::Relayed, true),
+    };
+    (wanted && !recipient.notify_never()).then_some(action)
 }
 
 fn notice(
@@ -385,8 +449,11 @@ impl Summary {
     }
 
     /// `b.test: 2 delivered, 1 deferred: 4.2.1 (mx.b.test) 450 4.2.1 try later`; `None` if nothing happened.
-    fn text(&self, destination: &Host) -> Option<String> {
+    fn text(&self, destination: &Host, via: Option<&str>) -> Option<String> {
         let mut text = destination.to_string();
+        if let Some(via) = via {
+            let _ = write!(text, " via {via}");
+        }
         let counts = [
             (self.delivered, "delivered"),
             (self.deferred, "deferred"),

@@ -75,15 +75,18 @@
 //! # Limits
 //!
 //! A destination is the recipient's domain or address literal: several domains behind one host are paced
-//! apart. Rates (messages per minute) are not limited, only attempts at the same time. DELIVERBY,
-//! FUTURERELEASE and MT-PRIORITY have no fields yet; a record's version octet leaves room for them.
+//! apart. What was learnt of a destination is forgotten ten minutes after the last message for it, and with the
+//! process. Records of format 1 are read, and written as format 2.
 //!
 //! | RFC | what |
 //! |---|---|
 //! | 5321 §4.5.4 | retry and expiry |
 //! | 5321 §6.1 | null reverse-path |
+//! | 2852 | DELIVERBY: [`DeliverBy`], [`Record::ends`], `entry.rs` |
 //! | 3461 | NOTIFY, RET, ENVID and ORCPT are kept and honoured |
 //! | 3464 | what a [`DsnRequest`] holds, and [`DsnRequest::report`] |
+//! | 4865 | FUTURERELEASE: [`Record::postpone`] |
+//! | 6710 | MT-PRIORITY: [`Record::priority`], `destination.rs` |
 
 mod codec;
 mod config;
@@ -91,16 +94,20 @@ mod destination;
 mod edit;
 mod entry;
 mod error;
+mod pace;
 mod queue;
 mod record;
 mod report;
 mod time;
 
-pub use config::Config;
+pub use config::{Config, Pacing};
 pub use edit::{Edit, Edited};
 pub use error::Error;
 pub use mailwright_message::dsn::{Action, Status};
 pub use queue::{Fetch, Key, Page, Queue};
-pub use record::{Body, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Recipient, Record, Ret, State};
+pub use record::{
+    Body, ByMode, DeliverBy, Diagnosis, HistoryEntry, Notify, OriginalRecipient, Postponed, Recipient,
+    Record, Ret, State,
+};
 pub use report::{Attempt, Change, DsnRecipient, DsnRequest, Handover, Health, Outcome, Report, Update};
 pub use time::Timestamp;

@@ -224,19 +224,12 @@ impl Queue {
     /// The next attempt to start; `None` when nothing is due or every limit is reached.
     pub fn due(&mut self, now: Timestamp) -> Option<Attempt> {
         self.advance(now);
-        while let Some((name, key)) = self.destinations.next(self.config.max_attempts) {
-            let Some(entry) = self.entries.get_mut(&key) else {
-                continue;
-            };
-            let most = self.config.attempt_recipients.max(1);
-            let Some(attempt) = entry.start(key, &name, now, most) else {
-                continue;
-            };
-            self.destinations.start(&name);
-            self.settle(now, key);
-            return Some(attempt);
-        }
-        None
+        let (name, key) = self.destinations.next(now, &self.config)?;
+        let entry = self.entries.get_mut(&key);
+        let most = self.config.attempt_recipients.max(1);
+        let attempt = entry.and_then(|entry| entry.start(key, &name, now, most));
+        self.settle(now, key);
+        Some(attempt.expect("what stands in a line is in memory and ready"))
     }
 
     /// Takes an attempt back with what became of it. The change it makes comes from
@@ -249,7 +242,7 @@ impl Queue {
         let rests = self.destinations.finish(&name, report.health, now, &self.config);
         let dice = self.dice.roll();
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.take_outcomes(now, &attempt, report.outcomes, |attempts| {
+            entry.take_outcomes(now, &attempt, report, |attempts| {
                 now + self.config.backoff(attempts, dice)
             });
         }
@@ -298,6 +291,7 @@ impl Queue {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.committing = false;
             self.settle(now, key);
+            self.trim(now);
         }
     }
 
@@ -306,7 +300,7 @@ impl Queue {
     pub fn deadline(&self) -> Option<Timestamp> {
         let can_read = !self.spool.reading && !self.is_full();
         if !self.outbox.is_empty()
-            || self.destinations.has_next(self.config.max_attempts)
+            || self.destinations.has_next(&self.config)
             || (can_read && self.spool.more)
         {
             return Some(Timestamp::default());
@@ -315,6 +309,7 @@ impl Queue {
         [
             self.waiting.first().map(|(at, _)| *at),
             self.pinned.first().map(|(at, _)| *at),
+            self.destinations.next_turn(&self.config),
             again,
         ]
         .into_iter()
@@ -388,7 +383,7 @@ impl Queue {
                     self.destinations.wake(&group.name);
                 }
             }
-            Edit::Redirect { .. } => self.regroup(key),
+            Edit::Redirect { .. } => self.regroup(now, key),
             Edit::Hold | Edit::Release => {}
         }
         self.settle(now, key);
@@ -413,7 +408,8 @@ impl Queue {
     pub fn discard(&mut self, now: Timestamp, key: Key) -> bool {
         self.change(now, key, |entry| {
             // Once is enough: its removal may be what found out that the record is gone.
-            entry.dirty |= !entry.dropped;
+            let is_going = entry.committing && !entry.dirty && entry.record.is_finished();
+            entry.dirty |= !entry.dropped && !is_going;
             entry.dropped = true;
             entry.notices.clear();
         })
@@ -454,14 +450,14 @@ impl Queue {
                 .groups
                 .iter()
                 .all(|group| self.destinations.waiting(&group.name) >= share);
-        let admission = if crowded && first <= now && now < entry.record.expires {
+        let admission = if crowded && first <= now && now < entry.record.ends() {
             self.read_again(now + self.config.reread_after);
             Admission::Later
         } else {
             self.make_room(now, entry.weight(), first)
         };
         if admission != Admission::Kept {
-            self.leave_all(&mut entry);
+            self.leave_all(now, &mut entry);
             return admission;
         }
         self.keep(now, key, entry);
@@ -477,7 +473,7 @@ impl Queue {
     }
 
     /// Sorts the recipients that are not on their way into the groups of where they go.
-    fn regroup(&mut self, key: Key) {
+    fn regroup(&mut self, now: Timestamp, key: Key) {
         let Some(mut entry) = self.entries.remove(&key) else {
             return;
         };
@@ -485,12 +481,10 @@ impl Queue {
             .groups
             .extract_if(.., |group| group.phase != Phase::InFlight)
         {
-            if group.phase == Phase::Ready {
-                let (name, entries) = (&group.name, &self.entries);
-                self.destinations
-                    .unready(name, |key| entries.get(key).is_some_and(|e| e.is_ready(name)));
+            if let Phase::Ready(place) = group.phase {
+                self.destinations.unready(&group.name, place);
             }
-            self.destinations.leave(&group.name);
+            self.destinations.leave(&group.name, now);
         }
         entry.group(|host| self.destinations.join(host, &self.config));
         self.entries.insert(key, entry);
@@ -501,7 +495,7 @@ impl Queue {
             match self.waiting.last().copied() {
                 Some((at, victim)) if at > first => {
                     self.read_again(at);
-                    self.forget(victim);
+                    self.forget(now, victim);
                 }
                 _ if first > now => {
                     self.read_again(first);
@@ -513,17 +507,28 @@ impl Queue {
         Admission::Kept
     }
 
-    fn forget(&mut self, key: Key) {
-        if let Some(mut entry) = self.entries.remove(&key) {
-            self.load -= entry.weight();
-            self.set_timer(key, entry.timer, None);
-            self.leave_all(&mut entry);
+    /// Lets go of what was taken into memory beyond its bound.
+    fn trim(&mut self, now: Timestamp) {
+        while self.load > self.config.memory_recipients
+            && self.entries.len() > 1
+            && let Some((at, victim)) = self.waiting.last().copied()
+        {
+            self.read_again(at);
+            self.forget(now, victim);
         }
     }
 
-    fn leave_all(&mut self, entry: &mut Entry) {
+    fn forget(&mut self, now: Timestamp, key: Key) {
+        if let Some(mut entry) = self.entries.remove(&key) {
+            self.load -= entry.weight();
+            self.set_timer(key, entry.timer, None);
+            self.leave_all(now, &mut entry);
+        }
+    }
+
+    fn leave_all(&mut self, now: Timestamp, entry: &mut Entry) {
         for group in entry.groups.drain(..) {
-            self.destinations.leave(&group.name);
+            self.destinations.leave(&group.name, now);
         }
     }
 
@@ -553,9 +558,10 @@ impl Queue {
                 .copied();
             match next {
                 Some((at, key)) if at <= now => self.settle(now, key),
-                _ => return,
+                _ => break,
             }
         }
+        self.destinations.advance(now);
     }
 
     /// Brings one message up to date: expiry, warning, readiness, its timer, its place in the outbox.
@@ -564,10 +570,10 @@ impl Queue {
             return;
         };
         if !entry.dropped {
-            if now >= entry.record.expires {
+            if now >= entry.record.ends() {
                 entry.expire(now);
             } else if entry.warn_at(&self.config).is_some_and(|at| at <= now) {
-                entry.warn();
+                entry.warn(now, &self.config);
             }
         }
         self.settle_groups(now, key, &mut entry);
@@ -576,7 +582,7 @@ impl Queue {
         entry.timer = timer;
         if entry.is_over() {
             self.load -= entry.weight();
-            self.leave_all(&mut entry);
+            self.leave_all(now, &mut entry);
             return;
         }
         if entry.dirty && !entry.committing && !entry.listed {
@@ -588,7 +594,7 @@ impl Queue {
 
     /// Moves groups between waiting and ready, and lets go of those with nothing left to do.
     fn settle_groups(&mut self, now: Timestamp, key: Key, entry: &mut Entry) {
-        let may_go = !entry.record.held && !entry.dropped && now < entry.record.expires;
+        let may_go = !entry.record.held && !entry.dropped && now < entry.record.ends();
         let mut index = 0;
         while index < entry.groups.len() {
             let due = entry.group_due(index);
@@ -598,20 +604,18 @@ impl Queue {
                 && self.destinations.paused_until(&group.name) <= now;
             match group.phase {
                 Phase::Waiting if is_due => {
-                    group.phase = Phase::Ready;
-                    self.destinations.ready(&group.name, key);
+                    let priority = entry.record.priority;
+                    group.phase = Phase::Ready(self.destinations.ready(&group.name, key, priority));
                 }
-                Phase::Ready if !is_due => {
+                Phase::Ready(place) if !is_due => {
                     group.phase = Phase::Waiting;
-                    let (name, entries) = (&group.name, &self.entries);
-                    self.destinations
-                        .unready(name, |key| entries.get(key).is_some_and(|e| e.is_ready(name)));
+                    self.destinations.unready(&group.name, place);
                 }
                 _ => {}
             }
             if due.is_none() && entry.groups[index].phase == Phase::Waiting {
                 let group = entry.groups.swap_remove(index);
-                self.destinations.leave(&group.name);
+                self.destinations.leave(&group.name, now);
             } else {
                 index += 1;
             }
@@ -635,7 +639,7 @@ impl Queue {
             return;
         };
         for group in &mut entry.groups {
-            if group.name == *name && group.phase == Phase::Ready {
+            if group.name == *name && matches!(group.phase, Phase::Ready(_)) {
                 group.phase = Phase::Waiting;
             }
         }

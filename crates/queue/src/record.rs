@@ -33,6 +33,15 @@ pub struct Record {
     pub ret: Option<Ret>,
     /// Whether the message rests until it is released. It expires all the same.
     pub held: bool,
+    /// How urgent it is: -9 to 9, 0 for ordinary messages (MT-PRIORITY, RFC 6710). Of messages that are due, the
+    /// more urgent go first.
+    pub priority: i8,
+    /// Whether it must travel under verified TLS alone (REQUIRETLS, RFC 8689).
+    pub require_tls: bool,
+    /// The sender's wish that it be sent later (FUTURERELEASE, RFC 4865).
+    pub postponed: Option<Postponed>,
+    /// By when it should have arrived (DELIVERBY, RFC 2852).
+    pub deliver_by: Option<DeliverBy>,
     /// The recipients, in the order they were given.
     pub recipients: Vec<Recipient>,
     /// What happened, oldest first: at most [`Record::HISTORY`] entries, the middle thinned out.
@@ -50,6 +59,38 @@ pub enum Body {
     EightBit,
     /// Any octets: needs BINARYMIME.
     Binary,
+}
+
+/// A message that is to be sent later (RFC 4865).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Postponed {
+    /// When.
+    pub until: Timestamp,
+    /// How the sender said it, as reports repeat it: `for;3600` or `until;2027-01-01T00:00:00Z` (RFC 4865 §5.1).
+    pub request: Box<str>,
+}
+
+/// By when a message should have arrived (RFC 2852).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)] // RFC 2852 §4 has these three
+pub struct DeliverBy {
+    /// By when.
+    pub by: Timestamp,
+    /// What happens when the time is over.
+    pub mode: ByMode,
+    /// Whether the sender wants to hear of each relay.
+    pub trace: bool,
+}
+
+/// What happens to a message that did not arrive in time (RFC 2852 §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // RFC 2852 §4 has two
+pub enum ByMode {
+    /// Its sender is told, and delivery goes on.
+    Notify,
+    /// It is returned.
+    Return,
 }
 
 /// How much of the message a failure notice returns (RFC 3461 §4.3).
@@ -74,6 +115,8 @@ pub struct Recipient {
     pub notify: Option<Notify>,
     /// Whether the sender was told of the delay.
     pub warned: bool,
+    /// Whether the sender was told that the time is over by which it should have arrived (RFC 2852 §4.1.3).
+    pub late: bool,
     /// What became of it.
     pub state: State,
 }
@@ -228,14 +271,49 @@ impl Record {
             envelope_id: None,
             ret: None,
             held: false,
+            priority: 0,
+            require_tls: false,
+            postponed: None,
+            deliver_by: None,
             recipients: Vec::new(),
             history: Vec::new(),
         }
     }
 
-    /// Adds a recipient that is due from the arrival on.
+    /// Sends the message at a later moment, at the sender's request (RFC 4865): all recipients are due then, and the
+    /// time until the message is given up, and until its sender is told of a delay, begins there.
+    pub fn postpone(&mut self, until: Timestamp, request: impl Into<Box<str>>) {
+        let wait = until.after(self.starts());
+        for recipient in &mut self.recipients {
+            if let State::Queued { due, .. } = &mut recipient.state {
+                *due = *due + wait;
+            }
+        }
+        self.expires = self.expires + wait;
+        self.postponed = Some(Postponed {
+            until,
+            request: request.into(),
+        });
+    }
+
+    /// From when on it is to be delivered: its arrival, or the later moment its sender wants.
+    pub fn starts(&self) -> Timestamp {
+        let later = self.postponed.as_ref().map(|postponed| postponed.until);
+        later.map_or(self.arrival, |later| later.max(self.arrival))
+    }
+
+    /// When delivery ends for good: at the expiry, or when the time is over by which it is to be returned (RFC 2852
+    /// §4.1.3).
+    pub fn ends(&self) -> Timestamp {
+        match self.deliver_by {
+            Some(by) if by.mode == ByMode::Return => by.by.min(self.expires),
+            _ => self.expires,
+        }
+    }
+
+    /// Adds a recipient that is due as soon as the message is.
     pub fn add_recipient(&mut self, address: EmailAddress) -> &mut Recipient {
-        self.recipients.push(Recipient::new(address, self.arrival));
+        self.recipients.push(Recipient::new(address, self.starts()));
         self.recipients.last_mut().expect("one was pushed")
     }
 
@@ -264,6 +342,7 @@ impl Recipient {
             original: None,
             notify: None,
             warned: false,
+            late: false,
             state: State::Queued {
                 attempts: 0,
                 due,
@@ -298,6 +377,11 @@ impl Recipient {
     /// Whether the sender wants to hear of a delay: yes, unless it said otherwise.
     pub fn notify_delay(&self) -> bool {
         self.notify.is_none_or(|n| n.delay)
+    }
+
+    /// Whether the sender wants to hear nothing at all (NOTIFY=NEVER).
+    pub fn notify_never(&self) -> bool {
+        self.notify == Some(Notify::default())
     }
 
     /// Whether the sender asked to hear of success.

@@ -4,7 +4,7 @@
 use crate::{Diagnosis, Key, OriginalRecipient, Recipient, Record, Ret, Timestamp};
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
-use mailwright_message::date::DateTime;
+use mailwright_message::date::{DateTime, format as format_date};
 use mailwright_message::dsn;
 use std::sync::Arc;
 
@@ -55,6 +55,8 @@ pub struct Report {
     pub outcomes: Vec<Option<Outcome>>,
     /// How the destination did as a whole.
     pub health: Health,
+    /// The last host that was asked, for the history.
+    pub via: Option<Box<str>>,
 }
 
 impl Report {
@@ -65,7 +67,20 @@ impl Report {
 
     /// The same for an attempt that did not get to all its recipients.
     pub fn partial(outcomes: Vec<Option<Outcome>>, health: Health) -> Self {
-        Self { outcomes, health }
+        Self {
+            outcomes,
+            health,
+            via: None,
+        }
+    }
+
+    /// Says which host was asked last.
+    #[must_use]
+    pub fn with_via(self, host: impl Into<Box<str>>) -> Self {
+        Self {
+            via: Some(host.into()),
+            ..self
+        }
     }
 }
 
@@ -83,7 +98,7 @@ pub enum Outcome {
 
 /// To whom a message was handed; decides what a sender is told who asked to hear of success (RFC 3461 §5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums)] // RFC 3461 §5.2 has these three for one recipient
+#[allow(clippy::exhaustive_enums)] // RFC 3461 §5.2 has three for one recipient, RFC 2852 §4.1.4.2 adds one
 pub enum Handover {
     /// Into the recipient's mailbox: `delivered`.
     Mailbox,
@@ -91,6 +106,9 @@ pub enum Handover {
     Relay,
     /// To a server that took over the duty to report, as those with DSN do: nothing is told here.
     Reporter,
+    /// To a server that does not know by when it should arrive, although the message says so (RFC 2852 §4.1.4.2):
+    /// `relayed`, unless the sender wants to hear nothing.
+    Untimed,
 }
 
 /// How a destination did in one attempt; sets how many attempts it gets at the same time.
@@ -149,6 +167,10 @@ pub struct DsnRequest {
     pub arrival: Timestamp,
     /// How much of the message the sender wants back; `None` if it did not say.
     pub ret: Option<Ret>,
+    /// By when it should have arrived, for Deliver-By-Date.
+    pub deliver_by: Option<Timestamp>,
+    /// How the sender said that it be sent later, for Future-Release-Request.
+    pub future_release: Option<Box<str>>,
     /// Whether the message was an SMTPUTF8 one, so that its notice may be (RFC 6533).
     pub smtputf8: bool,
     /// The recipients it is about. Never empty.
@@ -179,6 +201,16 @@ impl DsnRequest {
         let mut report = dsn::Report::new(dsn::Typed::dns(reporting));
         report.original_envelope_id = self.envelope_id.as_deref().map(Into::into);
         report.arrival_date = Some(date(self.arrival));
+        // RFC 2852 §5, RFC 4865 §5.1.
+        let by = self
+            .deliver_by
+            .map(|by| ("Deliver-By-Date", format_date(date(by))));
+        let release = self.future_release.as_deref();
+        let release = release.map(|request| ("Future-Release-Request", request.to_owned()));
+        let fields = [by, release].into_iter().flatten();
+        report.extensions = fields
+            .filter_map(|(name, value)| dsn::Extension::new(name, value))
+            .collect();
         report.recipients = self.recipients.iter().map(DsnRecipient::report).collect();
         report
     }

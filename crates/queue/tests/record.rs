@@ -69,7 +69,7 @@ fn recipient() -> impl Strategy<Value = Recipient> {
             let mut recipient = Recipient::new(address(&to), START);
             recipient.original = original.map(|(kind, address)| OriginalRecipient::new(kind, address));
             recipient.notify = notify;
-            recipient.warned = warned;
+            (recipient.warned, recipient.late) = (warned, !warned);
             recipient.state = state;
             recipient
         })
@@ -88,13 +88,19 @@ fn record() -> impl Strategy<Value = Record> {
         0usize..3,
         proptest::option::of(text()),
     );
+    let times = (
+        any::<(i8, bool)>(),
+        proptest::option::of((time(), text())),
+        proptest::option::of((time(), any::<(bool, bool)>())),
+    );
     (
         plain,
+        times,
         proptest::collection::vec(recipient(), 0..5),
         proptest::collection::vec((time(), text()), 0..5),
     )
         .prop_map(
-            |((id, from, origin, arrival, expires, size, flags, body, ret, envid), to, history)| {
+            |((id, from, origin, arrival, expires, size, flags, body, ret, envid), times, to, history)| {
                 let from = from.map_or(ReversePath::Null, |f| ReversePath::Address(address(&f)));
                 let mut record = Record::new(id, from, arrival, expires);
                 record.origin = origin.map(Into::into);
@@ -103,6 +109,17 @@ fn record() -> impl Strategy<Value = Record> {
                 record.body = [Body::SevenBit, Body::EightBit, Body::Binary][body];
                 record.ret = [None, Some(Ret::Full), Some(Ret::Headers)][ret];
                 record.envelope_id = envid.map(Into::into);
+                let ((priority, require_tls), postponed, by) = times;
+                record.priority = priority;
+                record.require_tls = require_tls;
+                if let Some((until, request)) = postponed {
+                    record.postpone(until, request);
+                }
+                record.deliver_by = by.map(|(by, (returns, trace))| DeliverBy {
+                    by,
+                    mode: if returns { ByMode::Return } else { ByMode::Notify },
+                    trace,
+                });
                 record.recipients = to;
                 for (at, text) in history {
                     record.note(at, text);
@@ -124,7 +141,8 @@ proptest! {
     #[test]
     fn any_octets_are_a_record_or_an_error(data in proptest::collection::vec(any::<u8>(), 0..200)) {
         let with_version = [&[1u8][..], &data].concat();
-        for data in [data, with_version] {
+        let with_version_2 = [&[2u8][..], &data].concat();
+        for data in [data, with_version, with_version_2] {
             if let Ok(record) = Record::decode(&data) {
                 prop_assert_eq!(Record::decode(&record.encode()).unwrap(), record);
             }
@@ -148,7 +166,7 @@ proptest! {
 }
 
 #[test]
-fn the_octets_of_version_1_stay() {
+fn the_octets_of_both_versions_stay() {
     let mut record = Record::new(
         "4a1b",
         ReversePath::Address(address("alice@a.test")),
@@ -159,26 +177,38 @@ fn the_octets_of_version_1_stay() {
     record.size = 1000;
     record.body = Body::EightBit;
     record.add_recipient(address("bob@b.test"));
-    let data =
+    let version_1 =
         b"\x01\x044a1b\x0calice@a.test\x01\x0calice@a.test\xac\x02\xf0\xa2\x04\xe8\x07\x01\x00\x00\x00\
         \x01\x0abob@b.test\x00\x00\x00\x00\x00\xac\x02\x00\x00";
+    assert_eq!(Record::decode(version_1).unwrap(), record);
+    record.priority = -3;
+    record.require_tls = true;
+    record.postpone(Timestamp::from_unix_millis(1300), "for;1");
+    record.deliver_by = Some(DeliverBy {
+        by: Timestamp::from_unix_millis(5),
+        mode: ByMode::Return,
+        trace: true,
+    });
+    let version_2 =
+        b"\x02\x044a1b\x0calice@a.test\x01\x0calice@a.test\xac\x02\xd8\xaa\x04\xe8\x07\x01\x04\xfd\x01\x94\x0a\x05for;1\x01\x05\x03\
+        \x00\x00\x01\x0abob@b.test\x00\x00\x00\x00\x00\x94\x0a\x00\x00";
     assert_eq!(
         record.encode().escape_ascii().to_string(),
-        data.escape_ascii().to_string()
+        version_2.escape_ascii().to_string()
     );
-    assert_eq!(Record::decode(data).unwrap(), record);
+    assert_eq!(Record::decode(version_2).unwrap(), record);
 }
 
 #[test]
 fn announced_counts_and_lengths_allocate_nothing() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    assert!(Record::decode(&[&[1][..], &huge, b"x"].concat()).is_err());
+    assert!(Record::decode(&[&[2][..], &huge, b"x"].concat()).is_err());
     let record = Record::new("", ReversePath::Null, START, START);
     let data = record.encode();
     let recipients = [&data[..data.len() - 2], &huge].concat();
     assert_eq!(Record::decode(&recipients), Err(Error::Damaged(recipients.len())));
     assert_eq!(Record::decode(&[]), Err(Error::Damaged(0)));
-    assert_eq!(Record::decode(&[2]), Err(Error::Version(2)));
+    assert_eq!(Record::decode(&[3]), Err(Error::Version(3)));
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn a_destination_grows_with_success_and_shrinks_when_asked() {
         all(a, temporary(), Health::Busy)
     });
     w.most_running = 0;
-    w.run(start + Duration::from_secs(6), &mut |a, _| {
+    w.run(start + Duration::from_secs(30), &mut |a, _| {
         all(a, temporary(), Health::Busy)
     });
     assert_eq!(w.most_running, 1, "it asked for less until one was left");

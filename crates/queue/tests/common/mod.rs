@@ -46,6 +46,11 @@ pub fn all(attempt: &Attempt, outcome: Outcome, health: Health) -> Report {
     Report::new(vec![outcome; attempt.recipients().len()], health)
 }
 
+/// What the sender called a recipient, who may have been redirected.
+pub fn name(original: Option<&OriginalRecipient>, address: &EmailAddress) -> String {
+    original.map_or_else(|| address.to_string(), |original| original.address.to_string())
+}
+
 /// Everything around a queue.
 pub struct World {
     pub queue: Queue,
@@ -186,7 +191,8 @@ impl World {
             let report = network(&attempt, now);
             for (recipient, outcome) in attempt.recipients().zip(&report.outcomes) {
                 if matches!(outcome, Some(Outcome::Delivered(_))) {
-                    self.delivered.push(recipient.address.to_string());
+                    self.delivered
+                        .push(name(recipient.original.as_ref(), &recipient.address));
                 }
             }
             self.queue.finished(now, attempt, report);
@@ -207,6 +213,29 @@ impl World {
             self.unreported.extend(update.unreported);
             self.queue.committed(now, update.key);
         }
+    }
+
+    /// Takes a message into memory, as for an operator.
+    pub fn fetch(&mut self, key: Key) {
+        let fetch = self.queue.fetch(key);
+        let data = self.spool.get(&key).cloned();
+        let known = self.queue.fetched(self.now, fetch, data.as_deref());
+        assert_eq!(known.unwrap(), self.queue.record(key).is_some());
+    }
+
+    /// Changes a message by hand, be it in memory or not.
+    pub fn edit(&mut self, key: Key, edit: &Edit) -> Option<Edited> {
+        self.fetch(key);
+        self.queue.edit(self.now, key, edit)
+    }
+
+    /// The names of the recipients of a message that is in the spool.
+    pub fn names(&self, key: Key) -> Vec<String> {
+        let record = self.spool.get(&key).map(|data| Record::decode(data).unwrap());
+        let recipients = record.into_iter().flat_map(|record| record.recipients);
+        recipients
+            .map(|r| name(r.original.as_ref(), &r.address))
+            .collect()
     }
 
     pub fn record(&self, key: Key) -> Record {
