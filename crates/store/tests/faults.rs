@@ -512,3 +512,169 @@ fn a_check_finds_nothing_wrong_while_others_write() {
     assert!(checks.get() > 2, "{}", checks.get());
     assert_eq!(block_on(store.check()).unwrap().problems, []);
 }
+
+/// A clock that is set back makes nothing go back that must not.
+#[test]
+fn a_clock_that_jumps_back_is_believed_in_nothing_that_matters() {
+    const BEFORE: i64 = NOW - 400 * 86_400;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let name = MailboxName::parse("Work").unwrap();
+    let account = Account::new("bob");
+    let create = |now| {
+        let (account, name) = (account.clone(), name.clone());
+        let op = Op::CreateMailbox {
+            account,
+            name,
+            special_use: None,
+        };
+        let outcome = block_on(store.commit(Batch::new(now).with(op)))
+            .unwrap()
+            .outcomes
+            .remove(0);
+        let Outcome::Created {
+            mailbox,
+            uid_validity,
+        } = outcome
+        else {
+            panic!("{outcome:?}")
+        };
+        (mailbox, uid_validity)
+    };
+    let (first, validity) = create(NOW);
+    for _ in 0..4 {
+        block_on(deliver(&store, first, vec![b'x'; 100])).unwrap();
+    }
+    let gone = |now, uid| {
+        let uids = mailwright_mailbox::Uid::new(uid).unwrap().into();
+        let op = Op::Expunge {
+            mailbox: first,
+            uids,
+            deleted_only: false,
+        };
+        block_on(store.commit(Batch::new(now).with(op))).unwrap();
+    };
+    let since = block_on(store.snapshot(first)).unwrap().highest_mod_seq;
+    gone(NOW, 1);
+    gone(BEFORE, 2);
+    // The clock is right again: 400 days seem to have passed since the second, and not since the first.
+    gone(NOW + 1, 3);
+    let vanished = block_on(store.vanished(first, since)).unwrap();
+    let told = vanished.uids.to_string();
+    assert!(told == "1:3" || !vanished.complete, "{told}");
+    let after = block_on(store.snapshot(first)).unwrap();
+    assert!(after.highest_mod_seq.value() == since.value() + 3 && after.uid_next.unwrap().value() == 5);
+
+    let delete = Op::DeleteMailbox {
+        account: account.clone(),
+        name: name.clone(),
+    };
+    block_on(store.commit(Batch::new(BEFORE).with(delete))).unwrap();
+    let (second, later) = create(BEFORE);
+    assert!(second > first && later > validity);
+    assert_eq!(block_on(store.check()).unwrap().problems, []);
+}
+
+/// A page with the messages of one account is destroyed under a running store.
+#[test]
+fn a_damaged_page_concerns_only_what_is_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mailboxes: Vec<_> = ["alice", "bob", "carol"]
+        .iter()
+        .map(|name| create_for(&store, name))
+        .collect();
+    for mailbox in &mailboxes {
+        let ops = (0..300).map(|n| {
+            let blob = block_on(put(&store, vec![b'a'; 10 + n])).unwrap();
+            let message = MessageMeta::default();
+            Op::Append {
+                mailbox: *mailbox,
+                blob,
+                message,
+                flags: Flags::new(),
+                internal_date: NOW,
+            }
+        });
+        let mut batch = Batch::new(NOW);
+        batch.ops = ops.collect();
+        block_on(store.commit(batch)).unwrap();
+    }
+    drop(store);
+    // The leaf with the middle of bob's messages, who is the second of three with as many.
+    let file = folder.path().join("mail.db");
+    let conn = Connection::open(&file).unwrap();
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'message' AND pagetype = 'leaf' ORDER BY path";
+    let mut statement = conn.prepare(sql).unwrap();
+    let leaves = statement.query_map([], |row| row.get::<_, u32>(0)).unwrap();
+    let leaves: Vec<usize> = leaves.map(|it| it.unwrap() as usize).collect();
+    drop(statement);
+    drop(conn);
+    let mut octets = fs::read(&file).unwrap();
+    octets[(leaves[leaves.len() / 2] - 1) * 4096..][..4096].fill(0x77);
+    fs::write(&file, octets).unwrap();
+
+    let store = open(folder.path());
+    let all = || Scan::all(Fields::ALL).limit(10_000);
+    let error = block_on(store.scan(mailboxes[1], all())).unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt(_)), "{error}");
+    assert!(!error.to_string().contains('\n'));
+    for other in [mailboxes[0], mailboxes[2]] {
+        assert_eq!(messages(&store, other).len(), 300);
+        block_on(deliver(&store, other, vec![b'n'; 50])).unwrap();
+    }
+    let problems = block_on(store.check()).unwrap_err();
+    assert!(matches!(problems, StoreError::Corrupt(_)), "{problems}");
+    drop(store);
+    let report = SqliteStore::fsck(folder.path(), mailwright_store::sqlite::Repair::Yes).unwrap();
+    assert_eq!(report.problems, []);
+    let store = open(folder.path());
+    assert_eq!(messages(&store, mailboxes[0]).len(), 301);
+    let kept = messages(&store, mailboxes[1]).len();
+    assert!((100..300).contains(&kept), "{kept}");
+    // Their octets were elsewhere.
+    let found = block_on(store.mailboxes(&Account::new("lost+found"))).unwrap()[0].id;
+    assert_eq!(kept + messages(&store, found).len(), 300);
+    block_on(deliver(&store, mailboxes[1], vec![b'n'; 50])).unwrap();
+    assert!(messages(&store, mailboxes[1]).last().unwrap().uid.value() > 300);
+}
+
+/// A waker that panics does so on the writer's thread.
+#[test]
+fn a_writer_that_failed_says_so() {
+    struct Faulty;
+    impl std::task::Wake for Faulty {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("this waker is broken\nin two lines");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mailbox = create(&store);
+    block_on(deliver(&store, mailbox, vec![b'x'; 10])).unwrap();
+    assert_eq!(store.failure(), None);
+    {
+        let waker = std::task::Waker::from(std::sync::Arc::new(Faulty));
+        let mut feed = store.subscribe(&Account::new("bob"));
+        let mut changed = Box::pin(feed.changed());
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(changed.as_mut().poll(&mut cx).is_pending());
+        let refused = block_on(deliver(&store, mailbox, vec![b'y'; 10])).unwrap_err();
+        assert!(refused.is_temporary(), "{refused}");
+    }
+    let refused = block_on(deliver(&store, mailbox, vec![b'z'; 10]))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refused,
+        "storage failed: the store's writer has failed: this waker is broken"
+    );
+    assert_eq!(store.failure(), Some("this waker is broken"));
+    // Reading goes on, and so does everything once the store is opened again.
+    assert_eq!(messages(&store, mailbox).len(), 2);
+    drop(store);
+    let store = open(folder.path());
+    block_on(deliver(&store, mailbox, vec![b'z'; 10])).unwrap();
+    assert_eq!(messages(&store, mailbox).len(), 3);
+    assert_eq!(block_on(store.check()).unwrap().problems, []);
+}

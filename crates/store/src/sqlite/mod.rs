@@ -25,12 +25,14 @@ mod schema;
 mod writer;
 
 use core::{
+    any::Any,
     ops::Range,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -134,6 +136,8 @@ pub struct SqliteStore {
     thinned: Mutex<mpsc::Sender<Thinned>>,
     hub: Arc<ChangeHub>,
     tally: Arc<Tally>,
+    // Why the writer has stopped.
+    failure: Arc<OnceLock<String>>,
 }
 
 /// What the store shares with blob writers.
@@ -223,9 +227,16 @@ impl SqliteStore {
             live_percent: config.live_percent,
             closing: Arc::clone(&closing),
         };
-        let thread = thread::Builder::new()
-            .name("mail-writer".into())
-            .spawn(move || writer.run(&queue));
+        let failure = Arc::new(OnceLock::new());
+        let note = Arc::clone(&failure);
+        let work = move || {
+            // The queue goes after the note is made: whoever finds it gone finds the note.
+            let queue = queue;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| writer.run(&queue))) {
+                let _ = note.set(message_of(&*panic));
+            }
+        };
+        let thread = thread::Builder::new().name("mail-writer".into()).spawn(work);
         let thread = thread.map_err(|error| Error::io(&file, &error))?;
         let compactor = thread::Builder::new()
             .name("mail-compactor".into())
@@ -251,7 +262,14 @@ impl SqliteStore {
             thinned: Mutex::new(thinned),
             hub,
             tally,
+            failure,
         })
+    }
+
+    /// Tells why nothing is committed any more: the writer has met a fault of this program, or of a waker that it was to
+    /// wake. `None` as long as it works. Reading goes on; to write, open the store again.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// Tells how well commits share their syncs.
@@ -324,6 +342,17 @@ impl Drop for SqliteStore {
     }
 }
 
+/// What a panic said, on one line.
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next())
+        .unwrap_or("it did not say why")
+        .to_owned()
+}
+
 /// Waits for a thread; one that panicked has told its sessions by dropping their replies.
 fn join(thread: &mut Mutex<Option<JoinHandle<()>>>) {
     let thread = thread.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -343,14 +372,15 @@ impl Store for SqliteStore {
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         let (reply, replied) = oneshot::channel();
-        let sent = match &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(requests) => requests.send(Job::Commit(Request { batch, reply })).is_ok(),
-            None => false,
-        };
-        if !sent {
-            return Err(CommitError::Closed);
+        if let Some(requests) = &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Where the writer is gone, so is the reply.
+            let _ = requests.send(Job::Commit(Request { batch, reply }));
         }
-        replied.await.unwrap_or(Err(CommitError::Closed))
+        // As long as there is a store, its writer ends by a fault alone.
+        replied.await.unwrap_or_else(|| {
+            let why = self.failure().unwrap_or("it is being stopped");
+            Err(CommitError::Io(format!("the store's writer has failed: {why}")))
+        })
     }
 
     async fn accounts(&self, after: Option<Account>, limit: usize) -> Result<Vec<Account>, StoreError> {

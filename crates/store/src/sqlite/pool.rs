@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -39,7 +40,14 @@ impl Pool {
                     // Waiting happens under the lock: one thread waits for a job, the others for their turn.
                     let job = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     match job {
-                        Ok(job) => job(&mut conn),
+                        // A fault in one job costs that job its answer, and no more.
+                        Ok(job) => {
+                            if catch_unwind(AssertUnwindSafe(|| job(&mut conn))).is_err()
+                                && !conn.is_autocommit()
+                            {
+                                let _ = conn.execute_batch("ROLLBACK");
+                            }
+                        }
                         Err(mpsc::RecvError) => return,
                     }
                 }
