@@ -119,7 +119,7 @@
 //! | 2177 | IDLE | `server/idle.rs` |
 //! | 2342 | NAMESPACE | `data/list.rs`, `server/answers.rs` |
 //! | 2971 | ID | `server/commands.rs` |
-//! | 3348, 6154, 5258, 5819 | CHILDREN, SPECIAL-USE, LIST-EXTENDED, LIST-STATUS | `server/list.rs`, `data/list.rs` |
+//! | 3348, 6154, 8457, 5258, 5819 | CHILDREN, SPECIAL-USE, `\Important`, LIST-EXTENDED, LIST-STATUS | `server/list.rs`, `data/list.rs` |
 //! | 3691 | UNSELECT | `server/commands.rs` |
 //! | 4314 | ACL | `server/acl.rs`, `data/acl.rs` |
 //! | 3516, 8514, 8970 | BINARY, SAVEDATE, PREVIEW | `server/fetch.rs`, `data/section.rs` |

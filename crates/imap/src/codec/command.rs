@@ -5,8 +5,7 @@ use super::{
     ThreadCommand,
 };
 use crate::{
-    Date, DateTime, FetchItem, Flag, Flags, Page, SeqNumber, SequenceSet, SpecialUse, StatusItem,
-    StoreAction, UidSet,
+    Date, DateTime, FetchItem, Flag, Flags, Page, SeqNumber, SequenceSet, StatusItem, StoreAction, UidSet,
 };
 use bytes::Bytes;
 use mailwright_sasl::Secret;
@@ -67,8 +66,8 @@ pub enum Body {
     Create {
         /// The mailbox.
         mailbox: Bytes,
-        /// USE (RFC 6154).
-        special_use: Vec<SpecialUse>,
+        /// USE: attributes as written, such as `\Sent` (RFC 6154 §3).
+        special_use: Vec<Bytes>,
     },
     /// DELETE
     Delete(Bytes),

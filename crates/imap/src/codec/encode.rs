@@ -136,8 +136,8 @@ impl Printer<'_> {
                 self.raw("CREATE ").string(mailbox);
                 if !special_use.is_empty() {
                     self.raw(" (USE (");
-                    self.0.joined(special_use, |out, u| {
-                        out.raw(u.as_str());
+                    self.0.joined(special_use, |out, name| {
+                        out.0.put(name);
                     });
                     self.raw("))");
                 }

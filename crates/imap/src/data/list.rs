@@ -32,7 +32,7 @@ impl<'a> ListRow<'a> {
     }
 }
 
-/// What a mailbox is for (RFC 6154 §2).
+/// What a mailbox is for (RFC 6154 §2, RFC 8457 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SpecialUse {
@@ -44,6 +44,8 @@ pub enum SpecialUse {
     Drafts,
     /// Flagged messages.
     Flagged,
+    /// Messages deemed important.
+    Important,
     /// Spam.
     Junk,
     /// Copies of what was sent.
@@ -53,11 +55,12 @@ pub enum SpecialUse {
 }
 
 impl SpecialUse {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::All, "\\All"),
         (Self::Archive, "\\Archive"),
         (Self::Drafts, "\\Drafts"),
         (Self::Flagged, "\\Flagged"),
+        (Self::Important, "\\Important"),
         (Self::Junk, "\\Junk"),
         (Self::Sent, "\\Sent"),
         (Self::Trash, "\\Trash"),
@@ -70,6 +73,7 @@ impl SpecialUse {
             Self::Archive => "\\Archive",
             Self::Drafts => "\\Drafts",
             Self::Flagged => "\\Flagged",
+            Self::Important => "\\Important",
             Self::Junk => "\\Junk",
             Self::Sent => "\\Sent",
             Self::Trash => "\\Trash",

@@ -4,7 +4,7 @@ use super::list::Listing;
 use super::search::Searching;
 use super::{Phase, Reply, Server, State, Task};
 use crate::codec::{AppendHead, Body, Command, tag_of};
-use crate::data::StatusItem;
+use crate::data::{SpecialUse, StatusItem};
 use crate::name::{canonical, utf8_name};
 use crate::{Capability, Code, Event, Rejection, SequenceSet, UidSet, When, decode_name};
 use bytes::Bytes;
@@ -128,6 +128,11 @@ impl Server {
                 if !special_use.is_empty() && !self.offers(Capability::CreateSpecialUse) {
                     return self.bad("CREATE takes no parameters");
                 }
+                // RFC 6154 §3: a use that is not supported is no syntax error.
+                let known = |name: &Bytes| str::from_utf8(name).ok().and_then(SpecialUse::parse);
+                let Some(special_use) = special_use.iter().map(known).collect() else {
+                    return self.no(Some(Code::UseAttr), "A special use is not known");
+                };
                 let Some(mut mailbox) = self.mailbox_name(&mailbox) else {
                     return;
                 };

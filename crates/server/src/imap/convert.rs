@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn special_uses_go_both_ways() {
         use imap::SpecialUse::*;
-        for special_use in [All, Archive, Drafts, Flagged, Junk, Sent, Trash] {
+        for special_use in [All, Archive, Drafts, Flagged, Important, Junk, Sent, Trash] {
             let stored = special_use_from_imap(special_use).expect("the store knows it");
             assert_eq!(special_use_to_imap(stored), Some(special_use));
         }

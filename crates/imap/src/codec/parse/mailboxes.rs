@@ -3,8 +3,11 @@
 use super::{mailbox, words};
 use crate::codec::cursor::{Cursor, Result, is_list_char};
 use crate::codec::{Body, ListOptions};
-use crate::data::{SpecialUse, StatusItem};
+use crate::data::StatusItem;
 use bytes::Bytes;
+
+/// Each is looked up in a short list.
+const MOST_USES: usize = 100;
 
 pub(super) fn create(c: &mut Cursor<'_>) -> Result<Body> {
     let mailbox = mailbox(c)?;
@@ -21,11 +24,12 @@ pub(super) fn create(c: &mut Cursor<'_>) -> Result<Body> {
             if !special_use.is_empty() {
                 c.sp()?;
             }
+            let start = c.rest();
             c.expect(b'\\', "a special use is missing")?;
-            let name = c.atom()?;
-            match SpecialUse::parse(&format!("\\{name}")) {
-                Some(name) => special_use.push(name),
-                None => return c.fail("a special use is not known"),
+            let len = c.atom()?.len() + 1;
+            match special_use.len() {
+                0..MOST_USES => special_use.push(c.slice(&start[..len])),
+                _ => return c.fail("there are too many special uses"),
             }
         }
         c.expect(b')', "a list is not closed")?;
