@@ -1,14 +1,15 @@
-//! AUTHENTICATE SCRAM-SHA-256 (RFC 7677), both ends in memory.
+//! AUTHENTICATE SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 7677, RFC 9266), both ends in memory.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test fails by panicking, and winds its own clock
 
 mod support;
 
-use mailwright_imap::{Error, Event, Server};
+use mailwright_imap::client::{self, Command};
+use mailwright_imap::{Error, Event, Server, Transport};
 use mailwright_sasl::{
-    Answer, Client, ClientStep, Credentials, Mechanism, ScramCredentials, Secret, base64_decode,
-    base64_encode,
+    Answer, ChannelBindings, Client, ClientStep, Credentials, Mechanism, ScramCredentials, Secret,
+    base64_decode, base64_encode,
 };
-use mailwright_wire::testing::Fixture;
+use mailwright_wire::testing::{Fixture, Pair, Turn};
 use mailwright_wire::{Machine, Step};
 use std::num::NonZeroU32;
 use std::time::Instant;
@@ -102,4 +103,61 @@ fn the_wrong_password_and_the_unknown_user_fail_alike() {
     let (unknown, _) = log_in("pencil", Answer::Deny, true);
     assert_eq!(wrong, "a NO [AUTHENTICATIONFAILED] Authentication failed\r\n");
     assert_eq!(wrong, unknown);
+}
+
+/// Logs in with SCRAM-SHA-256-PLUS, each end bound to what it takes for the channel; what the client is told.
+fn bound(server: &ChannelBindings, client: &ChannelBindings, capacity: usize) -> String {
+    let now = Instant::now();
+    let mut host = Host::new(vec![]);
+    host.transport = Transport::Tls;
+    host.config.mechanisms = vec![Mechanism::ScramSha256Plus];
+    let mut imap = host.start(now);
+    imap.bind_channel(server.clone());
+    let mut hand = client::Client::new(client::Config::default(), [2; 32], now).over_tls();
+    hand.bind_channel(client.clone());
+    let pencil = Credentials::new("user", Secret::from("pencil"));
+    let login = hand.command(Command::authenticate(Mechanism::ScramSha256Plus, pencil));
+    hand.command(Command::logout());
+    let mut told = String::new();
+    let ran = Pair::new(hand, imap, now, capacity).run(
+        |_, turn| match turn {
+            Turn::Event(client::Event::Done(handle, _)) if handle == login => told += "logged in",
+            Turn::Event(client::Event::Refused(handle, reply)) if handle == login => {
+                told += &format!("refused {:?}", reply.text);
+            }
+            Turn::Event(client::Event::Unsent(handle, why)) if handle == login => {
+                told += &format!("unsent {why:?}");
+            }
+            Turn::Failed(error) => panic!("{error}"),
+            _ => {}
+        },
+        |server, turn| match turn {
+            Turn::Answer => server.answer_auth(Answer::Scram(credentials())),
+            Turn::Failed(error) => panic!("{error}"),
+            _ => {}
+        },
+    );
+    ran.expect("nobody waits for ever");
+    told
+}
+
+#[test]
+fn plus_lets_in_over_one_channel_alone() {
+    let exporter = |of| ChannelBindings::none().with_tls_exporter(&[of; 32]);
+    let certificate = ChannelBindings::none().with_tls_server_end_point(&[9; 32]);
+    for capacity in [1, 2, 7, 64, 1000] {
+        for channel in [&exporter(1), &certificate] {
+            assert_eq!(bound(channel, channel, capacity), "logged in");
+        }
+        // Somebody in between has a channel to each.
+        assert_eq!(
+            bound(&exporter(1), &exporter(2), capacity),
+            r#"refused "Authentication failed""#
+        );
+        // The server has nothing to bind to.
+        assert_eq!(
+            bound(&ChannelBindings::none(), &exporter(2), capacity),
+            r#"refused "The mechanism is not supported""#
+        );
+    }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{ServerFixture, client_event, message};
 use mailwright_pop3::client::{self, Client, Command};
 use mailwright_pop3::{Error, Server, server};
-use mailwright_sasl::{Credentials, Mechanism};
+use mailwright_sasl::{ChannelBindings, Credentials, Mechanism};
 use mailwright_wire::testing::{Fixture, Pair, Seen, Turn};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
@@ -170,6 +170,65 @@ fn a_wrong_password_and_a_wrong_server() {
                 "done: bye",
             ],
             "{mechanism}"
+        );
+    }
+}
+
+/// Logs in with SCRAM-SHA-256-PLUS, each end bound to what it takes for the channel; what the client is told.
+fn bound(server: &ChannelBindings, client: &ChannelBindings, capacity: usize) -> Vec<String> {
+    #[allow(clippy::disallowed_methods)] // where the simulated clock starts
+    let now = Instant::now();
+    let mut fixture = ServerFixture::new().with(|f| f.config.mechanisms = vec![Mechanism::ScramSha256Plus]);
+    let mut pop3 = fixture.start(now).over_tls();
+    pop3.bind_channel(server.clone());
+    let mut hand = Client::new(client::Config::default(), [3; 32], now).over_tls();
+    hand.bind_channel(client.clone());
+    for command in [
+        Command::Capa,
+        Command::Auth(Mechanism::ScramSha256Plus, bob()),
+        Command::Quit,
+    ] {
+        hand.command(command).expect("a command that can be sent");
+    }
+    let mut told = vec![];
+    let ran = Pair::new(hand, pop3, now, capacity).run(
+        |_, turn| match turn {
+            Turn::Event(event) => match client_event(event) {
+                Seen::Line(line) => told.push(line),
+                Seen::Body(_) => panic!("nothing was asked for"),
+            },
+            Turn::Failed(error) => panic!("{error}"),
+            _ => {}
+        },
+        |server, turn| match turn {
+            Turn::Event(event) => drop(fixture.event(server, event)),
+            Turn::Answer => fixture.default_answer(server),
+            Turn::Failed(error) => panic!("{error}"),
+            _ => {}
+        },
+    );
+    ran.expect("nobody waits for ever");
+    told
+}
+
+#[test]
+fn scram_plus_lets_in_over_one_channel_alone() {
+    let exporter = |of| ChannelBindings::none().with_tls_exporter(&[of; 32]);
+    let certificate = ChannelBindings::none().with_tls_server_end_point(&[9; 32]);
+    for capacity in [1, 2, 7, 64, 1000] {
+        for channel in [&exporter(1), &certificate] {
+            let told = bound(channel, channel, capacity);
+            assert!(told[1].contains("SASL SCRAM-SHA-256-PLUS"), "{told:?}");
+            assert_eq!(
+                told[3..],
+                ["done: maildrop has 2 messages (320 octets)", "done: bye"]
+            );
+        }
+        // Somebody in between has a channel to each.
+        let told = bound(&exporter(1), &exporter(2), capacity);
+        assert_eq!(
+            told[3..],
+            ["refused: Some(Auth) wrong user name or password", "done: bye"]
         );
     }
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use mailwright_sasl::{Answer, Credentials, Question, ScramCredentials, Secret};
+use mailwright_sasl::{Answer, ChannelBindings, Credentials, Question, ScramCredentials, Secret};
 use mailwright_smtp::client::{
     self, Argument, Cause, Certificate, Client, Connection, Delivery, Outcome, Query, Transaction,
 };
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 pub const USER: &str = "alice";
 pub const PASSWORD: &str = "wonderland";
+/// RFC 7628 §4.1.
+pub const TOKEN: &str = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==";
 
 pub fn server_config(protocol: Protocol) -> server::Config {
     server::Config::new(protocol, "mx.example".parse().unwrap())
@@ -26,7 +28,7 @@ pub fn client_config(protocol: Protocol) -> client::Config {
     client::Config::new(protocol, "client.example".parse().unwrap())
 }
 
-/// One account, no policy.
+/// One account, whose certificate is known too; guests are welcome.
 pub fn check(question: &Question) -> Answer {
     match question {
         Question::Password {
@@ -39,6 +41,15 @@ pub fn check(question: &Question) -> Answer {
                 *hash, &password, b"salt", iterations,
             ))
         }
+        Question::Token { username, token }
+            if ["", USER].contains(&username.as_str()) && token.as_str() == Some(TOKEN) =>
+        {
+            Answer::AcceptAs(USER.into())
+        }
+        Question::External { authzid } if authzid.as_deref().is_none_or(|authzid| authzid == USER) => {
+            Answer::AcceptAs(USER.into())
+        }
+        Question::Anonymous { .. } => Answer::Accept,
         _ => Answer::Deny,
     }
 }
@@ -46,6 +57,7 @@ pub fn check(question: &Question) -> Answer {
 pub struct ServerFixture {
     config: server::Config,
     over_tls: bool,
+    bindings: ChannelBindings,
     tls_first: bool,
     wall_clock: Option<u64>,
     auth: Option<Question>,
@@ -56,6 +68,7 @@ impl ServerFixture {
         Self {
             config,
             over_tls: false,
+            bindings: ChannelBindings::none(),
             tls_first: false,
             wall_clock: None,
             auth: None,
@@ -64,6 +77,11 @@ impl ServerFixture {
 
     pub fn over_tls(mut self) -> Self {
         self.over_tls = true;
+        self
+    }
+
+    pub fn bound_to(mut self, bindings: ChannelBindings) -> Self {
+        self.bindings = bindings;
         self
     }
 
@@ -88,6 +106,7 @@ impl Fixture for ServerFixture {
 
     fn start(&mut self, now: Instant) -> Server {
         let mut server = Server::new(self.config.clone(), [7; 32], now);
+        server.bind_channel(self.bindings.clone());
         if self.over_tls {
             server = server.over_tls();
         }
@@ -214,6 +233,7 @@ fn reply(text: &str) -> Reply {
 pub struct ClientFixture {
     config: client::Config,
     over_tls: bool,
+    bindings: ChannelBindings,
     jobs: VecDeque<(Transaction, Vec<Vec<u8>>)>,
     body: Option<VecDeque<Vec<u8>>>,
     converting: bool,
@@ -225,6 +245,7 @@ impl ClientFixture {
         Self {
             config,
             over_tls: false,
+            bindings: ChannelBindings::none(),
             jobs: VecDeque::new(),
             body: None,
             converting: false,
@@ -234,6 +255,11 @@ impl ClientFixture {
 
     pub fn over_tls(mut self) -> Self {
         self.over_tls = true;
+        self
+    }
+
+    pub fn bound_to(mut self, bindings: ChannelBindings) -> Self {
+        self.bindings = bindings;
         self
     }
 
@@ -253,7 +279,8 @@ impl Fixture for ClientFixture {
     }
 
     fn start(&mut self, _: Instant) -> Client {
-        let client = Client::new(self.config.clone(), [9; 32]);
+        let mut client = Client::new(self.config.clone(), [9; 32]);
+        client.bind_channel(self.bindings.clone());
         if self.over_tls { client.over_tls() } else { client }
     }
 
