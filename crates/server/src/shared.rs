@@ -44,7 +44,10 @@ impl<S> Shared<S> {
     pub(crate) fn new(config: Config, accounts: Accounts, store: S, tls: Tls, orders: Orders) -> Self {
         Self {
             workers: Workers::new(config.limits.search_threads),
-            sessions: Sessions::new(config.limits.sessions_per_account),
+            sessions: Sessions::new(
+                config.limits.sessions_per_account,
+                config.limits.commands_per_account,
+            ),
             config,
             accounts,
             store,

@@ -164,6 +164,73 @@ async fn a_mailbox_is_shared_as_far_as_its_owner_says() {
 }
 
 #[tokio::test]
+async fn mailboxes_of_others_are_made_renamed_and_deleted_by_whom_they_permit() {
+    let site = Site::start(|_| {}).await;
+    let (mut alice, mut bob) = (site.login("alice").await, site.login("bob").await);
+    for name in ["Team", "Team/Plans", "Other"] {
+        alice.imap(&format!("CREATE {name}"), "OK").await;
+    }
+    alice.imap("SETACL Team bob@a.test lrk", "OK").await;
+    alice.imap("SETACL Team carol@a.test lr", "OK").await;
+    alice.imap("SETACL Team/Plans bob@a.test lr", "OK").await;
+    alice.imap("SETACL Other bob@a.test lrx", "OK").await;
+    alice.imap("SETACL INBOX bob@a.test lrswipkxte", "OK").await;
+    let team = "Shared/alice@a.test/Team";
+
+    // k: whoever shares the mailbox above shares what is made below it, however deep.
+    bob.imap(&format!("CREATE {team}/Deep/Down"), "OK").await;
+    bob.imap(&format!("CREATE {team}/Deep/Down"), "NO [ALREADYEXISTS]")
+        .await;
+    bob.imap(&format!("CREATE {team}/Plans/No"), "NO [NOPERM]").await;
+    bob.imap("CREATE Shared/alice@a.test/Top", "NO [NOPERM]").await;
+    bob.imap("CREATE Shared/nobody@a.test/Top/Below", "NO [NOPERM]")
+        .await;
+    bob.imap(&format!("CREATE {team}/Junk (USE (\\Junk))"), "NO [USEATTR]")
+        .await;
+    one(&alice.imap("LIST \"\" Team/*", "OK").await, "Team/Deep/Down");
+    one(
+        &bob.imap(&format!("MYRIGHTS {team}/Deep/Down"), "OK").await,
+        " lrk",
+    );
+    let mut carol = site.login("carol").await;
+    one(
+        &carol.imap(&format!("MYRIGHTS {team}/Deep/Down"), "OK").await,
+        " lr",
+    );
+    carol.imap(&format!("CREATE {team}/Mine"), "NO [NOPERM]").await;
+
+    // x: deleting, and renaming as well, if there is a k where it goes.
+    bob.imap(&format!("DELETE {team}/Deep/Down"), "NO [NOPERM]").await;
+    bob.imap(&format!("RENAME {team}/Deep/Down {team}/Up"), "NO [NOPERM]")
+        .await;
+    alice.imap("SETACL Team/Deep/Down bob@a.test +x", "OK").await;
+    bob.imap(&format!("RENAME {team}/Deep/Down Mine"), "NO [NOPERM]")
+        .await;
+    bob.imap(
+        &format!("RENAME {team}/Deep/Down {team}/Plans/Down"),
+        "NO [NOPERM]",
+    )
+    .await;
+    bob.imap(&format!("RENAME {team}/Deep/Down {team}/Up"), "OK")
+        .await;
+    one(&alice.imap("LIST \"\" Team/*", "OK").await, "Team/Up");
+    bob.imap(
+        &format!("RENAME Shared/alice@a.test/INBOX {team}/Stolen"),
+        "NO [NOPERM]",
+    )
+    .await;
+    bob.imap("RENAME Archive Shared/alice@a.test/Team/Archive", "NO [NOPERM]")
+        .await;
+    bob.imap(&format!("DELETE {team}/Up"), "OK").await;
+    bob.imap("DELETE Shared/alice@a.test/Other", "OK").await;
+    bob.imap("DELETE Shared/alice@a.test/Sent", "NO [NONEXISTENT]")
+        .await;
+    let left = alice.imap("LIST \"\" *", "OK").await;
+    assert!(find(&left, "Team/Up").is_none() && find(&left, "Other").is_none());
+    site.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn whoever_idles_in_a_mailbox_of_somebody_else_hears_what_comes() {
     let site = Site::start(|_| {}).await;
     let (mut alice, mut bob) = (site.login("alice").await, site.login("bob").await);

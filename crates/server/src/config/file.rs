@@ -193,6 +193,7 @@ struct LimitsSection {
     connections: Option<u32>,
     connections_per_address: Option<u32>,
     sessions_per_account: Option<u32>,
+    commands_per_account: Option<usize>,
     password_checks: Option<usize>,
     search_threads: Option<usize>,
     watched_mailboxes: Option<usize>,
@@ -504,6 +505,10 @@ impl LimitsSection {
             sessions_per_account: self
                 .sessions_per_account
                 .unwrap_or(usual.sessions_per_account)
+                .max(1),
+            commands_per_account: self
+                .commands_per_account
+                .unwrap_or(usual.commands_per_account)
                 .max(1),
             password_checks: self.password_checks.unwrap_or(usual.password_checks).max(1),
             search_threads: self.search_threads.unwrap_or(usual.search_threads).max(1),

@@ -319,6 +319,9 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// The most IMAP sessions of one account at once.
     pub sessions_per_account: u32,
+    /// The most IMAP commands of one account that are at work at once, in all its sessions; further ones wait for their
+    /// turn.
+    pub commands_per_account: usize,
     /// The most password checks at once: each takes a core and 19 MiB for some 20 ms.
     pub password_checks: usize,
     /// The most threads that search, sort and thread mail at once, for all IMAP sessions together; the others wait. The
@@ -353,6 +356,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 1000,
             sessions_per_account: 1000,
+            commands_per_account: 100,
             // The other half of the cores serves those who are in.
             password_checks: cores.div_ceil(2),
             search_threads: cores,

@@ -14,6 +14,7 @@ use mailwright_sasl::{Answer, Identity, Question};
 use std::future::ready;
 use std::ops::{BitOr, Range};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Who may log in, and to what. One value serves all sessions.
 pub trait Backend: Send + Sync + 'static {
@@ -56,6 +57,12 @@ pub trait Mailboxes: Send + Sync + 'static {
 
     /// Takes the octets of one message; [`ReadOnly`] where there is no [`Abilities::CHANGE`].
     type Incoming: Incoming;
+
+    /// Waits for leave to work on one more command, where all sessions of a user together may work on no more than some
+    /// at once. By default there is no such bound.
+    fn admit(&self) -> impl Future<Output = Admission> + Send {
+        ready(Admission::default())
+    }
 
     /// Lists the mailboxes by name, in any order. Levels above them need not be listed.
     ///
@@ -324,6 +331,16 @@ pub trait Mailboxes: Send + Sync + 'static {
     /// [`Failure`] says why nothing was changed.
     fn subscribe(&self, _name: &MailboxName, _on: bool) -> impl Future<Output = Result<(), Failure>> + Send {
         async { Err(Failure::READ_ONLY) }
+    }
+}
+
+/// The leave to work on a command, which ends when this is dropped.
+#[derive(Debug, Default)]
+pub struct Admission(Option<OwnedSemaphorePermit>);
+
+impl From<OwnedSemaphorePermit> for Admission {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Self(Some(permit))
     }
 }
 

@@ -111,6 +111,7 @@ mod quota;
 mod search;
 mod selected;
 mod session;
+mod sharing;
 mod sort;
 mod store;
 mod url;
@@ -123,8 +124,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use backend::{
-    Abilities, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, ReadOnly, Stored,
-    page,
+    Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage,
+    ReadOnly, Stored, page,
 };
 pub use session::{Options, serve};
 pub use store::{IncomingMessage, StoreMailboxes};

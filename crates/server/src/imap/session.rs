@@ -316,6 +316,11 @@ impl<B: Backend> Session<B> {
 
     /// Answers a question with yes, or returns the no.
     async fn question(&mut self, question: Event) -> Result<(), Stop> {
+        let mail = self.mail.clone();
+        let _admission = match &mail {
+            Some(mail) => Some(mail.admit().await),
+            None => None,
+        };
         match question {
             Event::Select { mailbox, .. } => self.select(&mailbox).await,
             Event::Create { mailbox, special_use } => self.create(&mailbox, &special_use).await,

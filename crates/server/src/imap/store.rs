@@ -4,8 +4,9 @@
 //! from their access control lists, is looked up for each command, and is decided here: whatever a session asks for.
 
 use super::backend::{
-    Abilities, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
+    Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
 };
+use super::sharing::{SHARED, is_shared};
 use crate::clock::unix_now;
 use crate::config::Quota;
 use crate::delivery::{MessageWriter, WrittenMessage};
@@ -17,16 +18,13 @@ use mailwright_imap::{
 };
 use mailwright_mailbox::{
     Account, AclEntry, Annotation, Batch, CommitError, EntryName, Feed, FlagChange, Flags, Identifier,
-    MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Precondition, Rights, Scan, SharedMailbox,
-    Snapshot, SpecialUse, Store, SystemFlags, Uid, UidSet, Vanished,
+    MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Precondition, Rights, Scan, Snapshot,
+    SpecialUse, Store, SystemFlags, Uid, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// What the names of others' mailboxes begin with.
-const SHARED: &str = "Shared/";
+use std::sync::{Arc, Mutex};
 
 impl<S: Store> Backend for Shared<S> {
     type Mailboxes = StoreMailboxes<S>;
@@ -50,7 +48,7 @@ impl<S: Store> Backend for Shared<S> {
             shared: self.clone(),
             account,
             of_others: Mutex::default(),
-            _place: place,
+            place,
         })
     }
 
@@ -63,24 +61,24 @@ impl<S: Store> Backend for Shared<S> {
 #[derive(Debug)]
 pub struct StoreMailboxes<S> {
     shared: Arc<Shared<S>>,
-    account: Account,
+    pub(super) account: Account,
     quota: Quota,
     /// The mailboxes of others that this session has come across, and whose they are.
-    of_others: Mutex<HashMap<MailboxId, Account>>,
-    _place: Place,
+    pub(super) of_others: Mutex<HashMap<MailboxId, Account>>,
+    place: Place,
 }
 
 impl<S: Store> StoreMailboxes<S> {
-    fn store(&self) -> &S {
+    pub(super) fn store(&self) -> &S {
         &self.shared.store
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, Failure> {
+    pub(super) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, Failure> {
         Ok(self.store().commit(batch).await?.outcomes)
     }
 
     /// Commits one operation.
-    async fn change(&self, op: Op) -> Result<Outcome, Failure> {
+    pub(super) async fn change(&self, op: Op) -> Result<Outcome, Failure> {
         let mut outcomes = self.commit(Batch::new(unix_now()).with(op)).await?;
         outcomes.pop().ok_or_else(untold)
     }
@@ -118,60 +116,6 @@ impl<S: Store> StoreMailboxes<S> {
         }
     }
 
-    /// Whose mailbox it is, if it is not the user's own.
-    fn owner(&self, mailbox: MailboxId) -> Option<Account> {
-        let of_others = self.of_others.lock().unwrap_or_else(PoisonError::into_inner);
-        of_others.get(&mailbox).cloned()
-    }
-
-    /// What the user may do with a mailbox.
-    async fn rights(&self, mailbox: MailboxId) -> Result<Rights, Failure> {
-        match self.owner(mailbox) {
-            None => Ok(Rights::ALL),
-            Some(_) => Ok(self.granted(&self.store().acl(mailbox).await?)),
-        }
-    }
-
-    /// Fails unless the user has these rights on a mailbox.
-    async fn need(&self, mailbox: MailboxId, needed: Rights) -> Result<(), Failure> {
-        permit(self.rights(mailbox).await?, needed)
-    }
-
-    /// What an access control list gives to this user (RFC 4314 §2).
-    fn granted(&self, acl: &[AclEntry]) -> Rights {
-        let of = |name: &str| {
-            let entry = acl.iter().find(|entry| entry.identifier.as_str() == name);
-            entry.map_or(Rights::NONE, |entry| entry.rights)
-        };
-        let user = self.account.as_str();
-        let given = of("anyone") | of(user);
-        let taken = of("-anyone") | of(&format!("-{user}"));
-        given & !taken
-    }
-
-    /// The mailboxes that others share with this user, as far as it may see them.
-    async fn shared_mailboxes(&self) -> Result<Vec<Listed>, Failure> {
-        let user = self.account.as_str();
-        let identifiers = [user, "anyone"].map(Identifier::from);
-        let mut found = Vec::new();
-        for mailbox in self.store().shared_with(&identifiers).await? {
-            if mailbox.account == self.account {
-                continue;
-            }
-            let Some(name) = name_of_shared(&mailbox) else {
-                continue;
-            };
-            let rights = self.granted(&self.store().acl(mailbox.mailbox).await?);
-            let mut listed = Listed::new(mailbox.mailbox, name);
-            listed.rights = rights;
-            listed.owner = Some(mailbox.account.clone());
-            found.push(listed);
-            let mut of_others = self.of_others.lock().unwrap_or_else(PoisonError::into_inner);
-            of_others.insert(mailbox.mailbox, mailbox.account);
-        }
-        Ok(found)
-    }
-
     async fn own_mailboxes(&self) -> Result<Vec<Listed>, Failure> {
         let own = self.store().mailboxes(&self.account).await?;
         let listed = own.into_iter().map(|info| {
@@ -181,14 +125,6 @@ impl<S: Store> StoreMailboxes<S> {
             listed
         });
         Ok(listed.collect())
-    }
-
-    /// Fails for a name among those of others: mailboxes there are made, renamed and deleted by whom they belong to.
-    fn must_be_own(name: &MailboxName) -> Result<(), Failure> {
-        match is_shared(name) {
-            true => Err(Failure::Refused(Rejection::NO_PERMISSION)),
-            false => Ok(()),
-        }
     }
 
     /// Of the flags of a message that is to come, those that the user may set (RFC 4314 §4).
@@ -218,9 +154,17 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
 
     type Incoming = IncomingMessage<S>;
 
+    async fn admit(&self) -> Admission {
+        self.place
+            .command()
+            .await
+            .map_or_else(Admission::default, Admission::from)
+    }
+
     async fn list(&self) -> Result<Vec<Listed>, Failure> {
         let mut all = self.own_mailboxes().await?;
-        let mut of_others = self.shared_mailboxes().await?;
+        let of_others = self.shared_mailboxes().await?;
+        let mut of_others: Vec<_> = of_others.into_iter().map(|it| it.listed).collect();
         of_others.retain(|listed| listed.rights.contains(Rights::LOOKUP));
         if !of_others.is_empty() {
             let subscribed = self.store().subscriptions(&self.account).await?;
@@ -240,11 +184,7 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
         if !is_shared(name) {
             return Err(Failure::NoSuchMailbox);
         }
-        let of_others = self.shared_mailboxes().await?;
-        let found = of_others.into_iter().find(|listed| listed.name == *name);
-        // Whoever may not even see it is not told that it is there (RFC 4314 §6).
-        let found = found.filter(|listed| listed.rights != Rights::NONE);
-        found.ok_or(Failure::NoSuchMailbox)
+        Ok(self.find_shared(name).await?.listed)
     }
 
     async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, Failure> {
@@ -567,7 +507,9 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
         name: &MailboxName,
         special_use: Option<SpecialUse>,
     ) -> Result<MailboxId, Failure> {
-        Self::must_be_own(name)?;
+        if is_shared(name) {
+            return self.create_shared(name, special_use).await;
+        }
         let op = Op::CreateMailbox {
             account: self.account.clone(),
             name: name.clone(),
@@ -580,8 +522,10 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
     }
 
     async fn delete(&self, name: &MailboxName) -> Result<MailboxId, Failure> {
-        Self::must_be_own(name)?;
-        let (account, name) = (self.account.clone(), name.clone());
+        let (account, name) = match is_shared(name) {
+            true => self.to_delete_shared(name).await?,
+            false => (self.account.clone(), name.clone()),
+        };
         match self.change(Op::DeleteMailbox { account, name }).await? {
             Outcome::Deleted { mailbox } => Ok(mailbox),
             _ => Err(untold()),
@@ -589,14 +533,15 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
     }
 
     async fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<(), Failure> {
-        Self::must_be_own(from)?;
-        Self::must_be_own(to)?;
-        let op = Op::RenameMailbox {
-            account: self.account.clone(),
-            from: from.clone(),
-            to: to.clone(),
+        let (account, from, to) = match (is_shared(from), is_shared(to)) {
+            (false, false) => (self.account.clone(), from.clone(), to.clone()),
+            (true, true) => self.to_rename_shared(from, to).await?,
+            // What is one's own does not become another's, nor the other way round.
+            _ => return Err(Rejection::NO_PERMISSION.into()),
         };
-        self.change(op).await.map(drop)
+        self.change(Op::RenameMailbox { account, from, to })
+            .await
+            .map(drop)
     }
 
     async fn subscribe(&self, name: &MailboxName, on: bool) -> Result<(), Failure> {
@@ -639,20 +584,7 @@ impl<S: Store> Incoming for IncomingMessage<S> {
     }
 }
 
-/// The name by which others know a shared mailbox; none where it cannot be written.
-fn name_of_shared(mailbox: &SharedMailbox) -> Option<MailboxName> {
-    // The delimiter may stand in the name of an account, and not within one level of a name.
-    let owner = mailbox.account.as_str().replace(MailboxName::SEPARATOR, "|");
-    MailboxName::parse(&format!("{SHARED}{owner}/{}", mailbox.name.as_str())).ok()
-}
-
-/// Whether a name is that of the others' mailboxes, or below.
-fn is_shared(name: &MailboxName) -> bool {
-    let name = name.as_str();
-    name.starts_with(SHARED) || name == SHARED.trim_end_matches(MailboxName::SEPARATOR)
-}
-
-fn permit(rights: Rights, needed: Rights) -> Result<(), Failure> {
+pub(super) fn permit(rights: Rights, needed: Rights) -> Result<(), Failure> {
     match rights.contains(needed) {
         true => Ok(()),
         false => Err(Failure::Refused(Rejection::NO_PERMISSION)),
@@ -660,6 +592,6 @@ fn permit(rights: Rights, needed: Rights) -> Result<(), Failure> {
 }
 
 /// A store that does not keep to its contract.
-fn untold() -> Failure {
+pub(super) fn untold() -> Failure {
     Failure::Broken("the store did not tell what it has done".into())
 }
