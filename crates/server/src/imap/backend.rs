@@ -336,11 +336,15 @@ pub trait Mailboxes: Send + Sync + 'static {
 
 /// The leave to work on a command, which ends when this is dropped.
 #[derive(Debug, Default)]
-pub struct Admission(Option<OwnedSemaphorePermit>);
+pub struct Admission {
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl From<OwnedSemaphorePermit> for Admission {
     fn from(permit: OwnedSemaphorePermit) -> Self {
-        Self(Some(permit))
+        Self {
+            _permit: Some(permit),
+        }
     }
 }
 
