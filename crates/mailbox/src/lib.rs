@@ -58,7 +58,7 @@
 //! | [`Store`], [`BlobWriter`], [`Scan`], [`Page`], [`Snapshot`] | what a store offers |
 //! | [`Batch`], [`Op`], [`Outcome`], [`CommitError`], [`Limits`] | what is committed, and what comes of it |
 //! | [`rules`] | what operations mean, for all stores alike: a store brings the steps |
-//! | [`Model`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
+//! | [`Model`], [`Effect`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
 //! | [`digest`] | what is computed of a message once, when it comes in |
 //! | [`casemap`] | text without regard to case |
 //! | [`search`], [`sort`] | which messages, and in what order |
@@ -121,7 +121,7 @@ pub use flags::{FlagChange, Flags, Keyword, SystemFlags};
 pub use id::{Account, MailboxId, ModSeq, SpoolKey, Uid, UidValidity};
 pub use memory::{MemoryBlobWriter, MemoryStore};
 pub use metadata::{Annotation, EntryName};
-pub use model::{Applied, Model};
+pub use model::{Applied, Effect, Model};
 pub use name::{MailboxName, NameError, SpecialUse};
 pub use store::{
     BlobWriter, Fields, MailboxInfo, Message, Page, Scan, SharedMailbox, Snapshot, SpoolEntry, Store,

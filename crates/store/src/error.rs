@@ -46,7 +46,7 @@ pub enum Error {
     },
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "maildir", feature = "sqlite"))]
 impl Error {
     pub(crate) fn io(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Io {

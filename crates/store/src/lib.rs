@@ -1,4 +1,4 @@
-//! Mailbox stores on disk.
+//! Mailbox stores on disk: SQLite, and Maildir.
 //!
 //! A [`SqliteStore`] keeps accounts, mailboxes, messages and the outbound spool in one folder that needs no set-up.
 //! It says "committed" only after everything is on the disk, and sessions that wait at the same time share that
@@ -54,6 +54,7 @@
 //! | what | for |
 //! |---|---|
 //! | [`SqliteStore`], [`Config`], [`Durability`] | the store (feature `sqlite`, on by default) |
+//! | `maildir/` | `MaildirStore`: mail in Maildir++ folders, and what is written there (feature `maildir`) |
 //! | [`sqlite`] | its statistics, its findings and its blob writer |
 //! | `sqlite/check.rs`, `sqlite/fsck/`, `sqlite/salvage/` | finding what is wrong, mending it, reading damaged databases |
 //! | `pack.rs`, `pack/survey.rs` | the format of pack segments, and what is in them by their own account |
@@ -70,11 +71,11 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // This crate is where the files are.
 
 mod error;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "maildir", feature = "sqlite"))]
 mod folder;
 #[cfg(feature = "maildir")]
 pub mod maildir;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "maildir", feature = "sqlite"))]
 mod oneshot;
 #[cfg(feature = "sqlite")]
 mod pack;
@@ -82,5 +83,7 @@ mod pack;
 pub mod sqlite;
 
 pub use error::Error;
+#[cfg(feature = "maildir")]
+pub use maildir::MaildirStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Config, Durability, SqliteStore};

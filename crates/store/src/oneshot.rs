@@ -50,6 +50,14 @@ impl<T> Drop for Sender<T> {
     }
 }
 
+impl<T> Receiver<T> {
+    /// Takes the value if it is there.
+    #[cfg(feature = "maildir")]
+    pub(crate) fn take(&mut self) -> Option<T> {
+        lock(&self.0).value.take()
+    }
+}
+
 impl<T> Future for Receiver<T> {
     type Output = Option<T>;
 

@@ -4,7 +4,7 @@
 
 use mailwright_mailbox::{Flags, Keyword, MailboxName, SystemFlags, Uid, UidValidity};
 use mailwright_store::maildir::format::{
-    FileName, Keywords, UidList, directory_of, mailbox_of, parse_subscriptions, write_subscriptions,
+    FileName, Keywords, ToWire, UidList, directory_of, mailbox_of, parse_subscriptions, write_subscriptions,
 };
 
 #[test]
@@ -104,4 +104,23 @@ fn subscriptions_of_both_versions() {
         .map(|it| MailboxName::parse(it).unwrap())
         .to_vec();
     assert_eq!(parse_subscriptions(&write_subscriptions(&names)), names);
+}
+
+#[test]
+fn lines_get_the_ends_of_the_wire() {
+    // Every way to cut in two gives the same.
+    let to_wire = |text: &[u8]| {
+        let whole = ToWire::default().convert(text.to_vec());
+        for at in 0..=text.len() {
+            let mut lines = ToWire::default();
+            let mut cut = lines.convert(text[..at].to_vec());
+            cut.extend(lines.convert(text[at..].to_vec()));
+            assert_eq!(cut, whole, "cut at {at}");
+        }
+        whole
+    };
+    assert_eq!(to_wire(b"a\nb\r\nc\n\nd"), b"a\r\nb\r\nc\r\n\r\nd");
+    assert_eq!(to_wire(b"a\r\nb\nc\r"), b"a\r\nb\nc\r", "as it came");
+    assert_eq!(to_wire(b"\r\n\n"), b"\r\n\n");
+    assert_eq!(to_wire(b"\n\r\n"), b"\r\n\r\n");
 }

@@ -60,6 +60,31 @@ impl History {
         self.forgotten = pushed.forgotten;
     }
 
+    /// Does pushes again that were written down.
+    pub(super) fn redo(&mut self, added: impl IntoIterator<Item = Gone>, forgotten: ModSeq) {
+        for gone in added {
+            self.count += gone.uids.len();
+            self.gone.push_back(gone);
+        }
+        self.forgotten = forgotten;
+        while let Some(front) = self.gone.front()
+            && front.mod_seq <= forgotten
+        {
+            self.count -= front.uids.len();
+            self.gone.pop_front();
+        }
+    }
+
+    /// What is remembered, the oldest first.
+    pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &Gone> {
+        self.gone.iter()
+    }
+
+    /// The mod-sequence of the latest expunge that is not remembered.
+    pub(super) const fn forgotten(&self) -> ModSeq {
+        self.forgotten
+    }
+
     /// Tells what was expunged after a mod-sequence.
     pub(super) fn since(&self, since: ModSeq) -> Vanished {
         let mut uids = UidSet::new();

@@ -8,6 +8,7 @@
 //! ```
 
 mod apply;
+mod effect;
 mod history;
 mod threads;
 mod undo;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
+pub use self::effect::Effect;
 use self::{history::History, threads::Threads, undo::Undo};
 use crate::{
     Account, AclEntry, Annotation, Batch, BlobHash, BlobRef, Change, CommitError, Committed, EntryName,
@@ -43,7 +45,7 @@ pub struct Model {
 }
 
 /// What a batch did to a [`Model`].
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Applied {
     /// One outcome for each operation.
@@ -52,6 +54,7 @@ pub struct Applied {
     pub changes: Vec<(Account, Change)>,
     /// The blobs that nothing refers to after the batch.
     pub released: Vec<BlobRef>,
+    undo: Vec<Undo>,
 }
 
 impl Model {

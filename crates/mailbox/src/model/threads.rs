@@ -34,6 +34,28 @@ impl Threads {
         }
     }
 
+    /// Does again what was written down of a thread; without messages, it goes.
+    pub(super) fn redo(&mut self, id: ThreadId, thread: Thread) {
+        for key in self.thread(id).keys {
+            if self.keys.get(&key) == Some(&id) {
+                self.keys.remove(&key);
+            }
+        }
+        if thread.messages == 0 {
+            self.threads.remove(&id);
+            return;
+        }
+        thread.keys.iter().for_each(|key| {
+            self.keys.insert(*key, id);
+        });
+        self.threads.insert(id, thread);
+    }
+
+    /// All threads.
+    pub(super) fn all(&self) -> impl Iterator<Item = (ThreadId, Thread)> + '_ {
+        self.threads.iter().map(|(id, thread)| (*id, thread.clone()))
+    }
+
     /// Gives a key to a thread or to none, and returns whose it was.
     pub(super) fn put_key(&mut self, key: ThreadKey, thread: Option<ThreadId>) -> Option<ThreadId> {
         match thread {

@@ -1,12 +1,12 @@
 //! Maildir++ folders, as a source and as a target.
 
 use super::TransferError;
-use super::line_ends::{OnlyCrlf, ToFile, ToWire};
+use super::line_ends::{OnlyCrlf, ToFile};
 use super::source::{Ended, Folder, Item, Piece, Sink};
 use bytes::Bytes;
 use mailwright_mailbox::{Flags, MailboxName, Message, Snapshot, Uid, UidValidity};
 use mailwright_store::maildir::format::{
-    FileName, Keywords, UidList, directory_of, mailbox_of, parse_subscriptions, write_subscriptions,
+    FileName, Keywords, ToWire, UidList, directory_of, mailbox_of, parse_subscriptions, write_subscriptions,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, FileTimes};

@@ -49,6 +49,7 @@ impl<'m> Transaction<'m> {
             committed: Committed::new(outcomes),
             changes: self.changes.into_iter().map(change).collect(),
             released,
+            undo: self.undo,
         }
     }
 

@@ -13,11 +13,13 @@
 mod file_name;
 mod folder_name;
 mod keywords;
+mod line_ends;
 mod subscriptions;
 mod uid_list;
 
 pub use file_name::FileName;
 pub use folder_name::{directory_of, mailbox_of};
 pub use keywords::Keywords;
+pub use line_ends::ToWire;
 pub use subscriptions::{parse_subscriptions, write_subscriptions};
 pub use uid_list::UidList;

@@ -1,0 +1,100 @@
+//! What is in a folder
+
+use std::{collections::HashMap, fs, io, path::Path};
+
+use mailwright_mailbox::Flags;
+
+use super::{
+    disk::replace,
+    format::{FileName, Keywords},
+};
+
+/// The files of a folder, by the base of their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listing {
+    pub(super) files: HashMap<String, At>,
+    pub(super) keywords: Keywords,
+}
+
+/// Where a file is, and with which letters.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct At {
+    pub(super) is_new: bool,
+    pub(super) letters: String,
+    /// What stands behind the base if it is not what the letters make.
+    odd: Option<String>,
+}
+
+impl Listing {
+    /// Lists a folder.
+    pub(super) fn read(folder: &Path) -> io::Result<Self> {
+        let keywords = match fs::read_to_string(folder.join(Keywords::FILE)) {
+            Ok(text) => Keywords::parse(&text),
+            Err(_) => Keywords::default(),
+        };
+        let mut listing = Self {
+            files: HashMap::new(),
+            keywords,
+        };
+        for (sub, is_new) in [("new", true), ("cur", false)] {
+            for entry in fs::read_dir(folder.join(sub))? {
+                let name = entry?.file_name();
+                let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+                    continue;
+                };
+                let parsed = FileName::parse(name);
+                let mut at = At {
+                    is_new,
+                    letters: parsed.letters.to_owned(),
+                    odd: None,
+                };
+                if at.suffix() != name[parsed.base.len()..] {
+                    at.odd = Some(name[parsed.base.len()..].to_owned());
+                }
+                listing.files.insert(parsed.base.to_owned(), at);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The letters of flags. Keywords that have none yet get one, which is written down first.
+    pub(super) fn letters_of(&mut self, folder: &Path, flags: &Flags) -> io::Result<String> {
+        let mut keywords = self.keywords.clone();
+        let letters = FileName::letters_of(flags, &mut keywords);
+        if keywords != self.keywords {
+            replace(&folder.join(Keywords::FILE), &keywords.to_text())?;
+            self.keywords = keywords;
+        }
+        Ok(letters)
+    }
+
+    /// Takes note of a file, and returns where it is.
+    pub(super) fn insert(&mut self, base: &str, is_new: bool, letters: String) -> String {
+        let at = At {
+            is_new,
+            letters,
+            odd: None,
+        };
+        let path = at.path(base);
+        self.files.insert(base.to_owned(), at);
+        path
+    }
+}
+
+impl At {
+    /// Where a file is in its folder.
+    pub(super) fn path(&self, base: &str) -> String {
+        let sub = if self.is_new { "new" } else { "cur" };
+        match &self.odd {
+            Some(odd) => format!("{sub}/{base}{odd}"),
+            None => format!("{sub}/{base}{}", self.suffix()),
+        }
+    }
+
+    fn suffix(&self) -> String {
+        match self.is_new && self.letters.is_empty() {
+            true => String::new(),
+            false => format!(":2,{}", self.letters),
+        }
+    }
+}
