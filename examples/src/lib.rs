@@ -3,6 +3,8 @@
 //! | program | shows |
 //! |---|---|
 //! | `back_to_back` | an SMTP client and an SMTP server joined in memory: no socket, no runtime |
+//! | `imap_copy` | two IMAP clients: an account copied from one server to another, resumable |
+//! | `imap_tail` | an IMAP client that prints new mail as it comes: IDLE and NOTIFY |
 //! | `imap_facade` | an IMAP server over data of one's own: a folder of `.eml` files, read-only |
 //! | `smtp_sink` | an SMTP and LMTP server on blocking sockets that takes all mail: prints it, or keeps it as JSON, Maildir or mbox |
 //! | `send` | an SMTP client on blocking sockets: STARTTLS, AUTH, DSN, LMTP, and what became of each recipient |
@@ -15,5 +17,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // examples bring sockets and the clock
 
+pub mod imap;
+pub mod imap_copy;
 pub mod net;
 pub mod outgoing;

@@ -128,6 +128,19 @@ impl<M: Machine<Error: Error + Send + Sync + 'static>> Conn<M> {
         }
     }
 
+    /// Writes what the machine has to send, without asking it for more: in the middle of an answer that is long.
+    ///
+    /// # Errors
+    ///
+    /// If the transport fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        while !self.machine.send_buf().is_empty() {
+            let n = self.transport.io().write(self.machine.send_buf())?;
+            self.machine.sent(n);
+        }
+        self.transport.io().flush()
+    }
+
     fn wait(&mut self, now: Instant) -> io::Result<()> {
         let left = self
             .machine
