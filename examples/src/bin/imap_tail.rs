@@ -71,6 +71,7 @@ fn run(arguments: &Arguments) -> Fallible<()> {
     let mut tail = Tail {
         session,
         left: arguments.count,
+        news: News::default(),
     };
     match arguments.all {
         true => tail.all()?,
@@ -84,6 +85,41 @@ struct Tail {
     session: Session,
     /// How many messages are still to be printed; for ever if `None`.
     left: Option<u64>,
+    news: News,
+}
+
+/// What the server has told besides what it was asked.
+#[derive(Default)]
+struct News {
+    /// The next UID of mailboxes.
+    next: BTreeMap<Mailbox, u32>,
+    /// The messages of the mailbox that is open.
+    exists: u32,
+    /// They became more.
+    is_more: bool,
+}
+
+impl News {
+    /// Takes note of data; says whether it is news.
+    fn note(&mut self, data: &Data) -> bool {
+        match data {
+            Data::Exists(n) => {
+                self.is_more |= *n > self.exists;
+                self.exists = *n;
+                self.is_more
+            }
+            Data::Expunged(_) => {
+                self.exists = self.exists.saturating_sub(1);
+                false
+            }
+            Data::Status(row) => {
+                let uid = row.status.uid_next.map(u32::from);
+                self.next.extend(uid.map(|uid| (row.mailbox.clone(), uid)));
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Tail {
@@ -101,29 +137,19 @@ impl Tail {
             _ => None,
         });
         let selected = selected.ok_or("the server does not say what it selected")?;
-        let mut exists = selected.exists;
+        let exists = selected.exists;
         let mut next = selected.uid_next.map_or(1, u32::from);
+        self.news.exists = exists;
         if lines > 0 && exists > 0 {
             let first = exists.saturating_sub(lines) + 1;
             self.print(mailbox, Messages::Seqs(set(&format!("{first}:{exists}"))), 0)?;
         }
         while !self.is_done() {
-            let before = exists;
-            self.wait(|data| match data {
-                Data::Exists(n) => {
-                    let is_more = *n > exists;
-                    exists = *n;
-                    is_more
-                }
-                Data::Expunged(_) => {
-                    exists = exists.saturating_sub(1);
-                    false
-                }
-                _ => false,
-            })?;
-            if exists != before {
+            if std::mem::take(&mut self.news.is_more) {
                 let highest = self.print(mailbox, Messages::Uids(set(&format!("{next}:*"))), next)?;
                 next = next.max(highest.saturating_add(1));
+            } else {
+                self.wait()?;
             }
         }
         Ok(())
@@ -131,58 +157,64 @@ impl Tail {
 
     /// Watches all mailboxes.
     fn all(&mut self) -> Fallible<()> {
-        let mut next = BTreeMap::new();
-        let (_, told) = self.session.run("LIST", Command::list("*"))?;
+        let told = self.run("LIST", Command::list("*"))?;
         for data in told {
             if let Data::List(row) = data
                 && row.is_selectable()
             {
-                let items = [StatusItem::UidNext];
-                let status = Command::status(row.mailbox.clone(), &items);
-                let (_, told) = self.session.run(&format!("STATUS {}", row.mailbox), status)?;
-                told.iter().for_each(|data| note(data, &mut next));
+                let status = Command::status(row.mailbox.clone(), &[StatusItem::UidNext]);
+                self.run(&format!("STATUS {}", row.mailbox), status)?;
             }
         }
+        let mut printed = self.news.next.clone();
         let events = Command::notify("(personal (MessageNew MessageExpunge MailboxName))")?;
-        self.session
-            .run("NOTIFY", events)
+        self.run("NOTIFY", events)
             .map_err(|e| format!("{e}; name one mailbox with --mailbox instead"))?;
         while !self.is_done() {
-            let mut now = next.clone();
-            let known = next.clone();
-            self.wait(|data| {
-                note(data, &mut now);
-                now.iter()
-                    .any(|(mailbox, uid)| known.get(mailbox).is_none_or(|known| uid > known))
-            })?;
-            for (mailbox, uid) in now {
-                let from = next.insert(mailbox.clone(), uid).unwrap_or(1);
-                if uid > from && !self.is_done() {
-                    self.session
-                        .run(&format!("EXAMINE {mailbox}"), Command::examine(mailbox.clone()))?;
-                    self.print(
-                        &mailbox,
-                        Messages::Uids(set(&format!("{from}:{}", uid - 1))),
-                        from,
-                    )?;
-                    self.session.run("UNSELECT", Command::unselect())?;
-                }
+            let is_more =
+                |(mailbox, uid): &(&Mailbox, &u32)| printed.get(*mailbox).is_none_or(|known| *uid > known);
+            let news = self
+                .news
+                .next
+                .iter()
+                .find(is_more)
+                .map(|(mailbox, uid)| (mailbox.clone(), *uid));
+            let Some((mailbox, uid)) = news else {
+                self.wait()?;
+                continue;
+            };
+            let from = printed.insert(mailbox.clone(), uid).unwrap_or(1);
+            if uid > from {
+                self.run(&format!("EXAMINE {mailbox}"), Command::examine(mailbox.clone()))?;
+                self.print(
+                    &mailbox,
+                    Messages::Uids(set(&format!("{from}:{}", uid - 1))),
+                    from,
+                )?;
+                self.run("UNSELECT", Command::unselect())?;
             }
         }
         Ok(())
     }
 
-    /// Idles until data of interest has come.
-    fn wait(&mut self, mut is_of_interest: impl FnMut(&Data) -> bool) -> Fallible<()> {
+    /// Runs a command, and takes note of what is told besides.
+    fn run(&mut self, what: &str, command: impl Into<Command>) -> Fallible<Vec<Data>> {
+        let (_, told) = self.session.run(what, command)?;
+        for data in &told {
+            self.news.note(data);
+        }
+        Ok(told)
+    }
+
+    /// Idles until there are news.
+    fn wait(&mut self) -> Fallible<()> {
         let idle = self.session.queue(Command::idle());
         let mut stopping = false;
         loop {
             match self.session.event()? {
-                Event::Data(_, data) => {
-                    if is_of_interest(&data) && !stopping {
-                        stopping = true;
-                        self.session.client().stop_idle();
-                    }
+                Event::Data(_, data) if self.news.note(&data) && !stopping => {
+                    stopping = true;
+                    self.session.client().stop_idle();
                 }
                 Event::Done(done, _) if done == idle => return Ok(()),
                 Event::Refused(done, reply) if done == idle => return Err(format!("IDLE: {reply}").into()),
@@ -196,7 +228,7 @@ impl Tail {
     /// Prints messages from this UID on; returns the highest UID.
     fn print(&mut self, mailbox: &Mailbox, messages: Messages, from: u32) -> Fallible<u32> {
         let fetch = Command::fetch(messages, &[FetchItem::Envelope, FetchItem::InternalDate]);
-        let (_, told) = self.session.run("FETCH", fetch)?;
+        let told = self.run("FETCH", fetch)?;
         let mut highest = 0;
         let mut out = std::io::stdout().lock();
         for data in told {
@@ -214,15 +246,6 @@ impl Tail {
         }
         out.flush()?;
         Ok(highest)
-    }
-}
-
-/// Takes the next UID of a mailbox from a STATUS.
-fn note(data: &Data, next: &mut BTreeMap<Mailbox, u32>) {
-    if let Data::Status(row) = data
-        && let Some(uid) = row.status.uid_next
-    {
-        next.insert(row.mailbox.clone(), u32::from(uid));
     }
 }
 
