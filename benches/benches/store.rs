@@ -83,11 +83,11 @@ fn append(mailbox: MailboxId, blob: BlobRef) -> Op {
 }
 
 /// Has so many clients deliver, in all, so often; each waits until its message is durable.
-fn deliver(store: &SqliteStore, mailboxes: &[MailboxId], deliveries: u64) -> Duration {
-    let each = deliveries.div_ceil(mailboxes.len() as u64);
+fn deliver(clients: &[(&SqliteStore, MailboxId)], deliveries: u64) -> Duration {
+    let each = deliveries.div_ceil(clients.len() as u64);
     let start = Instant::now();
     thread::scope(|scope| {
-        for mailbox in mailboxes {
+        for (store, mailbox) in clients {
             scope.spawn(move || {
                 for number in 0..each {
                     let blob = put(store, body(number as usize, OCTETS));
@@ -98,7 +98,7 @@ fn deliver(store: &SqliteStore, mailboxes: &[MailboxId], deliveries: u64) -> Dur
     });
     start
         .elapsed()
-        .mul_f64(deliveries as f64 / (each * mailboxes.len() as u64) as f64)
+        .mul_f64(deliveries as f64 / (each * clients.len() as u64) as f64)
 }
 
 fn deliveries(c: &mut Criterion) {
@@ -112,16 +112,25 @@ fn deliveries(c: &mut Criterion) {
             file.sync_data().unwrap();
         });
     });
-    for clients in [1, 10, 32] {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path(), Config::default()).unwrap();
-        let mailboxes: Vec<_> = (0..clients)
-            .map(|n| create(&store, &format!("user{n}")))
+    // Several stores side by side tell what more writers in one would bring.
+    for (clients, stores) in [(1, 1), (10, 1), (32, 1), (32, 2), (32, 4)] {
+        let folders: Vec<_> = (0..stores).map(|_| tempfile::tempdir().unwrap()).collect();
+        let stores: Vec<_> = folders
+            .iter()
+            .map(|folder| SqliteStore::open(folder.path(), Config::default()).unwrap())
             .collect();
-        group.bench_function(format!("{clients} clients"), |b| {
-            b.iter_custom(|deliveries| deliver(&store, &mailboxes, deliveries));
+        let of_clients: Vec<_> = (0..clients)
+            .map(|n| {
+                let store = &stores[n % stores.len()];
+                (store, create(store, &format!("user{n}")))
+            })
+            .collect();
+        group.bench_function(format!("{clients} clients, {} stores", stores.len()), |b| {
+            b.iter_custom(|deliveries| deliver(&of_clients, deliveries));
         });
-        assert_eq!(wait(store.check()).unwrap().problems, []);
+        for store in &stores {
+            assert_eq!(wait(store.check()).unwrap().problems, []);
+        }
     }
     group.finish();
 }

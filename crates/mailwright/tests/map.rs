@@ -22,7 +22,7 @@ const MAP: &[(&str, &[&str], usize)] = &[
     ("auth", &["dns", "address", "message"], 76),
     // Digests of messages: all that reads them, and the tables of Unicode.
     ("mailbox", &["message", "address"], 23),
-    ("store", &["mailbox", "message"], 40),
+    ("store", &["mailbox", "message"], 36),
     ("queue", &["address", "message"], 17),
 ];
 

@@ -147,8 +147,8 @@ pub(super) fn snapshot(conn: &Connection, mailbox: MailboxId) -> Result<Snapshot
 }
 
 pub(super) fn scan(conn: &Connection, mailbox: MailboxId, scan: &Scan) -> Result<Page, StoreError> {
-    let highest = head(conn, mailbox)?.mod_seq;
-    let limit = scan.limit.clamp(1, MOST_MESSAGES);
+    let head = head(conn, mailbox)?;
+    let highest = head.mod_seq;
     let since = scan.since.unwrap_or(ModSeq::ZERO);
     if since >= highest {
         return Ok(Page::new(Vec::new(), None, highest));
@@ -161,6 +161,10 @@ pub(super) fn scan(conn: &Connection, mailbox: MailboxId, scan: &Scan) -> Result
         Some(few) => &scan.uids.intersection(few),
         None => &scan.uids,
     };
+    // There can be no more messages than these; room is made for no more.
+    let most = uids.len().min(head.messages);
+    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+    let limit = scan.limit.clamp(1, MOST_MESSAGES).min(most);
     let (messages, next) = messages(conn, mailbox, uids, scan.fields, since, limit).map_err(failed)?;
     Ok(Page::new(messages, next, highest))
 }
@@ -240,10 +244,14 @@ fn messages(
         WITH_INDEX
     } else if fields.contains(Fields::BLOB) {
         WITH_BLOB
+    } else if fields == Fields::NONE {
+        BARE
+    } else if fields == Fields::FLAGS {
+        FLAGS
     } else {
         ALONE
     })?;
-    let (mut messages, mut octets) = (Vec::with_capacity(limit.min(256)), 0);
+    let (mut messages, mut octets) = (Vec::with_capacity(limit), 0);
     for range in uids.ranges() {
         let (first, last) = (range.start().value(), range.end().value());
         let mut rows = statement.query((mailbox.value() as i64, first, last, mod_seq(since)))?;
@@ -325,6 +333,10 @@ const MOST_MESSAGES: usize = 10_000;
 const MOST_OCTETS: usize = 4 << 20;
 const FEW_CHANGES: i64 = 1000;
 // `+mod_seq` keeps the query planner on the table: the few that the index would find are handled before.
+const BARE: &str = "SELECT uid, mod_seq
+    FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
+const FLAGS: &str = "SELECT uid, mod_seq, flags, keywords
+    FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
 const ALONE: &str = "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, octets, blob, thread
     FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
 const WITH_BLOB: &str =

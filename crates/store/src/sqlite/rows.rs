@@ -9,6 +9,8 @@ use rusqlite::{Connection, Result, Row, types::Type};
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) uid: Uid,
+    /// The message before it in the range that was asked for: there is none between the two.
+    pub(super) after: Option<Uid>,
     pub(super) mod_seq: ModSeq,
     pub(super) flags: Flags,
     pub(super) internal_date: i64,
@@ -24,11 +26,14 @@ pub(super) fn select(conn: &Connection, mailbox: MailboxId, uids: &UidSet) -> Re
     let mut statement = conn.prepare_cached(sql)?;
     let mut stored = Vec::new();
     for range in uids.ranges() {
+        let mut after = None;
         let mut rows =
             statement.query((mailbox.value() as i64, range.start().value(), range.end().value()))?;
         while let Some(row) = rows.next()? {
+            let uid = uid(row, 0)?;
             stored.push(Stored {
-                uid: uid(row, 0)?,
+                uid,
+                after: after.replace(uid),
                 mod_seq: ModSeq::new(row.get::<_, i64>(1)? as u64),
                 flags: flags(row, 2)?,
                 internal_date: row.get(4)?,

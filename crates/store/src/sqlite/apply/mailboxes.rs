@@ -126,6 +126,7 @@ impl MailboxSteps for Transaction<'_> {
         _: &MailboxName,
         mailbox: MailboxId,
     ) -> Result<(), Failure> {
+        self.write_flags()?;
         let gone = self.mailbox(mailbox)?.clone();
         let messages = rows::select(self.conn, mailbox, &UidSet::all())?;
         for stored in &messages {

@@ -16,6 +16,7 @@ impl MessageSteps for Transaction<'_> {
     type Message = Stored;
 
     fn select(&mut self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Stored>, Failure> {
+        self.write_flags()?;
         Ok(rows::select(self.conn, mailbox, uids)?)
     }
 
@@ -70,6 +71,7 @@ impl MessageSteps for Transaction<'_> {
         self.links.link_new(blob, Some(message));
         let stored = Stored {
             uid: place.uid,
+            after: None,
             mod_seq: place.mod_seq,
             flags: flags.clone(),
             internal_date,
@@ -92,15 +94,23 @@ impl MessageSteps for Transaction<'_> {
         flags: Flags,
         mod_seq: ModSeq,
     ) -> Result<(), Failure> {
-        let sql =
-            "UPDATE message SET mod_seq = ?3, flags = ?4, keywords = ?5 WHERE mailbox = ?1 AND uid = ?2";
-        self.conn.prepare_cached(sql)?.execute((
-            mailbox.value() as i64,
-            message.uid.value(),
-            mod_seq.value() as i64,
-            flags.system().bits(),
-            rows::join_keywords(&flags),
-        ))?;
+        let (old, new) = (message.flags.system().bits(), flags.system().bits());
+        let change = FlagRun {
+            mailbox,
+            first: message.uid,
+            last: message.uid,
+            mod_seq,
+            set: new & !old,
+            clear: old & !new,
+            keywords: (flags.keywords() != message.flags.keywords()).then(|| rows::join_keywords(&flags)),
+        };
+        match &mut self.flags {
+            Some(run) if run.goes_on_with(&change, message.after) => run.last = message.uid,
+            _ => {
+                self.write_flags()?;
+                self.flags = Some(change);
+            }
+        }
         let is = |flags: &Flags, flag| i64::from(flags.contains(flag));
         let more = |flag| is(&flags, flag) - is(&message.flags, flag);
         let head = self.mailbox(mailbox)?;
@@ -118,6 +128,7 @@ impl MessageSteps for Transaction<'_> {
         uids: &UidSet,
         mod_seq: ModSeq,
     ) -> Result<(), Failure> {
+        self.write_flags()?;
         for stored in gone {
             self.count(mailbox, stored, false)?;
             self.links.unlink(stored.blob);
@@ -143,6 +154,26 @@ impl MessageSteps for Transaction<'_> {
     }
 }
 
+/// Messages without another between them whose flags change in the same way: one statement changes them all.
+#[derive(Debug)]
+pub(super) struct FlagRun {
+    mailbox: MailboxId,
+    first: Uid,
+    last: Uid,
+    mod_seq: ModSeq,
+    set: u8,
+    clear: u8,
+    // The keywords that all of them have afterwards; `None` where each keeps its own.
+    keywords: Option<Option<String>>,
+}
+
+impl FlagRun {
+    fn goes_on_with(&self, next: &Self, after: Option<Uid>) -> bool {
+        let change = |it: &Self| (it.mailbox, it.mod_seq, it.set, it.clear);
+        after == Some(self.last) && change(self) == change(next) && self.keywords == next.keywords
+    }
+}
+
 impl StoredMessage for Stored {
     fn uid(&self) -> Uid {
         self.uid
@@ -162,6 +193,33 @@ impl StoredMessage for Stored {
 }
 
 impl Transaction<'_> {
+    /// Writes the flags that were changed and not yet written.
+    pub(super) fn write_flags(&mut self) -> Result<(), Failure> {
+        let Some(run) = self.flags.take() else {
+            return Ok(());
+        };
+        let sql = match &run.keywords {
+            None => {
+                "UPDATE message SET mod_seq = ?4, flags = (flags | ?5) & ~?6
+                 WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND ?7 IS NULL"
+            }
+            Some(_) => {
+                "UPDATE message SET mod_seq = ?4, flags = (flags | ?5) & ~?6, keywords = ?7
+                 WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+            }
+        };
+        self.conn.prepare_cached(sql)?.execute((
+            run.mailbox.value() as i64,
+            run.first.value(),
+            run.last.value(),
+            run.mod_seq.value() as i64,
+            run.set,
+            run.clear,
+            run.keywords.flatten(),
+        ))?;
+        Ok(())
+    }
+
     fn insert(&mut self, place: Place, stored: &Stored) -> Result<(), Failure> {
         self.mailbox(place.mailbox)?.uid_next += 1;
         self.count(place.mailbox, stored, true)?;

@@ -16,6 +16,7 @@ use mailwright_mailbox::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
+use self::messages::FlagRun;
 use super::{
     cache::{self, AccountState, Cache, Counters, Mailbox},
     links::{Done, Links},
@@ -61,6 +62,7 @@ pub(super) struct Transaction<'w> {
     mailboxes: HashMap<MailboxId, Option<Mailbox>>,
     accounts: HashMap<Account, AccountState>,
     links: Links<'w>,
+    flags: Option<FlagRun>,
     counters: Counters,
     changes: BTreeMap<MailboxId, (Account, ModSeq)>,
 }
@@ -84,6 +86,7 @@ impl<'w> Transaction<'w> {
             mailboxes,
             accounts,
             links,
+            flags: None,
             counters,
             changes: BTreeMap::new(),
         }
@@ -92,6 +95,7 @@ impl<'w> Transaction<'w> {
     /// Applies a batch; on failure the caller rolls the database back.
     pub(super) fn run(mut self, batch: &Batch) -> Result<Applied, Failure> {
         let outcomes = rules::apply(&mut self, batch)?;
+        self.write_flags()?;
         let packs = self.links.write()?;
         self.cache.merge(self.mailboxes, self.accounts, self.counters);
         let change = |(mailbox, (account, mod_seq))| (account, Change::new(mailbox, mod_seq));
