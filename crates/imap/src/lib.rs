@@ -125,7 +125,7 @@
 //! | 3516, 8514, 8970 | BINARY, SAVEDATE, PREVIEW | `server/fetch.rs`, `data/section.rs` |
 //! | 4315, 6851 | UIDPLUS, MOVE | `server/answers.rs` |
 //! | 4959 | SASL-IR | `server/auth.rs` |
-//! | 4978 | COMPRESS=DEFLATE | `server/compress.rs`, `compression.rs` |
+//! | 4978 | COMPRESS=DEFLATE | `server/compress.rs`, `client/compress.rs`, `compression.rs` |
 //! | 5161, 9051, 7162, 6855, 9586 | ENABLE: IMAP4rev2, CONDSTORE, QRESYNC, UTF8=ACCEPT, UIDONLY | `server/enable.rs` |
 //! | 5256, 5267, 5957 | SORT, ESORT, SORT=DISPLAY | `server/sort.rs`, `data/sort.rs` |
 //! | 5256 | THREAD | `server/thread.rs`, `data/sort.rs` |
@@ -166,7 +166,7 @@
 //! - NOTIFY tells what was asked for of every message that comes, those included that the session itself brought.
 //! - Identifiers of ACL are taken as they come; whoever keeps them prepares them (RFC 4314 §3).
 //! - PARTIAL with CHANGEDSINCE takes the page first, and from it what has changed.
-//! - The client does not speak COMPRESS, and has no names of its own for MULTISEARCH, CATENATE, REPLACE and
+//! - The client has no names of its own for MULTISEARCH, CATENATE, REPLACE and
 //!   URLAUTH: [`client::Command::raw`] sends them, and their data comes raw.
 //! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:

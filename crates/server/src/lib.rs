@@ -62,8 +62,8 @@
 //!
 //! # What is incomplete
 //!
-//! Certificates are read at the start only. Quotas hold for what comes by IMAP, not for
-//! mail that comes by SMTP or LMTP. There is no throttling of failed logins beyond the
+//! Certificates are read at the start only. Notices to senders are not
+//! held to the quota of whom they tell. There is no throttling of failed logins beyond the
 //! engines' limits for one connection, there are no metrics, and no filtering of incoming mail.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
@@ -83,6 +83,7 @@ mod names;
 pub mod outbound;
 pub mod policies;
 mod pop3;
+mod quotas;
 mod random;
 pub mod route;
 mod server;

@@ -191,6 +191,9 @@ fn render(entries: &[AccountEntry]) -> String {
             let bounds: Vec<_> = storage.into_iter().chain(messages).collect();
             text += &format!("quota = {{ {} }}\n", bounds.join(", "));
         }
+        if entry.admin {
+            text += "admin = true\n";
+        }
         if !entry.imap_without.is_empty() {
             let names: Vec<_> = entry.imap_without.iter().map(|name| quoted(name)).collect();
             text += &format!("imap_without = [{}]\n", names.join(", "));

@@ -167,6 +167,27 @@ impl Accounts {
         self.entry(account.as_str())?.quota
     }
 
+    /// Whether an account may administer the others.
+    pub fn is_admin(&self, account: &Account) -> bool {
+        self.entry(account.as_str()).is_some_and(|entry| entry.admin)
+    }
+
+    /// Sets how much mail an account of the accounts file may keep. Waits for the disk, and for others who change the
+    /// file.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSet::InConfig`] for an account of the configuration, others when the file cannot be written.
+    pub fn set_quota(&self, account: &Account, quota: Quota) -> Result<(), NotSet> {
+        let of_config = |entry: &AccountEntry| account_of(entry) == *account;
+        if self.of_config.iter().any(of_config) {
+            return Err(NotSet::InConfig);
+        }
+        let mut file = AccountsFile::open(&self.path).map_err(|error| NotSet::Failed(error.to_string()))?;
+        file.entry(account.as_str()).ok_or(NotSet::NoSuchAccount)?.quota = Some(quota);
+        file.save().map_err(|error| NotSet::Failed(error.to_string()))
+    }
+
     /// Whether an IMAP extension is not to be offered to somebody, whether or not there is such an account.
     pub fn is_masked(&self, name: &str, capability: &str) -> bool {
         let entry = self.entry(name);
@@ -248,6 +269,21 @@ impl Accounts {
             .find(|hash| known.by_name.values().all(|entry| of_entry(entry) == Some(*hash)));
         Ok(())
     }
+}
+
+/// Why an account was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSet {
+    /// It stands in the configuration, which is not the server's to write.
+    #[error("the account stands in the configuration")]
+    InConfig,
+    /// There is none of that name.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    /// The accounts file cannot be changed.
+    #[error("the accounts file cannot be changed: {0}")]
+    Failed(String),
 }
 
 impl std::fmt::Debug for Accounts {

@@ -19,6 +19,8 @@ pub struct AccountEntry {
     pub scram: Option<String>,
     /// How much mail it may keep, if that is not what holds for all.
     pub quota: Option<Quota>,
+    /// Whether it may administer the others: set their quotas by IMAP.
+    pub admin: bool,
     /// IMAP extensions that are not offered to it, by their capability names: for mail programs that break on one.
     pub imap_without: Vec<String>,
 }
@@ -40,6 +42,7 @@ impl AccountEntry {
             password: None,
             scram: None,
             quota: None,
+            admin: false,
             imap_without: Vec::new(),
         }
     }
@@ -77,6 +80,8 @@ pub(crate) struct AccountSection {
     scram: Option<String>,
     quota: Option<QuotaSection>,
     #[serde(default)]
+    admin: bool,
+    #[serde(default)]
     imap_without: Vec<String>,
 }
 
@@ -100,6 +105,7 @@ impl From<AccountSection> for AccountEntry {
             password: section.password,
             scram: section.scram,
             quota: section.quota.map(Quota::from),
+            admin: section.admin,
             imap_without: section.imap_without,
         }
     }

@@ -5,8 +5,8 @@ use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig,
-    Outbound, PlaintextLogin, Protocol, QueueConfig, QuotaSection, SmartHost, SmartHostLogin, SmartHostTls,
-    SmtpListener, TlsMode,
+    Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig, QuotaSection, SmartHost, SmartHostLogin,
+    SmartHostTls, SmtpListener, TlsMode,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
@@ -196,6 +196,7 @@ struct LimitsSection {
     commands_per_account: Option<usize>,
     password_checks: Option<usize>,
     search_threads: Option<usize>,
+    over_quota: Option<OverQuota>,
     watched_mailboxes: Option<usize>,
     imap_progress_interval: Option<Text<Span>>,
     smtp_timeout: Option<Text<Span>>,
@@ -512,6 +513,7 @@ impl LimitsSection {
                 .max(1),
             password_checks: self.password_checks.unwrap_or(usual.password_checks).max(1),
             search_threads: self.search_threads.unwrap_or(usual.search_threads).max(1),
+            over_quota: self.over_quota.unwrap_or_default(),
             watched_mailboxes: self.watched_mailboxes.unwrap_or(usual.watched_mailboxes),
             imap_progress_interval: span(self.imap_progress_interval, usual.imap_progress_interval),
             smtp_timeout: span(self.smtp_timeout, usual.smtp_timeout),

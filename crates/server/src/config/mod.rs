@@ -332,6 +332,8 @@ pub struct Limits {
     pub watched_mailboxes: usize,
     /// How often an IMAP client that waits for a long command is told how far it is (RFC 9585).
     pub imap_progress_interval: Duration,
+    /// What a sender is told whose message has no room in a mailbox.
+    pub over_quota: OverQuota,
     /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
     pub smtp_timeout: Duration,
     /// How long the answer to a recipient that is refused is held back: it slows down those who try out
@@ -347,6 +349,18 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
+/// What a sender is told whose message has no room in a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums)] // there may be room later, or not
+pub enum OverQuota {
+    /// To come back: 452 4.2.2. The sender's server tries for days, in which room may be made.
+    #[default]
+    Later,
+    /// That it is refused: 552 5.2.2. The sender hears of it at once.
+    Never,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -360,6 +374,7 @@ impl Default for Limits {
             // The other half of the cores serves those who are in.
             password_checks: cores.div_ceil(2),
             search_threads: cores,
+            over_quota: OverQuota::default(),
             watched_mailboxes: 10_000,
             imap_progress_interval: Duration::from_secs(15),
             smtp_timeout: Duration::from_secs(5 * 60),

@@ -4,7 +4,7 @@
 //! read; each [ability](Abilities) beyond asks for a few more, and is offered to clients only where it is there.
 
 use bytes::Bytes;
-use mailwright_imap::{Capability, Criterion, Namespaces, Quota, Rejection};
+use mailwright_imap::{Capability, Criterion, Namespaces, Quota, QuotaResource, Rejection};
 use mailwright_mailbox::{
     Account, AclEntry, Annotation, CommitError, EntryName, Feed, FlagChange, Flags, Identifier, MailboxId,
     MailboxName, Message, ModSeq, Page, Rights, Scan, Snapshot, SpecialUse, StoreError, Uid, UidSet,
@@ -274,6 +274,30 @@ pub trait Mailboxes: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
+    /// Finds a quota root that the user may ask about ([`Abilities::QUOTAS`]). By default one of its own.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn quota(&self, root: &str) -> impl Future<Output = Result<Option<Quota>, Failure>> + Send {
+        async move {
+            let mut own = self.quotas(None).await?.into_iter();
+            Ok(own.find(|quota| quota.root == root))
+        }
+    }
+
+    /// Sets the limits of a quota root, and returns what they are then ([`Abilities::QUOTAS`]). Those that are not
+    /// listed are lifted. By default nobody may.
+    ///
+    /// # Errors
+    /// [`Failure`] says why nothing was changed.
+    fn set_quota(
+        &self,
+        _root: &str,
+        _limits: &[(QuotaResource, u64)],
+    ) -> impl Future<Output = Result<Quota, Failure>> + Send {
+        async { Err(Rejection::NO_PERMISSION.into()) }
+    }
+
     /// Lists who has which rights on a mailbox that the user may administer ([`Abilities::RIGHTS`]).
     ///
     /// # Errors
@@ -428,7 +452,7 @@ impl Abilities {
             Capability::CondStore | Capability::QResync => Self::MOD_SEQS,
             Capability::ObjectId => Self::OBJECT_IDS,
             Capability::SaveDate => Self::SAVE_DATES,
-            Capability::Quota => Self::QUOTAS,
+            Capability::Quota | Capability::QuotaSet => Self::QUOTAS,
             Capability::Acl | Capability::ListMyRights => Self::RIGHTS,
             Capability::Metadata | Capability::ListMetadata => Self::ANNOTATIONS,
             Capability::Notify => return self.contains(Self::MOD_SEQS) && self.contains(Self::FEEDS),

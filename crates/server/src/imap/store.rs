@@ -7,9 +7,11 @@ use super::backend::{
     Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
 };
 use super::sharing::{SHARED, is_shared};
+use crate::accounts::NotSet;
 use crate::clock::unix_now;
 use crate::config::Quota;
 use crate::delivery::{MessageWriter, WrittenMessage};
+use crate::quotas::Room;
 use crate::sessions::Place;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -18,13 +20,14 @@ use mailwright_imap::{
 };
 use mailwright_mailbox::{
     Account, AclEntry, Annotation, Batch, CommitError, EntryName, Feed, FlagChange, Flags, Identifier,
-    MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Precondition, Rights, Scan, Snapshot,
-    SpecialUse, Store, SystemFlags, Uid, UidSet, Vanished,
+    MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Rights, Scan, Snapshot, SpecialUse, Store,
+    SystemFlags, Uid, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use tokio::task::spawn_blocking;
 
 impl<S: Store> Backend for Shared<S> {
     type Mailboxes = StoreMailboxes<S>;
@@ -44,7 +47,6 @@ impl<S: Store> Backend for Shared<S> {
             .enter(&account)
             .ok_or_else(|| Rejection::new(Some(Code::Limit), "Too many sessions of this account"))?;
         Ok(StoreMailboxes {
-            quota: self.accounts.quota(&account).unwrap_or(self.config.quota),
             shared: self.clone(),
             account,
             of_others: Mutex::default(),
@@ -62,7 +64,6 @@ impl<S: Store> Backend for Shared<S> {
 pub struct StoreMailboxes<S> {
     shared: Arc<Shared<S>>,
     pub(super) account: Account,
-    quota: Quota,
     /// The mailboxes of others that this session has come across, and whose they are.
     pub(super) of_others: Mutex<HashMap<MailboxId, Account>>,
     place: Place,
@@ -85,35 +86,36 @@ impl<S: Store> StoreMailboxes<S> {
 
     /// A batch that leaves the account of a mailbox within its quota.
     fn within_quota(&self, mailbox: MailboxId) -> Batch {
-        let owner = self.owner(mailbox);
-        let quota = match &owner {
-            Some(owner) => self
-                .shared
-                .accounts
-                .quota(owner)
-                .unwrap_or(self.shared.config.quota),
-            None => self.quota,
-        };
-        let batch = Batch::new(unix_now());
-        if quota == Quota::default() {
-            return batch;
-        }
-        batch.only_if(Precondition::Quota {
-            account: owner.unwrap_or_else(|| self.account.clone()),
-            octets: quota.storage,
-            messages: quota.messages,
-        })
+        let account = self.owner(mailbox).unwrap_or_else(|| self.account.clone());
+        self.shared
+            .within_quota(Batch::new(unix_now()), &account, Room::ForAll)
     }
 
-    /// The account of a mailbox of somebody's, or of the user's own, and how much it may keep.
-    fn quota_of(&self, owner: Option<Account>) -> (Account, Quota) {
-        match owner {
-            Some(owner) => {
-                let quota = self.shared.accounts.quota(&owner);
-                (owner, quota.unwrap_or(self.shared.config.quota))
-            }
-            None => (self.account.clone(), self.quota),
-        }
+    /// A quota root: what an account may keep, and what it does.
+    async fn quota_root_of(&self, account: &Account) -> Result<Option<imap::Quota>, Failure> {
+        let bounds = self.shared.quota(account);
+        let usage = self.store().usage(account).await?;
+        let of = |resource, used, limit: Option<u64>| {
+            limit.map(|limit| QuotaUsage {
+                resource,
+                used,
+                limit,
+            })
+        };
+        // Space is told in units of 1024 octets, rounded so that "full" is never shown too early.
+        let usage: Vec<_> = [
+            of(
+                QuotaResource::Storage,
+                usage.octets.div_ceil(1024),
+                bounds.storage.map(|octets| octets.div_ceil(1024)),
+            ),
+            of(QuotaResource::Message, usage.messages, bounds.messages),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let root = account.as_str().to_owned();
+        Ok((!usage.is_empty()).then_some(imap::Quota { root, usage }))
     }
 
     async fn own_mailboxes(&self) -> Result<Vec<Listed>, Failure> {
@@ -229,13 +231,8 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
     async fn incoming(&self, mailbox: &Listed, octets: u64) -> Result<Self::Incoming, Failure> {
         permit(mailbox.rights, Rights::INSERT)?;
         // Said before the octets come, and decided when they are committed.
-        if let Some(Precondition::Quota {
-            account,
-            octets: Some(most),
-            ..
-        }) = self.within_quota(mailbox.id).preconditions.first()
-            && self.store().usage(account).await?.octets.saturating_add(octets) > *most
-        {
+        let account = mailbox.owner.as_ref().unwrap_or(&self.account);
+        if self.shared.is_full(std::slice::from_ref(account), octets).await? {
             return Err(Rejection::OVER_QUOTA.into());
         }
         let writer = MessageWriter::new(self.store());
@@ -365,32 +362,57 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             Some(name) => self.find(name).await?.owner,
             None => None,
         };
-        let (account, bounds) = self.quota_of(owner);
-        let usage = self.store().usage(&account).await?;
-        let of = |resource, used, limit: Option<u64>| {
-            limit.map(|limit| QuotaUsage {
-                resource,
-                used,
-                limit,
-            })
-        };
-        // Space is told in units of 1024 octets, rounded so that "full" is never shown too early.
-        let usage: Vec<_> = [
-            of(
-                QuotaResource::Storage,
-                usage.octets.div_ceil(1024),
-                bounds.storage.map(|octets| octets.div_ceil(1024)),
-            ),
-            of(QuotaResource::Message, usage.messages, bounds.messages),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if usage.is_empty() {
-            return Ok(Vec::new());
+        let account = owner.unwrap_or_else(|| self.account.clone());
+        Ok(self.quota_root_of(&account).await?.into_iter().collect())
+    }
+
+    async fn quota(&self, root: &str) -> Result<Option<imap::Quota>, Failure> {
+        match self
+            .shared
+            .accounts
+            .find(root)
+            .filter(|found| found.as_str() == root)
+        {
+            Some(account) if account == self.account || self.shared.accounts.is_admin(&self.account) => {
+                self.quota_root_of(&account).await
+            }
+            _ => Ok(None),
         }
-        let root = account.as_str().to_owned();
-        Ok(vec![imap::Quota { root, usage }])
+    }
+
+    async fn set_quota(&self, root: &str, limits: &[(QuotaResource, u64)]) -> Result<imap::Quota, Failure> {
+        if !self.shared.accounts.is_admin(&self.account) {
+            return Err(Rejection::NO_PERMISSION.into());
+        }
+        let found = self
+            .shared
+            .accounts
+            .find(root)
+            .filter(|found| found.as_str() == root);
+        let account = found.ok_or_else(no_such_root)?;
+        let mut quota = Quota::default();
+        for (resource, limit) in limits {
+            match resource {
+                QuotaResource::Storage => quota.storage = Some(limit.saturating_mul(1024)),
+                QuotaResource::Message => quota.messages = Some(*limit),
+                _ => return Err(Rejection::CANNOT.into()),
+            }
+        }
+        let (shared, of) = (Arc::clone(&self.shared), account.clone());
+        let set = spawn_blocking(move || shared.accounts.set_quota(&of, quota)).await;
+        match set.map_err(|error| Failure::Broken(error.to_string()))? {
+            Ok(()) => {}
+            Err(NotSet::NoSuchAccount) => return Err(no_such_root().into()),
+            Err(NotSet::Failed(why)) => return Err(Failure::Broken(why)),
+            Err(error) => return Err(Rejection::new(Some(Code::Cannot), error.to_string()).into()),
+        }
+        tracing::info!(user = %self.account, "{account} may keep {quota:?}");
+        let told = self.quota_root_of(&account).await?;
+        let root = root.to_owned();
+        Ok(told.unwrap_or(imap::Quota {
+            root,
+            usage: Vec::new(),
+        }))
     }
 
     async fn acl(&self, mailbox: MailboxId) -> Result<Vec<AclEntry>, Failure> {
@@ -589,6 +611,10 @@ pub(super) fn permit(rights: Rights, needed: Rights) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::Refused(Rejection::NO_PERMISSION)),
     }
+}
+
+fn no_such_root() -> Rejection {
+    Rejection::new(Some(Code::NonExistent), "There is no such quota root")
 }
 
 /// A store that does not keep to its contract.

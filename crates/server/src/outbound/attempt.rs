@@ -3,7 +3,9 @@
 use super::carry::{Carried, carry};
 use super::outcome::{self, Trouble, Verdict};
 use crate::clock::unix_now;
+use crate::config::OverQuota;
 use crate::delivery::{Destination, MessageWriter};
+use crate::quotas::Room;
 use crate::route::Router;
 use crate::shared::Shared;
 use mailwright_address::{ForwardPath, Host};
@@ -218,6 +220,17 @@ impl<S: Store> Job<S> {
         }
         let verdict = match self.put(accounts, onward, blob).await {
             Ok(()) => Verdict::Final(Outcome::Delivered(Handover::Mailbox)),
+            Err(CommitError::OverQuota { account }) => {
+                tracing::info!(id = %self.record().id, "{account} is over its quota");
+                let why = |class| {
+                    let status = Status::new(class, 2, 2).expect("4 and 5 are classes of errors");
+                    Diagnosis::local(status, "the mailbox is over its quota")
+                };
+                Verdict::Final(match self.shared.config.limits.over_quota {
+                    OverQuota::Later => Outcome::Temporary(why(4)),
+                    OverQuota::Never => Outcome::Permanent(why(5)),
+                })
+            }
             Err(error) => {
                 tracing::error!(id = %self.record().id, %error, "delivery into a mailbox failed");
                 let text = "the mailbox cannot be written at this moment";
@@ -262,6 +275,9 @@ impl<S: Store> Job<S> {
                 writer.write(chunk).await.map_err(failed)?;
             }
             let written = writer.finish(store).await.map_err(failed)?;
+            for account in &accounts {
+                batch = self.shared.within_quota(batch, account, Room::ForAll);
+            }
             for op in written.deliver_to(store, &accounts).await? {
                 batch.push(op);
             }

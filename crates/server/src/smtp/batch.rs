@@ -3,6 +3,7 @@
 use super::envelope::{Accepted, Envelope};
 use super::intake::Received;
 use crate::clock::unix_now;
+use crate::quotas::Room;
 use crate::shared::Shared;
 use mailwright_address::EmailAddress;
 use mailwright_mailbox::{Account, Batch, CommitError, Op, Store};
@@ -18,6 +19,7 @@ impl Envelope {
         recipients: &[&Accepted],
         received: &Received,
         origin: Option<&Account>,
+        room: Room,
     ) -> Result<Batch, CommitError> {
         let mut batch = Batch::new(unix_now());
         if let Some(written) = &received.local {
@@ -26,6 +28,9 @@ impl Envelope {
                 if !accounts.contains(account) {
                     accounts.push(account.clone());
                 }
+            }
+            for account in &accounts {
+                batch = shared.within_quota(batch, account, room);
             }
             for op in written.deliver_to(&shared.store, &accounts).await? {
                 batch.push(op);

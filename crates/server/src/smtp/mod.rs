@@ -19,7 +19,8 @@ use crate::Stream;
 use crate::clock::unix_now;
 use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, TlsMode};
 use crate::conn::{Conn, Turn};
-use crate::delivery::Destination;
+use crate::delivery::{Destination, Targets};
+use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
 use envelope::{Accepted, Envelope};
@@ -29,7 +30,7 @@ use mailwright_mailbox::{Account, CommitError, Store, StoreError};
 use mailwright_message::date::DateTime;
 use mailwright_smtp::proxy::Versions;
 use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
-use mailwright_smtp::{self as smtp, EnhancedCode, Rejection, Server};
+use mailwright_smtp::{self as smtp, EnhancedCode, Rcpt, Rejection, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -189,7 +190,7 @@ impl<S: Store> Session<S> {
                 }
                 Err(rejection) => self.refuse(machine, rejection),
             },
-            Event::Rcpt(rcpt) => match self.judge_recipient(&rcpt) {
+            Event::Rcpt(rcpt) => match self.take_recipient(&rcpt).await {
                 Ok(targets) => {
                     if let Some(envelope) = &mut self.envelope {
                         envelope.recipients.push(Accepted { rcpt, targets });
@@ -223,6 +224,14 @@ impl<S: Store> Session<S> {
             // An event this service does not know cannot be a question: the configuration switches those on.
             other => tracing::debug!(peer = %self.peer, ?other, "not handled"),
         }
+    }
+
+    /// Where the mail of a recipient goes, if it may and there is room for it.
+    async fn take_recipient(&mut self, rcpt: &Rcpt) -> Result<Targets, Rejection> {
+        let targets = self.judge_recipient(rcpt)?;
+        let declared = self.envelope.as_ref().and_then(|it| it.mail.params.size);
+        let shared = Arc::clone(&self.shared);
+        policy::judge_room(&shared, targets, declared).await
     }
 
     /// Greets a client, once it is known who it is and that it can wait.
@@ -309,14 +318,23 @@ impl<S: Store> Session<S> {
             return answer_all(machine, &Err(Rejection::LOOP));
         }
         let all: Vec<&Accepted> = envelope.recipients.iter().collect();
-        let stored = self.store(&envelope, &all, &received).await;
+        let mut stored = self.store(&envelope, &all, &received, Room::ForAll).await;
+        if let Err(rejection) = &stored
+            && *rejection == self.shared.over_quota()
+            && machine.owed() == 1
+            && all.len() > 1
+        {
+            // Each had room when it was named: nobody goes without the message because it fills the mailbox of another.
+            let room = Room::Before(received.size);
+            stored = self.store(&envelope, &all, &received, room).await;
+        }
         if let Err(rejection) = &stored
             && machine.owed() > 1
         {
             // RFC 2033 §4.2: one recipient's failure is not another's.
             tracing::info!(id = %envelope.id, "storing one by one: {rejection}");
             for accepted in &envelope.recipients {
-                match self.store(&envelope, &[accepted], &received).await {
+                match self.store(&envelope, &[accepted], &received, Room::ForAll).await {
                     Ok(()) => machine.accept_with(&format!("OK, {}", envelope.id)),
                     Err(rejection) => machine.reject(rejection),
                 }
@@ -332,9 +350,10 @@ impl<S: Store> Session<S> {
         envelope: &Envelope,
         recipients: &[&Accepted],
         received: &intake::Received,
+        room: Room,
     ) -> Result<(), Rejection> {
         let batch = envelope
-            .batch(&self.shared, recipients, received, self.account.as_ref())
+            .batch(&self.shared, recipients, received, self.account.as_ref(), room)
             .await
             .map_err(|error| self.of_commit(envelope, &error))?;
         let spooled = batch::spools(&batch);
@@ -355,9 +374,12 @@ impl<S: Store> Session<S> {
     }
 
     fn of_commit(&self, envelope: &Envelope, error: &CommitError) -> Rejection {
+        if let CommitError::OverQuota { account } = error {
+            tracing::info!(id = %envelope.id, peer = %self.peer, "{account} is over its quota");
+            return self.shared.over_quota();
+        }
         tracing::error!(id = %envelope.id, peer = %self.peer, "a message cannot be stored: {error}");
         match error {
-            CommitError::OverQuota { .. } => Rejection::OVER_QUOTA,
             CommitError::Full => Rejection::NO_STORAGE,
             // A mailbox that went away in between is looked up again when the peer comes back.
             _ => Rejection::TRY_AGAIN,

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::config::Protocol;
 use crate::delivery::{Destination, Targets};
+use crate::shared::Shared;
 use mailwright_address::{EmailAddress, ForwardPath};
 use mailwright_mailbox::Store;
 use mailwright_smtp::dsn::Notify;
@@ -60,6 +61,22 @@ impl<S: Store> Session<S> {
             .as_ref()
             .and_then(|envelope| envelope.mail.path.address());
         wanted && sender.is_some()
+    }
+}
+
+/// Refuses a recipient without room for what the sender says is to come, or for anything.
+pub(super) async fn judge_room<S: Store>(
+    shared: &Shared<S>,
+    targets: Targets,
+    declared: Option<u64>,
+) -> Result<Targets, Rejection> {
+    match shared.is_full(&targets.accounts, declared.unwrap_or(0)).await {
+        Ok(false) => Ok(targets),
+        Ok(true) => Err(shared.over_quota()),
+        Err(error) => {
+            tracing::error!("a quota cannot be looked up: {error}");
+            Err(Rejection::TRY_AGAIN)
+        }
     }
 }
 
