@@ -26,7 +26,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "imap_copy", version, verbatim_doc_comment)]
 struct Arguments {
-    /// The account to read, as imaps://USER@HOST[:PORT]; imap:// means STARTTLS
+    /// The account to read, as imaps://USER@HOST or imaps://USER@HOST:PORT; imap:// means STARTTLS
     #[arg(long, value_name = "URL")]
     from: Account,
 

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "imap_tail", version, verbatim_doc_comment)]
 struct Arguments {
-    /// The account, as imaps://USER@HOST[:PORT]; imap:// means STARTTLS
+    /// The account, as imaps://USER@HOST or imaps://USER@HOST:PORT; imap:// means STARTTLS
     #[arg(value_name = "URL")]
     account: Account,
 
