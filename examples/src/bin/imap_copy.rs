@@ -22,7 +22,8 @@ use std::process::ExitCode;
 ///
 /// The passwords are read from the environment variables FROM_PASSWORD and TO_PASSWORD.
 /// Exit status: 0 if everything was copied, 1 if some could not be (the report names them),
-/// 75 if a connection was lost and the same command goes on, 2 if the command line is wrong.
+/// 75 if a server could not be reached to the end, or did not let us in (the same command goes
+/// on), 2 if the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "imap_copy", version, verbatim_doc_comment)]
 struct Arguments {
@@ -87,10 +88,6 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("imap_copy: {error}");
-            eprintln!(
-                "Start the same command again to go on; {} knows where.",
-                arguments.state.display()
-            );
             ExitCode::from(75)
         }
     }
@@ -115,7 +112,10 @@ fn run(arguments: &Arguments) -> Fallible<bool> {
     copy.dry_run = arguments.dry_run;
     let done = copy.run();
     print!("{}", copy.report());
-    done?;
+    done.map_err(|e| {
+        let state = arguments.state.display();
+        format!("{e}\nStart the same command again to go on: {state} says what was copied.")
+    })?;
     let complete = copy.report().is_complete();
     copy.log_out();
     Ok(complete)
