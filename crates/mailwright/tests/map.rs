@@ -18,8 +18,8 @@ const MAP: &[(&str, &[&str], usize)] = &[
     ("imap", &["wire", "sasl", "message"], 21),
     ("dns", &["address"], 60),
     ("mx", &["dns", "address"], 62),
-    // Beside the DNS: hashes and signatures, and the public suffix list.
-    ("auth", &["dns", "address", "message"], 76),
+    // Beside the DNS: hashes and signatures, the public suffix list, XML and DEFLATE for reports.
+    ("auth", &["dns", "address", "message"], 80),
     // Digests of messages: all that reads them, and the tables of Unicode.
     ("mailbox", &["message", "address"], 23),
     ("store", &["mailbox", "message"], 36),

@@ -31,13 +31,18 @@
 //! assert_eq!((report.verdict, report.disposition), (Verdict::Fail, Policy::Reject));
 //! ```
 //!
+//! [`aggregate`] has the reports that receivers send each other, [`FailureReport`] those about one message.
+//!
 //! [RFC 9989]: https://www.rfc-editor.org/rfc/rfc9989
 
+pub mod aggregate;
 mod check;
+mod failure;
 mod record;
 mod suffix;
 
 pub use check::{Authenticated, Check, Config, Discovery};
+pub use failure::FailureReport;
 pub use record::{Alignment, FailureOptions, Policy, Record, RecordError, ReportUri};
 pub use suffix::registrable_domain;
 
