@@ -51,7 +51,7 @@ pub(crate) mod canon;
 mod key;
 mod reason;
 mod report;
-mod sign;
+pub(crate) mod sign;
 pub(crate) mod signature;
 pub(crate) mod splitter;
 mod verify;

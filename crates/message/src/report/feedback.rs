@@ -60,7 +60,9 @@ impl Feedback {
         let arrival = one("Arrival-Date").or_else(|| one("Received-Date"));
         let source = one("Source-IP");
         // A comment may follow it.
-        let source = source.as_deref().and_then(|ip| ip.split_ascii_whitespace().next());
+        let source = source
+            .as_deref()
+            .and_then(|ip| ip.split_ascii_whitespace().next());
         let source = source.map(|ip| ip.trim_matches(['[', ']']));
         Some(Self {
             feedback_type: word("Feedback-Type")?,
