@@ -113,7 +113,7 @@ pub struct Checked {
 ///     }
 /// };
 /// let field = checked.results("mx.b.test").to_field();
-/// assert!(field.contains("dkim=none; dmarc=none"), "{field}");
+/// assert!(field.contains("dkim=none;") && field.contains("dmarc=none"), "{field}");
 /// # Ok::<(), core::net::AddrParseError>(())
 /// ```
 #[derive(Debug)]
