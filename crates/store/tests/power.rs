@@ -57,7 +57,7 @@ fn what_was_acknowledged_is_there_after_a_power_cut() {
         for worker in 0..workers {
             let (events, looked) = (&events, &looked);
             scope.spawn(move || {
-                let (mut disk, mut said) = (Disk::default(), Vec::new());
+                let (mut disk, mut said) = (Disk::of(Path::new("of none")), Vec::new());
                 for (at, event) in events.iter().enumerate() {
                     disk.apply(event);
                     if let Event::Said(line) = event {

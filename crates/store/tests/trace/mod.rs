@@ -273,6 +273,32 @@ enum Change {
 }
 
 impl Disk {
+    /// A disk on which what is in a folder, if there is one, has long been synced.
+    pub(crate) fn of(folder: &Path) -> Self {
+        let mut disk = Self::default();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(path) = folders.pop() {
+            let Ok(entries) = fs::read_dir(folder.join(&path)) else {
+                continue;
+            };
+            for entry in entries.map(Result::unwrap) {
+                let path = path.join(entry.file_name());
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                disk.durable.insert(path, Named::File(disk.files.len()));
+                disk.files.push(File {
+                    durable: fs::read(entry.path()).unwrap(),
+                    pending: Vec::new(),
+                });
+            }
+            disk.durable.insert(path, Named::Folder);
+        }
+        disk.names = disk.durable.clone();
+        disk
+    }
+
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::Open { path, made, fd } => {
