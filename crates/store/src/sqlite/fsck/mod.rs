@@ -38,6 +38,10 @@ use crate::{
 /// The name of a database that is complete and is to take the place of a damaged one.
 pub(super) const READY: &str = "mail.db.ready";
 
+/// How many UIDs, mod-sequences and other numbers are passed over where rows were lost: more than the pages that a crash or
+/// a bad disk takes at once can hold.
+const SKIPPED: i64 = 100_000;
+
 /// What [`SqliteStore::fsck`] does about what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -246,13 +250,28 @@ fn make(folder: &Path, packs: &Packs, fresh: &Path) -> Result<Vec<Loss>, Error> 
         lost.extend(bodies::mend(conn, packs, !salvaged.is_whole)?);
         mend_rules(conn, packs)?;
         if !salvaged.is_whole {
-            // Ids that were given and of which no row is left must not be given again.
-            let sql = "UPDATE counter SET value = value + ?1 WHERE name = 'blob'";
-            conn.execute(sql, [16 * SqliteStore::BLOB_IDS]).map_err(failed)?;
+            skip_numbers(conn)?;
         }
         Ok(lost)
     };
     in_transaction(&conn, all).map_err(|error| trouble(fresh, &error))
+}
+
+/// Leaves out numbers that may have been given to what no row is left of: none is given again.
+fn skip_numbers(conn: &Connection) -> Result<(), StoreError> {
+    let sql = "UPDATE counter SET value = value + ?1 WHERE name = 'blob'";
+    conn.execute(sql, [16 * SqliteStore::BLOB_IDS]).map_err(failed)?;
+    // 2^32 says that a mailbox has given all its UIDs. What was lost is in no history: clients compare what is there.
+    let sql = "UPDATE mailbox SET uid_next = min(uid_next + ?1, 4294967296), mod_seq = mod_seq + ?1,
+               forgotten = mod_seq + ?1, history = 0";
+    conn.execute(sql, [SKIPPED]).map_err(failed)?;
+    conn.execute("DELETE FROM expunged", []).map_err(failed)?;
+    conn.execute(
+        "UPDATE counter SET value = value + ?1 WHERE name != 'blob'",
+        [SKIPPED],
+    )
+    .map_err(failed)?;
+    Ok(())
 }
 
 /// Restores all that follows from what there is.
