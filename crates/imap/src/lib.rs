@@ -168,7 +168,6 @@
 //! - PARTIAL with CHANGEDSINCE takes the page first, and from it what has changed.
 //! - The client has no names of its own for MULTISEARCH, CATENATE, REPLACE and
 //!   URLAUTH: [`client::Command::raw`] sends them, and their data comes raw.
-//! - SEARCH takes strings in UTF-8 and US-ASCII; other charsets get BADCHARSET.
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
 //!   [`Server::shutdown`] says BYE.
 //!

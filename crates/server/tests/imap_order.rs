@@ -241,6 +241,20 @@ async fn several_mailboxes_are_searched_at_once() {
     assert_eq!(mailboxes(&told), ["INBOX", "Other"]);
     let told = client.imap("ESEARCH SUBJECT hay", "OK").await;
     assert_eq!(mailboxes(&told), ["INBOX"]);
+    // What is found in the selected mailbox alone can be referred to.
+    let told = client
+        .imap("ESEARCH IN (selected) RETURN (SAVE COUNT) SUBJECT hay", "OK")
+        .await;
+    assert!(one(&told, "* ESEARCH").ends_with("UID COUNT 1"), "{told:?}");
+    one(&client.imap("FETCH $ (UID)", "OK").await, "* 2 FETCH (UID 2)");
+    let told = client.imap("ESEARCH RETURN (SAVE) SUBJECT needle", "OK").await;
+    assert!(find(&told, "ESEARCH").is_none());
+    one(&client.imap("FETCH $ (UID)", "OK").await, "* 1 FETCH (UID 1)");
+    client.imap("ESEARCH RETURN (SAVE) SUBJECT nowhere", "OK").await;
+    assert!(find(&client.imap("UID FETCH $ (FLAGS)", "OK").await, "FETCH (").is_none());
+    client
+        .imap("ESEARCH IN (personal) RETURN (SAVE) ALL", "BAD")
+        .await;
     // What others share is searched where it may be read, and listed where it may be seen.
     let mut bob = site.login("bob").await;
     client.imap("SETACL Other bob@a.test lr", "OK").await;

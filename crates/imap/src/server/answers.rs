@@ -38,7 +38,7 @@ impl Server {
             Task::Acl(task) => self.finish_acl(&task),
             Task::Metadata(task) => self.finish_metadata(&task),
             Task::Sort(sorting) => self.finish_sort(&sorting),
-            Task::SearchIn(_) => self.finish_search_in(),
+            Task::SearchIn(task) => self.finish_search_in(&task),
             Task::Notify(watches) => self.accept_notify(watches),
             Task::Thread(_)
             | Task::ApplePush(_)

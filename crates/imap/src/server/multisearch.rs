@@ -9,6 +9,8 @@ use std::num::NonZeroU32;
 #[derive(Debug)]
 pub(super) struct SearchingIn {
     returns: ReturnOptions,
+    /// What was found, where it is to be saved.
+    found: UidSet,
 }
 
 impl Server {
@@ -17,13 +19,14 @@ impl Server {
             return self.bad("the command is not known");
         }
         let mut returns = command.returns.unwrap_or_default();
-        if returns.save || (returns.partial.is_some() && !self.offers(Capability::Partial)) {
+        let may_save = self.offers(Capability::SearchRes) || self.enabled.rev2;
+        if (returns.save && !may_save) || (returns.partial.is_some() && !self.offers(Capability::Partial)) {
             return self.bad("an option is not known");
         }
         if returns.all && returns.partial.is_some() {
             return self.bad("ALL and PARTIAL exclude each other");
         }
-        // RFC 4731 §3.1: no option at all means ALL.
+        // RFC 4731 §3.1: no option at all means ALL. SAVE alone wants to hear nothing (RFC 5182 §2.1).
         returns.all |= returns == ReturnOptions::default();
         let mut sources = Vec::with_capacity(command.sources.len());
         for source in command.sources {
@@ -40,14 +43,20 @@ impl Server {
             return self.bad("Select a mailbox first");
         }
         let here = sources == [MailboxFilter::Selected];
+        if returns.save && !here {
+            // RFC 7377 §2.2.
+            return self.bad("Only what is found in the selected mailbox can be saved");
+        }
+        let saving = here.then_some(returns);
         let found = match here {
-            true => self.criterion(command.charset.as_ref(), &command.keys, None),
+            true => self.criterion(command.charset.as_ref(), &command.keys, saving),
             false => self.criterion_anywhere(command.charset.as_ref(), &command.keys),
         };
         let Some(found) = found else { return };
         let criterion = found.criterion;
         let request = SearchInRequest { sources, criterion };
-        let task = Task::SearchIn(Box::new(SearchingIn { returns }));
+        let found = UidSet::new();
+        let task = Task::SearchIn(Box::new(SearchingIn { returns, found }));
         self.ask(Event::SearchIn(request), task);
     }
 
@@ -58,10 +67,20 @@ impl Server {
     ///
     /// Panics if that was not asked.
     pub fn found_in(&mut self, mailbox: &str, uid_validity: NonZeroU32, uids: &UidSet) {
-        let Phase::Asked(Task::SearchIn(task)) = &self.phase else {
+        let Phase::Asked(Task::SearchIn(task)) = &mut self.phase else {
             panic!("no mailboxes were to be searched")
         };
         let returns = task.returns;
+        if returns.save {
+            task.found = uids.clone();
+            let silent = ReturnOptions {
+                save: true,
+                ..ReturnOptions::default()
+            };
+            if returns == silent {
+                return;
+            }
+        }
         let (Some(min), Some(max)) = (uids.first(), uids.last()) else {
             return;
         };
@@ -92,7 +111,10 @@ impl Server {
         out.raw("\r\n");
     }
 
-    pub(super) fn finish_search_in(&mut self) {
+    pub(super) fn finish_search_in(&mut self, task: &SearchingIn) {
+        if task.returns.save {
+            self.save(&task.found, task.returns);
+        }
         self.complete(Reply::ok("Search completed"), When::Anything);
     }
 }

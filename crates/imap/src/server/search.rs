@@ -327,7 +327,7 @@ impl Server {
     }
 
     /// Keeps the result as `$` (RFC 5182 §2.4, RFC 9394 §3.2).
-    fn save(&mut self, found: &UidSet, returns: ReturnOptions) {
+    pub(super) fn save(&mut self, found: &UidSet, returns: ReturnOptions) {
         let State::Selected(selection) = &mut self.state else {
             return;
         };
