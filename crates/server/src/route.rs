@@ -108,8 +108,8 @@ pub fn mx_config(config: &Config) -> MxConfig {
         .iter()
         .filter_map(|smart_host| Some(relay(&smart_host.endpoint)?.with_tls(smart_host.tls.into())))
         .collect();
-    for (domain, endpoint) in &outbound.routes {
-        if let (Ok(domain), Some(relay)) = (Name::try_from(domain), relay(endpoint)) {
+    for (domain, route) in &outbound.routes {
+        if let (Ok(domain), Some(relay)) = (Name::try_from(domain), relay(&route.endpoint)) {
             mx.add_route(domain, vec![relay]);
         }
     }

@@ -98,7 +98,7 @@ fn config(data: &Path) -> Config {
         config
             .outbound
             .routes
-            .insert(domain.parse().expect("a name"), endpoint);
+            .insert(domain.parse().expect("a name"), endpoint.into());
     }
     config
 }

@@ -256,10 +256,13 @@ async fn the_configuration_of_a_server_is_heeded() {
     let mut config = Config::new("mail.a.test".parse().unwrap(), "unused");
     config.outbound.resolver = Some(server.address());
     config.outbound.port = 2525;
-    config
-        .outbound
-        .routes
-        .insert("fixed.test".parse().unwrap(), "127.0.0.1:2600".parse().unwrap());
+    config.outbound.routes.insert(
+        "fixed.test".parse().unwrap(),
+        "127.0.0.1:2600"
+            .parse::<mailwright_server::config::Endpoint>()
+            .unwrap()
+            .into(),
+    );
     let router = Router::new(Dns::from_config(&config), mx_config(&config));
     let route = router.route("b.test".parse::<Domain>().unwrap()).await;
     assert_eq!(route.attempts()[0].addr, "127.0.0.1:2525".parse().unwrap());

@@ -158,7 +158,7 @@ impl Rig {
 fn add_routes(config: &mut Config, routes: &[(&str, SocketAddr)]) {
     for (to, at) in routes {
         let endpoint = Endpoint::new(EndpointHost::Address(at.ip()), at.port());
-        config.outbound.routes.insert(domain(to), endpoint);
+        config.outbound.routes.insert(domain(to), endpoint.into());
     }
 }
 

@@ -4,16 +4,17 @@ use super::is_among;
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::{
-    AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, Limits, ListenerConfig,
-    Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig, QuotaSection, SmartHost, SmartHostLogin,
-    SmartHostTls, SmtpListener, TlsMode,
+    AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, DestinationLimits,
+    FixedRoute, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
+    QuotaSection, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -162,7 +163,64 @@ struct OutboundSection {
     ca: Option<Spanned<PathBuf>>,
     smart_host: Option<Spanned<SmartHostSection>>,
     #[serde(default)]
-    routes: BTreeMap<Text<Domain>, Spanned<Text<Endpoint>>>,
+    routes: BTreeMap<Text<Domain>, Spanned<RouteSection>>,
+    #[serde(default)]
+    source: Vec<IpAddr>,
+    ehlo: Option<Text<Domain>>,
+}
+
+/// Where mail for a domain goes: an endpoint, or a table that says more.
+struct RouteSection(FixedRoute);
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteTable {
+    to: Text<Endpoint>,
+    #[serde(default)]
+    lmtp: bool,
+    #[serde(default)]
+    source: Vec<IpAddr>,
+    ehlo: Option<Text<Domain>>,
+}
+
+impl<'de> Deserialize<'de> for RouteSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = RouteSection;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"HOST:PORT\", or a table with `to = \"HOST:PORT\"`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RouteSection, E> {
+                let endpoint: Endpoint = text
+                    .parse()
+                    .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
+                Ok(RouteSection(endpoint.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RouteSection, A::Error> {
+                let table = RouteTable::deserialize(MapAccessDeserializer::new(map))?;
+                let mut way = way(table.source, table.ehlo);
+                if table.lmtp {
+                    way.protocol = Protocol::Lmtp;
+                }
+                Ok(RouteSection(FixedRoute::new(table.to.0, way)))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+fn way(source: Vec<IpAddr>, ehlo: Option<Text<Domain>>) -> Way {
+    Way {
+        source,
+        ehlo: ehlo.map(|name| name.0),
+        ..Way::default()
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -174,6 +232,9 @@ struct SmartHostSection {
     tls: SmartHostTls,
     user: Option<String>,
     password_file: Option<PathBuf>,
+    #[serde(default)]
+    source: Vec<IpAddr>,
+    ehlo: Option<Text<Domain>>,
 }
 
 #[derive(serde::Deserialize, Default)]
@@ -183,6 +244,18 @@ struct QueueSection {
     expire: Option<Text<Span>>,
     delay_notice: Option<Text<Notice>>,
     connections: Option<usize>,
+    connections_per_destination: Option<usize>,
+    rate: Option<u32>,
+    #[serde(default)]
+    destinations: BTreeMap<Text<Domain>, DestinationSection>,
+    keep_connections: Option<Text<Span>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DestinationSection {
+    connections: Option<usize>,
+    rate: Option<u32>,
 }
 
 #[derive(serde::Deserialize, Default)]
@@ -442,6 +515,7 @@ impl OutboundSection {
                 endpoint,
                 tls: section.tls,
                 login,
+                way: way(section.source, section.ehlo),
             }
         });
         let routes = self.routes.into_iter().map(|(domain, endpoint)| {
@@ -462,6 +536,7 @@ impl OutboundSection {
             https_port: usual.https_port,
             tls_policies: self.tls_policies.unwrap_or(usual.tls_policies),
             routes: routes.collect(),
+            way: way(self.source, self.ehlo),
             ca,
             smart_host,
         }
@@ -487,6 +562,19 @@ impl QueueSection {
             expire: self.expire.map_or(usual.expire, |span| span.0.0),
             delay_notice: self.delay_notice.map_or(usual.delay_notice, |notice| notice.0.0),
             connections: self.connections.unwrap_or(usual.connections).max(1),
+            connections_per_destination: self
+                .connections_per_destination
+                .unwrap_or(usual.connections_per_destination)
+                .max(1),
+            rate: self.rate.or(usual.rate),
+            destinations: self
+                .destinations
+                .into_iter()
+                .map(|(domain, limits)| (domain.0, DestinationLimits::new(limits.connections, limits.rate)))
+                .collect(),
+            keep_connections: self
+                .keep_connections
+                .map_or(usual.keep_connections, |span| span.0.0),
         }
     }
 }

@@ -201,7 +201,74 @@ pub struct Outbound {
     /// A server that takes all mail, in place of the recipients' own.
     pub smart_host: Option<SmartHost>,
     /// Fixed ways for some domains, in place of DNS and smart host.
-    pub routes: BTreeMap<Domain, Endpoint>,
+    pub routes: BTreeMap<Domain, FixedRoute>,
+    /// How hosts are reached where smart host and fixed route say nothing else.
+    pub way: Way,
+}
+
+impl Outbound {
+    /// The fixed way for a domain, in whatever form it is written.
+    pub fn route_of(&self, domain: &Domain) -> Option<&FixedRoute> {
+        let exact = self.routes.get(domain);
+        exact.or_else(|| {
+            let same = self.routes.iter().find(|(known, _)| known.same_as(domain));
+            same.map(|(_, route)| route)
+        })
+    }
+}
+
+/// A fixed way for a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FixedRoute {
+    /// The host that takes mail for it.
+    pub endpoint: Endpoint,
+    /// How it is reached.
+    pub way: Way,
+}
+
+impl FixedRoute {
+    /// Joins the two.
+    pub fn new(endpoint: Endpoint, way: Way) -> Self {
+        Self { endpoint, way }
+    }
+}
+
+impl From<Endpoint> for FixedRoute {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(endpoint, Way::default())
+    }
+}
+
+/// How other hosts are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Way {
+    /// What is spoken: [`Protocol::Lmtp`], or SMTP.
+    pub protocol: Protocol,
+    /// The address to connect from, of each family that has one to be set; the system's choice otherwise.
+    pub source: Vec<IpAddr>,
+    /// What the server calls itself there, if not its own name.
+    pub ehlo: Option<Domain>,
+}
+
+impl Default for Way {
+    /// SMTP, from any address.
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Smtp,
+            source: Vec::new(),
+            ehlo: None,
+        }
+    }
+}
+
+impl Way {
+    /// The address to connect from to another one.
+    pub fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
+        let same = |source: &&IpAddr| source.is_ipv4() == to.is_ipv4();
+        self.source.iter().find(same).copied()
+    }
 }
 
 impl Default for Outbound {
@@ -216,6 +283,7 @@ impl Default for Outbound {
             ca: None,
             smart_host: None,
             routes: BTreeMap::new(),
+            way: Way::default(),
         }
     }
 }
@@ -230,6 +298,8 @@ pub struct SmartHost {
     pub tls: SmartHostTls,
     /// User name and password file (its first line), if it wants a login.
     pub login: Option<SmartHostLogin>,
+    /// How it is reached.
+    pub way: Way,
 }
 
 impl SmartHost {
@@ -239,6 +309,7 @@ impl SmartHost {
             endpoint,
             tls,
             login: None,
+            way: Way::default(),
         }
     }
 }
@@ -291,6 +362,31 @@ pub struct QueueConfig {
     pub delay_notice: Option<Duration>,
     /// How many connections to other servers may be open at once.
     pub connections: usize,
+    /// How many of them to one recipient domain: so many it grows to while all goes well.
+    pub connections_per_destination: usize,
+    /// How many messages a minute go to one recipient domain at most.
+    pub rate: Option<u32>,
+    /// What holds for some domains in place of the two.
+    pub destinations: BTreeMap<Domain, DestinationLimits>,
+    /// How long a connection is kept for another message; zero closes it at once.
+    pub keep_connections: Duration,
+}
+
+/// How much one recipient domain gets at a time, where it is not what all get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DestinationLimits {
+    /// The most connections at once.
+    pub connections: Option<usize>,
+    /// The most messages a minute.
+    pub rate: Option<u32>,
+}
+
+impl DestinationLimits {
+    /// Joins the two.
+    pub fn new(connections: Option<usize>, rate: Option<u32>) -> Self {
+        Self { connections, rate }
+    }
 }
 
 impl Default for QueueConfig {
@@ -301,6 +397,10 @@ impl Default for QueueConfig {
             expire: Duration::from_secs(5 * 86_400),
             delay_notice: Some(Duration::from_secs(4 * 3600)),
             connections: 50,
+            connections_per_destination: 20,
+            rate: None,
+            destinations: BTreeMap::new(),
+            keep_connections: Duration::from_secs(5),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! One attempt: a message to its recipients in one domain, by all hosts that may take it (RFC 5321 §5.1)
 
-use super::carry::{Carried, carry};
+use super::carry::{Carried, Carrier, Terms};
 use super::outcome::{self, Trouble, Verdict};
 use crate::clock::unix_now;
-use crate::config::OverQuota;
+use crate::config::{OverQuota, Way};
 use crate::delivery::{Destination, MessageWriter};
 use crate::quotas::Room;
 use crate::route::Router;
@@ -11,11 +11,13 @@ use crate::shared::Shared;
 use mailwright_address::{ForwardPath, Host};
 use mailwright_mailbox::{Account, Batch, BlobRef, CommitError, Op, Store};
 use mailwright_message::trace;
-use mailwright_mx::{Attempt as Hop, Outcome as Routed};
+use mailwright_mx::{Attempt as Hop, Demand, Outcome as Routed, Via};
 use mailwright_queue::{
     self as queue, Attempt, Diagnosis, Handover, Health, Outcome, Recipient, Record, Report, Status,
 };
 use mailwright_smtp::client::Transaction;
+use mailwright_smtp::deliverby::{self, Mode};
+use mailwright_smtp::mt_priority::Priority;
 use mailwright_smtp::{BodyType, Mail, Rcpt, dsn};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,14 +27,16 @@ use std::time::Instant;
 /// What an attempt needs to run by itself.
 pub(super) struct Job<S: Store> {
     shared: Arc<Shared<S>>,
+    carrier: Carrier<S>,
     router: Router,
     attempt: Arc<Attempt>,
 }
 
 impl<S: Store> Job<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, router: Router, attempt: Arc<Attempt>) -> Self {
+    pub(super) fn new(carrier: Carrier<S>, router: Router, attempt: Arc<Attempt>) -> Self {
         Self {
-            shared,
+            shared: carrier.shared.clone(),
+            carrier,
             router,
             attempt,
         }
@@ -43,7 +47,10 @@ impl<S: Store> Job<S> {
         let started = Instant::now();
         let mut ledger = Ledger::new(self.attempt.recipients().len());
         let health = self.deliver(&mut ledger).await;
-        let report = Report::partial(ledger.outcomes, health);
+        let mut report = Report::partial(ledger.outcomes, health);
+        if !ledger.via.is_empty() {
+            report = report.with_via(ledger.via.as_str());
+        }
         self.log(&report, &ledger.via, started);
         report
     }
@@ -90,8 +97,12 @@ impl<S: Store> Job<S> {
         blob: &BlobRef,
         ledger: &mut Ledger,
     ) -> Health {
+        let demand = match self.record().require_tls {
+            true => Demand::Required,
+            false => Demand::Usual,
+        };
         let route = tokio::select! {
-            route = self.router.route(destination) => route,
+            route = self.router.route_for(destination, demand) => route,
             () = self.shared.shutdown.begun() => return Health::Unknown,
         };
         match route.into_outcome() {
@@ -122,8 +133,9 @@ impl<S: Store> Job<S> {
             let whole = AtomicBool::new(false);
             match self.at_host(hop, &open, blob, &whole).await {
                 Ok(carried) => {
+                    let handover = self.handover(carried.terms);
                     for (index, delivery) in open.iter().zip(&carried.deliveries) {
-                        ledger.settle(*index, &outcome::of_delivery(delivery, carried.dsn, &host));
+                        ledger.settle(*index, &outcome::of_delivery(delivery, handover, &host));
                     }
                     health = outcome::health_of(&carried.deliveries);
                 }
@@ -144,6 +156,17 @@ impl<S: Store> Job<S> {
         health
     }
 
+    /// What it means for the sender that a host took the message.
+    fn handover(&self, terms: Terms) -> Handover {
+        let timed = self.record().deliver_by.is_some_and(|by| by.by > super::now());
+        match terms {
+            Terms { is_last: true, .. } if !terms.dsn => Handover::Mailbox,
+            _ if timed && !terms.deliver_by => Handover::Untimed,
+            Terms { dsn: true, .. } => Handover::Reporter,
+            _ => Handover::Relay,
+        }
+    }
+
     /// One host, unless the server stops before the host can have the whole message.
     async fn at_host(
         &self,
@@ -152,8 +175,12 @@ impl<S: Store> Job<S> {
         blob: &BlobRef,
         whole: &AtomicBool,
     ) -> Result<Carried, Trouble> {
-        let transaction = self.transaction(open);
-        let mut carrying = std::pin::pin!(carry(&self.shared, hop, &transaction, blob, whole));
+        let Some(transaction) = self.transaction(open) else {
+            return Err(Trouble::Setup("the time to deliver it by is over".into()));
+        };
+        let way = self.way(hop);
+        let carrying = self.carrier.carry(hop, way, &transaction, blob, whole);
+        let mut carrying = std::pin::pin!(carrying);
         tokio::select! {
             biased;
             result = &mut carrying => result,
@@ -165,7 +192,20 @@ impl<S: Store> Job<S> {
         }
     }
 
-    fn transaction(&self, open: &[usize]) -> Transaction {
+    /// How hosts are reached that a hop leads to.
+    fn way(&self, hop: &Hop) -> &Way {
+        let outbound = &self.shared.config.outbound;
+        match (hop.via, self.attempt.destination(), &outbound.smart_host) {
+            (Via::SmartHost, _, Some(smart_host)) => &smart_host.way,
+            (Via::FixedRoute, Host::Domain(domain), _) => outbound
+                .route_of(domain)
+                .map_or(&outbound.way, |route| &route.way),
+            _ => &outbound.way,
+        }
+    }
+
+    /// `None` if the time is over by which it is to be delivered or returned.
+    fn transaction(&self, open: &[usize]) -> Option<Transaction> {
         let record = self.record();
         let mut mail = Mail::new(record.reverse_path.clone());
         mail.params.size = Some(record.size);
@@ -180,9 +220,15 @@ impl<S: Store> Job<S> {
             queue::Ret::Full => dsn::Ret::Full,
             queue::Ret::Headers => dsn::Ret::Hdrs,
         });
+        mail.params.priority = Some(record.priority).filter(|p| *p != 0).and_then(Priority::new);
+        mail.params.require_tls = record.require_tls;
+        if let Some(by) = record.deliver_by {
+            mail.params.by = Some(time_left(by, super::now())?);
+        }
         let recipients = self.attempt.recipients().enumerate();
         let recipients = recipients.filter(|(index, _)| open.contains(index));
-        Transaction::new(mail, recipients.map(|(_, recipient)| rcpt(recipient)).collect())
+        let recipients = recipients.map(|(_, recipient)| rcpt(recipient)).collect();
+        Some(Transaction::new(mail, recipients))
     }
 
     /// Puts the message into mailboxes of this server: the domain became ours after the message was accepted, or
@@ -328,6 +374,19 @@ impl<S: Store> Job<S> {
             }
         }
     }
+}
+
+/// The time that is left of what a sender gave a message (RFC 2852 §4.1.4); `None` if it is over, and the message is to
+/// be returned.
+fn time_left(by: queue::DeliverBy, now: queue::Timestamp) -> Option<deliverby::DeliverBy> {
+    let seconds = |at: queue::Timestamp| i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
+    let most = i64::from(deliverby::DeliverBy::MAX_SECONDS);
+    let left = (seconds(by.by) - seconds(now)).clamp(-most, most);
+    let mode = match by.mode {
+        queue::ByMode::Notify => Mode::Notify,
+        queue::ByMode::Return => Mode::Return,
+    };
+    deliverby::DeliverBy::new(i32::try_from(left).ok()?, mode, by.trace)
 }
 
 fn rcpt(recipient: &Recipient) -> Rcpt {

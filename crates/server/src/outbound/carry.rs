@@ -1,8 +1,9 @@
 //! One message to one host: connection, TLS, transaction, body (RFC 5321 §3, RFC 3207, RFC 7435)
 
 use super::outcome::Trouble;
+use super::pool::{Line, Link, Pool};
 use super::trust::Trust;
-use crate::config::SmartHost;
+use crate::config::{Protocol, SmartHost, Way};
 use crate::conn::{Conn, ConnError, Turn};
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -11,14 +12,15 @@ use mailwright_address::Host;
 use mailwright_mailbox::{BlobRef, Store};
 use mailwright_mx::{Attempt as Hop, TlsPolicy, Via};
 use mailwright_sasl::Credentials;
-use mailwright_smtp::client::{self, Client, Config, Delivery, Event, Outcome, StartTls, Transaction};
-use mailwright_smtp::{Error, Protocol, Stage};
+use mailwright_smtp::client::{self, Cause, Client, Config, Delivery, Event, Outcome, StartTls, Transaction};
+use mailwright_smtp::{Error, Stage};
 use mailwright_wire::{Machine, Step};
 use rustls::pki_types::ServerName;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// How long a connection may take to be made.
@@ -42,59 +44,84 @@ enum Protection {
 pub(super) struct Carried {
     /// In the order of the recipients.
     pub(super) deliveries: Vec<Delivery>,
-    /// Whether the host took over the DSN parameters.
-    pub(super) dsn: bool,
+    /// What the host took over.
+    pub(super) terms: Terms,
 }
 
-/// Sends a message to one host, in as many transactions and over as many connections as its limits demand
-/// (RFC 9422). `whole` is set from the moment on when the host may have all of it.
-pub(super) async fn carry<S: Store>(
-    shared: &Shared<S>,
-    hop: &Hop,
-    transaction: &Transaction,
-    blob: &BlobRef,
-    whole: &AtomicBool,
-) -> Result<Carried, Trouble> {
-    let smart_host = shared.config.outbound.smart_host.as_ref();
-    let smart_host = smart_host.filter(|_| hop.via == Via::SmartHost);
-    let mut config = Config::new(Protocol::Smtp, Host::Domain(shared.config.hostname.clone()));
-    if let Some(smart_host) = smart_host {
-        config.credentials = credentials(smart_host).await?;
+/// What a host took over of what a sender wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Terms {
+    /// The DSN parameters.
+    pub(super) dsn: bool,
+    /// The time to arrive by, if there is one.
+    pub(super) deliver_by: bool,
+    /// The host puts messages into mailboxes, and hands none on.
+    pub(super) is_last: bool,
+}
+
+/// What all attempts carry with.
+#[derive(Debug, Clone)]
+pub(super) struct Carrier<S> {
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) pool: Pool,
+}
+
+impl<S: Store> Carrier<S> {
+    /// Sends a message to one host, in as many transactions and over as many connections as its limits demand
+    /// (RFC 9422). `whole` is set from the moment on when the host may have all of it.
+    pub(super) async fn carry(
+        &self,
+        hop: &Hop,
+        way: &Way,
+        transaction: &Transaction,
+        blob: &BlobRef,
+        whole: &AtomicBool,
+    ) -> Result<Carried, Trouble> {
+        let mut trip = Trip {
+            carrier: self,
+            line: Line::new(hop, way),
+            hop,
+            way,
+            blob,
+            whole,
+            trust: Trust::new(&hop.tls, &self.shared.tls),
+        };
+        let mut course = Course::new(transaction, way.protocol == Protocol::Lmtp);
+        while let Some(link) = self.pool.take(&trip.line).await {
+            match trip.transact(link, true, &mut course).await {
+                // It was closed while it waited, and nothing was said of the message.
+                Err(Trouble::Lost(_)) if course.is_untouched() => {}
+                // The host takes no more over this connection.
+                Ok(()) if course.has_more() => break,
+                Err(trouble) if course.is_untouched() => return Err(trouble),
+                _ => return Ok(course.into_carried()),
+            }
+        }
+        let mut protection = match &hop.tls {
+            TlsPolicy::Cleartext => Protection::Clear,
+            TlsPolicy::Implicit => Protection::Implicit,
+            policy if policy.is_mandatory() => Protection::Required,
+            _ => Protection::Offered,
+        };
+        let mut result = trip.go(protection, &mut course).await;
+        // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
+        if let Err(trouble) = &result
+            && protection == Protection::Offered
+            && is_of_tls(trouble)
+        {
+            tracing::debug!(host = %hop.host, address = %hop.addr, ?trouble, "TLS failed; going on in the clear");
+            protection = Protection::Clear;
+            result = trip.go(protection, &mut course).await;
+        }
+        match result {
+            // What became of some must not be forgotten for the sake of the others.
+            Err(trouble) if course.is_untouched() => return Err(trouble),
+            Err(_) => return Ok(course.into_carried()),
+            Ok(()) => {}
+        }
+        while course.has_more() && trip.go(protection, &mut course).await.is_ok() {}
+        Ok(course.into_carried())
     }
-    let mut protection = match &hop.tls {
-        TlsPolicy::Cleartext => Protection::Clear,
-        TlsPolicy::Implicit => Protection::Implicit,
-        policy if policy.is_mandatory() => Protection::Required,
-        _ => Protection::Offered,
-    };
-    let mut trip = Trip {
-        shared,
-        hop,
-        blob,
-        whole,
-        config,
-        trust: Trust::new(&hop.tls, &shared.tls),
-    };
-    let mut course = Course::new(transaction);
-    let mut result = trip.go(protection, &mut course).await;
-    // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
-    if let Err(trouble) = &result
-        && protection == Protection::Offered
-        && is_of_tls(trouble)
-    {
-        tracing::debug!(host = %hop.host, address = %hop.addr, ?trouble, "TLS failed; going on in the clear");
-        protection = Protection::Clear;
-        result = trip.go(protection, &mut course).await;
-    }
-    match result {
-        // What became of some must not be forgotten for the sake of the others.
-        Err(trouble) if course.deliveries.iter().all(Option::is_none) => return Err(trouble),
-        Err(_) => return Ok(course.into_carried()),
-        Ok(()) => {}
-    }
-    // The host takes no more over one connection.
-    while course.has_more() && trip.go(protection, &mut course).await.is_ok() {}
-    Ok(course.into_carried())
 }
 
 /// A transaction that a host may want in pieces.
@@ -103,20 +130,28 @@ struct Course<'a> {
     /// The recipients of the transaction that is under way.
     under_way: Vec<usize>,
     deliveries: Vec<Option<Delivery>>,
-    dsn: bool,
+    terms: Terms,
     /// The last transaction decided over somebody.
     progress: bool,
 }
 
 impl<'a> Course<'a> {
-    fn new(whole: &'a Transaction) -> Self {
+    fn new(whole: &'a Transaction, is_last: bool) -> Self {
         Self {
             whole,
             under_way: Vec::new(),
             deliveries: vec![None; whole.recipients.len()],
-            dsn: false,
+            terms: Terms {
+                is_last,
+                ..Terms::default()
+            },
             progress: true,
         }
+    }
+
+    /// Whether nothing is known of anybody.
+    fn is_untouched(&self) -> bool {
+        self.deliveries.iter().all(Option::is_none)
     }
 
     /// The transaction for those who were not tried.
@@ -135,7 +170,8 @@ impl<'a> Course<'a> {
     }
 
     fn note(&mut self, outcome: Outcome) {
-        self.dsn = outcome.dsn;
+        self.terms.dsn = outcome.dsn;
+        self.terms.deliver_by = outcome.deliver_by;
         self.progress = false;
         for (i, delivery) in self.under_way.drain(..).zip(outcome.deliveries) {
             self.progress |= !matches!(delivery, Delivery::NotTried(_));
@@ -152,7 +188,7 @@ impl<'a> Course<'a> {
     fn into_carried(self) -> Carried {
         Carried {
             deliveries: self.deliveries.into_iter().flatten().collect(),
-            dsn: self.dsn,
+            terms: self.terms,
         }
     }
 }
@@ -185,27 +221,37 @@ async fn credentials(smart_host: &SmartHost) -> Result<Option<Credentials>, Trou
 }
 
 struct Trip<'a, S> {
-    shared: &'a Shared<S>,
+    carrier: &'a Carrier<S>,
+    line: Line,
     hop: &'a Hop,
+    way: &'a Way,
     blob: &'a BlobRef,
     whole: &'a AtomicBool,
-    config: Config,
     trust: Trust,
 }
 
 impl<S: Store> Trip<'_, S> {
     /// One connection, and all transactions that it takes.
     async fn go(&mut self, protection: Protection, course: &mut Course<'_>) -> Result<(), Trouble> {
-        let mut conn = self.connect(protection).await?;
+        let conn = self.connect(protection).await?;
+        self.transact(Link::new(conn), false, course).await
+    }
+
+    /// All transactions that a connection takes, which may have been used before.
+    async fn transact(&mut self, mut link: Link, used: bool, course: &mut Course<'_>) -> Result<(), Trouble> {
         // What is sent next of the message, once it is wanted.
         let mut offset = None;
+        if used {
+            link.conn.machine().send(course.next());
+        }
         loop {
-            let turn = match conn.next().await {
+            let turn = match link.conn.next().await {
                 Ok(turn) => turn,
                 Err(error) => {
-                    let outcome = last_word(conn.machine());
-                    conn.close().await;
+                    let outcome = last_word(link.conn.machine());
+                    link.conn.close().await;
                     return match outcome {
+                        Some(outcome) if used && is_stale(&outcome) => Err(self.trouble(error)),
                         Some(outcome) => {
                             course.note(outcome);
                             Ok(())
@@ -216,7 +262,8 @@ impl<S: Store> Trip<'_, S> {
             };
             match turn {
                 Turn::StartTls => {
-                    conn = conn
+                    link.conn = link
+                        .conn
                         .connect_tls(self.trust.config.clone(), self.server_name())
                         .await
                         .map_err(Trouble::Tls)?;
@@ -224,37 +271,45 @@ impl<S: Store> Trip<'_, S> {
                         let host = &self.hop.host;
                         tracing::info!(%host, %error, "the MTA-STS policy, which is in testing, is not met");
                     }
-                    let bindings = conn.stream().channel_bindings(None);
-                    conn.machine().bind_channel(bindings);
-                    conn.machine().tls_started();
+                    let bindings = link.conn.stream().channel_bindings(None);
+                    link.conn.machine().bind_channel(bindings);
+                    link.conn.machine().tls_started();
                 }
-                Turn::Event(Event::Ready) => conn.machine().send(course.next()),
+                Turn::Event(Event::Ready) => link.conn.machine().send(course.next()),
                 Turn::Event(Event::BodyWanted) => {
                     offset = Some(0);
-                    self.feed(&mut conn, &mut offset).await?;
+                    self.feed(&mut link.conn, &mut offset).await?;
                 }
-                Turn::Answer if offset.is_some() => self.feed(&mut conn, &mut offset).await?,
+                Turn::Answer if offset.is_some() => self.feed(&mut link.conn, &mut offset).await?,
                 Turn::Event(Event::Finished(outcome)) => {
-                    let reusable = outcome.is_reusable();
-                    let alive = reusable || outcome.connection == client::Connection::Spent;
+                    if used && is_stale(&outcome) {
+                        link.leave();
+                        let closed = std::io::ErrorKind::ConnectionAborted;
+                        return Err(Trouble::Lost(closed.into()));
+                    }
+                    let (reusable, connection) = (outcome.is_reusable(), outcome.connection);
                     course.note(outcome);
                     offset = None;
                     if reusable && course.has_more() {
-                        conn.machine().send(course.next());
+                        link.conn.machine().send(course.next());
                         continue;
                     }
-                    if alive {
-                        conn.machine().quit();
-                    }
                     // The outcome does not wait for the goodbye.
-                    tokio::spawn(farewell(conn));
+                    match connection {
+                        _ if reusable => {
+                            let keep = self.carrier.shared.config.queue.keep_connections;
+                            self.carrier.pool.put(self.line.clone(), link, keep);
+                        }
+                        client::Connection::Spent => link.quit(),
+                        _ => link.leave(),
+                    }
                     return Ok(());
                 }
                 Turn::Event(_) | Turn::Answer => {
                     return Err(Trouble::Setup("the client engine asked something unknown".into()));
                 }
                 Turn::Close => {
-                    conn.close().await;
+                    link.conn.close().await;
                     return Err(Trouble::Session(Error::Closed(Stage::Idle)));
                 }
             }
@@ -262,18 +317,33 @@ impl<S: Store> Trip<'_, S> {
     }
 
     async fn connect(&mut self, protection: Protection) -> Result<Conn<Client>, Trouble> {
-        self.config.starttls = match protection {
+        let own = &self.carrier.shared.config;
+        let name = self.way.ehlo.as_ref().unwrap_or(&own.hostname);
+        let protocol = match self.way.protocol {
+            Protocol::Lmtp => mailwright_smtp::Protocol::Lmtp,
+            _ => mailwright_smtp::Protocol::Smtp,
+        };
+        let mut config = Config::new(protocol, Host::Domain(name.clone()));
+        if let Some(smart_host) = &own.outbound.smart_host
+            && self.hop.via == Via::SmartHost
+        {
+            config.credentials = credentials(smart_host).await?;
+        }
+        config.starttls = match protection {
             Protection::Offered => StartTls::IfOffered,
             Protection::Required => StartTls::Required,
             Protection::Clear | Protection::Implicit => StartTls::Never,
         };
-        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.hop.addr));
+        let connecting = timeout(
+            CONNECT_TIMEOUT,
+            dial(self.hop.addr, self.way.source_for(self.hop.addr)),
+        );
         let tcp = match connecting.await {
             Ok(connected) => connected.map_err(Trouble::Unreachable)?,
             Err(_) => return Err(Trouble::Unreachable(std::io::ErrorKind::TimedOut.into())),
         };
         let mut stream = Stream::from(tcp);
-        let mut client = Client::new(Arc::new(self.config.clone()), entropy());
+        let mut client = Client::new(Arc::new(config), entropy());
         if protection == Protection::Implicit {
             let limit = Conn::<Client>::TLS_TIMEOUT;
             stream = stream
@@ -296,6 +366,7 @@ impl<S: Store> Trip<'_, S> {
             return Ok(());
         }
         match self
+            .carrier
             .shared
             .store
             .read_blob(self.blob, from..self.blob.size())
@@ -349,8 +420,27 @@ fn last_word(client: &mut Client) -> Option<Outcome> {
     None
 }
 
-async fn farewell(mut conn: Conn<Client>) {
-    let limit = client::Timeouts::default().quit;
-    let _ = timeout(limit, conn.next()).await;
-    conn.close().await;
+/// Whether a connection that had waited was closed before anything was said of the message.
+fn is_stale(outcome: &Outcome) -> bool {
+    outcome.deliveries.iter().all(|delivery| match delivery {
+        Delivery::Failed(failure) => {
+            let closing = failure.reply().is_some_and(|reply| reply.code() == 421);
+            let lost = matches!(failure.cause, Cause::Connection(_)) || closing;
+            lost && failure.stage != Stage::EndOfData
+        }
+        _ => false,
+    })
+}
+
+/// Connects from the address that is set, if one is.
+async fn dial(addr: SocketAddr, source: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let Some(source) = source else {
+        return TcpStream::connect(addr).await;
+    };
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(addr).await
 }

@@ -15,15 +15,15 @@
 //!
 //! # What is incomplete
 //!
-//! Each attempt makes its own connection. An
-//! 8-bit message is not converted for a server that takes 7 bits only; it comes back (status 5.6.3). Hosts are
-//! reached by SMTP, not by LMTP.
+//! An 8-bit message is not converted for a server that takes 7 bits only; it comes back (status 5.6.3). LMTP is spoken
+//! over TCP, not over Unix sockets.
 
 mod attempt;
 mod carry;
 mod commit;
 mod orders;
 mod outcome;
+mod pool;
 mod trust;
 
 use crate::dns::Dns;
@@ -34,10 +34,14 @@ use crate::route::{Router, mx_config};
 use crate::shared::Shared;
 use attempt::Job;
 use bytes::Bytes;
+use carry::Carrier;
 use commit::Fate;
 use mailwright_mailbox::{SpoolEntry, SpoolKey, Store, StoreError};
-use mailwright_queue::{Attempt, Config, Fetch, Health, Key, Outcome, Page, Queue, Report, Timestamp};
+use mailwright_queue::{
+    Attempt, Config, Fetch, Health, Key, Outcome, Pacing, Page, Queue, Report, Timestamp,
+};
 use orders::{Note, Reply, Waiting};
+use pool::Pool;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -64,6 +68,7 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 struct Worker<S: Store> {
     shared: Arc<Shared<S>>,
     router: Router,
+    pool: Pool,
     queue: Queue,
     attempts: JoinSet<Report>,
     running: HashMap<Id, Arc<Attempt>>,
@@ -86,6 +91,7 @@ impl<S: Store> Worker<S> {
         Self {
             shared,
             router,
+            pool: Pool::default(),
             queue,
             attempts: JoinSet::new(),
             running: HashMap::new(),
@@ -126,6 +132,7 @@ impl<S: Store> Worker<S> {
                 }
             }
         }
+        self.pool.clear();
         let (attempts, commits) = (self.attempts.len(), self.commits.len());
         if attempts + commits > 0 {
             tracing::warn!(
@@ -145,7 +152,11 @@ impl<S: Store> Worker<S> {
             }
             while let Some(attempt) = self.queue.due(now) {
                 let attempt = Arc::new(attempt);
-                let job = Job::new(self.shared.clone(), self.router.clone(), attempt.clone());
+                let carrier = Carrier {
+                    shared: self.shared.clone(),
+                    pool: self.pool.clone(),
+                };
+                let job = Job::new(carrier, self.router.clone(), attempt.clone());
                 let task = self.attempts.spawn(job.run());
                 self.running.insert(task.id(), attempt);
             }
@@ -310,6 +321,19 @@ fn queue_config(settings: &crate::config::QueueConfig) -> Config {
     config.expire_after = settings.expire;
     config.warn_after = settings.delay_notice;
     config.max_attempts = settings.connections;
+    config.destination_max = settings.connections_per_destination;
+    config.destination_start = config.destination_start.min(config.destination_max);
+    config.destination_rate = settings.rate;
+    config.destinations = settings
+        .destinations
+        .iter()
+        .map(|(domain, limits)| {
+            let max = limits.connections.unwrap_or(config.destination_max);
+            let rate = limits.rate.or(config.destination_rate);
+            let pacing = Pacing::new(config.destination_start.min(max), max, rate);
+            (domain.to_string().to_lowercase(), pacing)
+        })
+        .collect();
     // A destination never rests longer than a message to it would have waited anyway.
     let first = config.backoff(1, 0.0);
     let last = config.backoff(u32::MAX, 0.0);

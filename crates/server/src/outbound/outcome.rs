@@ -40,11 +40,11 @@ pub(super) fn internal(text: &str) -> Diagnosis {
     Diagnosis::local(status(4, 3, 0), text)
 }
 
-/// What a transaction came to for one recipient. `host` is how the server is called.
-pub(super) fn of_delivery(delivery: &Delivery, dsn: bool, host: &str) -> Verdict {
+/// What a transaction came to for one recipient. `handover` is what it means that the
+/// server took it, and `host` how it is called.
+pub(super) fn of_delivery(delivery: &Delivery, handover: Handover, host: &str) -> Verdict {
     let failure = match delivery {
         Delivery::Delivered(_) => {
-            let handover = if dsn { Handover::Reporter } else { Handover::Relay };
             return Verdict::Final(Outcome::Delivered(handover));
         }
         Delivery::Failed(failure) => failure,

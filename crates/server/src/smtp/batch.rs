@@ -7,9 +7,11 @@ use crate::quotas::Room;
 use crate::shared::Shared;
 use mailwright_address::EmailAddress;
 use mailwright_mailbox::{Account, Batch, CommitError, Op, Store};
-use mailwright_queue::{self as queue, Record, Timestamp};
+use mailwright_queue::{self as queue, ByMode, Record, Timestamp};
 use mailwright_smtp::dsn::{self, Ret};
-use mailwright_smtp::{BodyType, Rcpt};
+use mailwright_smtp::futurerelease::Hold;
+use mailwright_smtp::{BodyType, Rcpt, deliverby};
+use std::time::Duration;
 
 impl Envelope {
     /// All that happens to the message for some of its recipients.
@@ -71,6 +73,14 @@ impl Envelope {
         if params.body == Some(BodyType::EightBitMime) && !received.is_ascii {
             record.body = queue::Body::EightBit;
         }
+        // Priorities are for those who are known (RFC 6710 §4.1).
+        if origin.is_some()
+            && let Some(priority) = params.priority
+        {
+            record.priority = priority.level();
+        }
+        record.require_tls = params.require_tls;
+        record.deliver_by = params.by.map(|by| deliver_by(by, now));
         record.envelope_id = params.envid.as_ref().map(|id| id.as_str().into());
         record.ret = params.ret.map(|ret| match ret {
             Ret::Full => queue::Ret::Full,
@@ -85,9 +95,49 @@ impl Envelope {
                 }
             }
         }
+        if let Some((until, request)) = params.hold.map(|hold| release(hold, now)) {
+            record.postpone(until, request);
+        }
+        let is_late = record
+            .deliver_by
+            .is_some_and(|by| by.mode == ByMode::Notify && by.by <= now);
+        for recipient in &mut record.recipients {
+            // Who let the time pass has told of it (RFC 2852 §4.1.3).
+            recipient.late = is_late;
+        }
         let ascii_addresses = self.mail.path.is_ascii() && seen.iter().all(|a| a.is_ascii());
         record.smtputf8 = params.smtputf8 && !(received.is_ascii && ascii_addresses);
         record
+    }
+}
+
+/// By when a message should arrive, which says it from the moment of MAIL on (RFC 2852 §4).
+fn deliver_by(by: deliverby::DeliverBy, now: Timestamp) -> queue::DeliverBy {
+    let distance = Duration::from_secs(by.seconds().unsigned_abs().into());
+    queue::DeliverBy {
+        by: match by.seconds() {
+            ..0 => Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(distance.as_secs())),
+            _ => now + distance,
+        },
+        mode: match by.mode() {
+            deliverby::Mode::Notify => ByMode::Notify,
+            deliverby::Mode::Return => ByMode::Return,
+        },
+        trace: by.trace(),
+    }
+}
+
+/// Until when a message is held, and how reports say it (RFC 4865 §5.1).
+fn release(hold: Hold, now: Timestamp) -> (Timestamp, String) {
+    match hold {
+        Hold::For(interval) => {
+            let wait = Duration::from_secs(interval.seconds().into());
+            (now + wait, format!("for;{interval}"))
+        }
+        Hold::Until(moment) => (
+            Timestamp::from_unix_seconds(moment.unix()),
+            format!("until;{moment}"),
+        ),
     }
 }
 

@@ -46,7 +46,8 @@ pub(crate) async fn serve<S: Store>(
         machine_config(&shared, peer, &listener),
         entropy(),
         Instant::now(),
-    );
+    )
+    .with_wall_clock(u64::try_from(unix_now()).unwrap_or(0));
     if stream.is_tls() {
         machine = machine.over_tls();
         machine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
@@ -106,6 +107,9 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     config.mechanisms = shared.accounts.mechanisms();
     config.extensions.starttls = listener.tls == TlsMode::Starttls;
     config.extensions.auth = listener.protocol == Protocol::Submission;
+    config.extensions.deliver_by = true;
+    config.extensions.future_release = listener.protocol == Protocol::Submission;
+    config.extensions.mt_priority = listener.protocol == Protocol::Submission;
     config.auth_without_tls = match shared.config.plaintext_login {
         PlaintextLogin::Never => AuthWithoutTls::Never,
         // What is near is the proxy, not the client.

@@ -1,12 +1,14 @@
 //! Who may send what to whom.
 
 use super::Session;
+use crate::clock::unix_now;
 use crate::config::Protocol;
 use crate::delivery::{Destination, Targets};
 use crate::shared::Shared;
 use mailwright_address::{EmailAddress, ForwardPath};
 use mailwright_mailbox::Store;
 use mailwright_smtp::dsn::Notify;
+use mailwright_smtp::futurerelease::Hold;
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
 
 /// How many `Received` fields a message may have before it counts as going in circles (RFC 5321 §6.3 wants at
@@ -16,6 +18,21 @@ pub(super) const MAX_HOPS: usize = 100;
 impl<S: Store> Session<S> {
     /// Submission: only addresses that lead to the account itself, and the null sender of receipts.
     pub(super) fn judge_sender(&self, mail: &Mail) -> Result<(), Rejection> {
+        // RFC 4865 §5.2.2.
+        if let (Some(by), Some(hold)) = (mail.params.by, mail.params.hold) {
+            let held = match hold {
+                Hold::For(interval) => i64::from(interval.seconds()),
+                Hold::Until(moment) => i64::try_from(moment.unix()).unwrap_or(i64::MAX) - unix_now(),
+            };
+            if held > by.seconds().into() {
+                return Err(Rejection::new(
+                    501,
+                    EnhancedCode::new(5, 5, 4),
+                    "It cannot arrive before it is sent",
+                )
+                .expect("5xx and 5.x.x belong together"));
+            }
+        }
         let (Protocol::Submission, Some(address)) = (self.listener.protocol, mail.path.address()) else {
             return Ok(());
         };
@@ -39,6 +56,12 @@ impl<S: Store> Session<S> {
             Destination::Here(targets) if !targets.accounts.is_empty() && self.reports_success(rcpt) => {
                 Ok(elsewhere(address))
             }
+            // RFC 4865 §4: until then it waits in the queue, which delivers here as well.
+            Destination::Here(targets)
+                if self.is_postponed() && (outbound || !targets.accounts.is_empty()) =>
+            {
+                Ok(elsewhere(address))
+            }
             Destination::Here(targets) if outbound || !targets.accounts.is_empty() => Ok(Targets {
                 elsewhere: targets.elsewhere.into_iter().filter(|_| outbound).collect(),
                 ..targets
@@ -51,6 +74,12 @@ impl<S: Store> Session<S> {
             Destination::Elsewhere if outbound => Ok(elsewhere(address)),
             Destination::Elsewhere => Err(no_way_out()),
         }
+    }
+
+    /// Whether the sender wants the message to be sent later.
+    fn is_postponed(&self) -> bool {
+        let mail = self.envelope.as_ref().map(|envelope| &envelope.mail);
+        mail.is_some_and(|mail| mail.params.hold.is_some())
     }
 
     /// Whether the sender wants to hear of the delivery to this recipient, and can.
