@@ -72,7 +72,11 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     usual.password_checks = 2;
     usual.search_threads = 2;
     assert_eq!(config.limits, usual);
-    assert_eq!(config.queue, config::QueueConfig::default());
+    let mut queue = config::QueueConfig::default();
+    queue.rate = Some(600);
+    let limits = config::DestinationLimits::new(Some(5), Some(120));
+    queue.destinations.insert("big.example".parse().unwrap(), limits);
+    assert_eq!(config.queue, queue);
     assert_eq!(config.plaintext_login, PlaintextLogin::Never);
     assert_eq!(config.outbound.port, 25);
     assert_eq!(config.outbound.resolver, Some("127.0.0.53:53".parse().unwrap()));
@@ -81,7 +85,13 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
         (smart_host.endpoint.port, smart_host.tls),
         (587, SmartHostTls::Starttls)
     );
-    assert_eq!(config.outbound.routes.len(), 2);
+    assert_eq!(config.outbound.routes.len(), 3);
+    let way = |domain: &str| &config.outbound.routes[&domain.parse().unwrap()].way;
+    assert_eq!(*way("partner.example"), config::Way::default());
+    let lab = way("lab.example");
+    assert_eq!(lab.source, ["192.0.2.9".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(lab.ehlo.as_ref().unwrap().as_str(), "out.example.org");
+    assert_eq!(way("lists.example").protocol, Protocol::Lmtp);
     assert!(config.certificate.is_some() && config.listeners[2].certificate.is_some());
 }
 

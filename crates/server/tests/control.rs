@@ -369,7 +369,10 @@ async fn the_command_works_with_and_without_a_server() {
         ok && text.contains("  held\n") && text.contains("  released\n"),
         "{text}"
     );
-    assert!(text.contains("b.test: 1 deferred: 4.4.1"), "{text}");
+    assert!(
+        text.contains("b.test via [127.0.0.1] 127.0.0.1:") && text.contains(": 1 deferred: 4.4.1"),
+        "{text}"
+    );
     let (ok, text) = run(&["drop", "--all"]).await;
     assert_eq!((ok, &*text), (true, "1 changed\n"));
     let (ok, text) = run(&["drop", "1"]).await;

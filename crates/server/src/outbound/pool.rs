@@ -145,6 +145,7 @@ impl Pool {
 }
 
 async fn wait(mut link: Link, claimed: oneshot::Receiver<oneshot::Sender<Link>>, keep: Duration) {
+    link.conn.machine().park();
     tokio::select! {
         biased;
         claimed = claimed => match claimed {

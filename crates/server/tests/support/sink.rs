@@ -4,8 +4,8 @@ use mailwright_address::Host;
 use mailwright_sasl as sasl;
 use mailwright_server::conn::{Conn, Turn};
 use mailwright_smtp::server::{Config, Event, Server};
-use mailwright_smtp::{Protocol, Rejection};
-use std::net::SocketAddr;
+use mailwright_smtp::{Extensions, Protocol, Rejection};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -22,6 +22,10 @@ pub struct Taken {
     pub body: Vec<u8>,
     pub tls: bool,
     pub user: Option<String>,
+    /// What the client called itself.
+    pub hello: String,
+    /// From where it came.
+    pub from: IpAddr,
 }
 
 /// What is to be judged.
@@ -40,6 +44,11 @@ pub type Judge = dyn Fn(Asked<'_>) -> Result<(), Rejection> + Send + Sync;
 #[derive(Clone)]
 pub struct Script {
     pub judge: Arc<Judge>,
+    pub protocol: Protocol,
+    /// Extensions beyond the usual ones.
+    pub extend: fn(&mut Extensions),
+    /// It closes every connection after so many messages, without a word.
+    pub tires_after: usize,
     /// How long it thinks about a message.
     pub thinks: Duration,
     pub tls: Handshake,
@@ -64,6 +73,9 @@ impl Script {
     pub fn new(judge: impl Fn(Asked<'_>) -> Result<(), Rejection> + Send + Sync + 'static) -> Self {
         Self {
             judge: Arc::new(judge),
+            protocol: Protocol::Smtp,
+            extend: |_| {},
+            tires_after: usize::MAX,
             thinks: Duration::ZERO,
             tls: Handshake::None,
             eight_bit: true,
@@ -163,11 +175,14 @@ impl Drop for Sink {
 }
 
 async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, number: usize) {
-    let mut config = Config::new(Protocol::Smtp, Host::parse("sink.test").expect("a host"));
+    let from = tcp.peer_addr().expect("it is connected").ip();
+    let mut config = Config::new(script.protocol, Host::parse("sink.test").expect("a host"));
     config.extensions.starttls = !matches!(script.tls, Handshake::None);
     config.extensions.auth = script.login.is_some();
     config.mechanisms = vec![sasl::Mechanism::Plain];
     config.extensions.eight_bit_mime = script.eight_bit;
+    (script.extend)(&mut config.extensions);
+    let mut messages = 0;
     let now = tokio::time::Instant::now().into_std();
     let mut conn = Conn::new(Server::new(config, [7; 32], now), tcp);
     let (mut mail, mut recipients, mut body) = (String::new(), Vec::new(), Vec::new());
@@ -239,6 +254,12 @@ async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, nu
                     body: std::mem::take(&mut body),
                     tls,
                     user: user.clone(),
+                    hello: conn
+                        .machine()
+                        .session()
+                        .hello()
+                        .map_or_else(String::new, |h| h.name().to_owned()),
+                    from,
                 };
                 let count = {
                     let mut all = state.taken.lock().expect("no panic");
@@ -249,12 +270,20 @@ async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, nu
                 if count <= script.hangs_up {
                     return;
                 }
+                messages += 1;
             }
             _ => {}
         }
-        match verdict {
-            Ok(()) => conn.machine().accept(),
-            Err(rejection) => conn.machine().reject(rejection),
+        // LMTP wants an answer for each recipient.
+        for _ in 0..conn.machine().owed().max(1) {
+            match &verdict {
+                Ok(()) => conn.machine().accept(),
+                Err(rejection) => conn.machine().reject(rejection.clone()),
+            }
+        }
+        if messages >= script.tires_after {
+            let _ = tokio::time::timeout(Duration::from_millis(50), conn.next()).await;
+            return;
         }
     }
     conn.close().await;
