@@ -14,6 +14,7 @@ pub(crate) struct Pace {
     next: f64,
     /// How many began lately: each counts one, and less by and by.
     lately: f64,
+    first: Option<Timestamp>,
     last: Timestamp,
 }
 
@@ -33,6 +34,7 @@ impl Pace {
             rate: most,
             next: 0.0,
             lately: 0.0,
+            first: None,
             last: Timestamp::default(),
         }
     }
@@ -49,6 +51,7 @@ impl Pace {
     pub(crate) fn start(&mut self, now: Timestamp) {
         self.fade(now);
         self.lately += 1.0;
+        self.first.get_or_insert(now);
         if let Some(rate) = self.rate {
             self.next = self.next.max(millis(now)) + MINUTE / rate;
         }
@@ -57,7 +60,11 @@ impl Pace {
     /// The destination asks for less.
     pub(crate) fn slower(&mut self, now: Timestamp) {
         self.fade(now);
-        let current = self.rate.map_or(self.lately, |rate| rate.min(self.lately));
+        // What a whole minute would have come to at this speed.
+        let began = self.first.unwrap_or(now);
+        let seen = (now.after(began).as_secs_f64() * 1000.0).max(1000.0);
+        let lately = self.lately / (1.0 - (-seen / MINUTE).exp());
+        let current = self.rate.map_or(lately, |rate| rate.min(lately));
         let rate = (current / 2.0).max(SLOWEST);
         self.rate = Some(rate);
         self.next = self.next.max(millis(now) + MINUTE / rate);
@@ -116,8 +123,20 @@ mod tests {
         assert_eq!(pace.next(), Timestamp::default(), "nothing bounds it");
         pace.slower(now);
         let wait = pace.next().after(now);
-        // 600 a minute for one minute count as 600 (1 - 1/e) lately.
-        assert!((300..=320).contains(&wait.as_millis()), "{wait:?}");
+        assert!(
+            (195..=205).contains(&wait.as_millis()),
+            "600 a minute became 300: {wait:?}"
+        );
+        let mut young = Pace::new(None);
+        for n in 0..10 {
+            young.start(START + Duration::from_millis(100 * n));
+        }
+        young.slower(START + Duration::from_secs(1));
+        let wait = young.next().after(START + Duration::from_secs(1));
+        assert!(
+            (190..=210).contains(&wait.as_millis()),
+            "so it does after a second: {wait:?}"
+        );
         for _ in 0..40 {
             pace.slower(now);
         }

@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 /// The name, protocol and TLS mode of every listener.
-const LISTENERS: &[(&str, &str, &str)] = &[
+pub const LISTENERS: &[(&str, &str, &str)] = &[
     ("smtp", "smtp", "starttls"),
     ("submission", "submission", "starttls"),
     ("submissions", "submission", "implicit"),
