@@ -81,6 +81,7 @@ mod listen;
 mod maildrops;
 mod names;
 pub mod outbound;
+mod parts;
 pub mod policies;
 mod pop3;
 mod quotas;
@@ -97,6 +98,6 @@ pub mod transfer;
 
 pub use clock::unix_now;
 pub use config::Config;
-pub use server::{Builder, Running, Server, StartError};
+pub use server::{Builder, PartEnded, Running, Server, StartError};
 pub use shared::Shared;
 pub use stream::Stream;

@@ -7,13 +7,16 @@ use crate::control;
 use crate::delivery;
 use crate::listen::{Bound, Gate};
 use crate::outbound::{self, Orders};
+use crate::parts::Parts;
 use crate::shared::Shared;
 use crate::tls::{Tls, TlsError};
 use mailwright_mailbox::{CommitError, Store};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::task::{JoinHandle, JoinSet};
+use std::time::Duration;
+
+pub use crate::parts::PartEnded;
 
 /// Makes servers.
 #[derive(Debug)]
@@ -33,9 +36,12 @@ pub struct Running<S> {
     shared: Arc<Shared<S>>,
     addresses: Vec<(String, SocketAddr)>,
     gate: Gate,
-    listeners: JoinSet<()>,
-    outbound: JoinHandle<()>,
+    listeners: Parts,
+    workers: Parts,
 }
+
+/// How often the accounts file is looked at for sessions that idle; those that do something look themselves.
+const ACCOUNTS_CHECK: Duration = Duration::from_secs(1);
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,25 +112,27 @@ impl<S: Store> Builder<S> {
                 .await
                 .map_err(StartError::Store)?;
         }
-        let gate = Gate::new(config.limits.connections, config.limits.connections_per_address);
+        let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
         let shared = Arc::new(Shared::new(config, accounts, store, tls, orders));
         let addresses = bound.iter().map(Bound::address).collect();
-        let mut listeners = JoinSet::new();
+        let (mut listeners, mut workers) = (Parts::default(), Parts::default());
         for listener in bound {
-            listeners.spawn(listener.run(shared.clone(), gate.clone()));
+            let name = format!("the listener {}", listener.address().0);
+            listeners.spawn(name, listener.run(shared.clone(), gate.clone()));
         }
         #[cfg(unix)]
         if let Some(socket) = control::open(&shared.config).await {
-            listeners.spawn(control::serve(shared.clone(), socket));
+            listeners.spawn("the control socket", control::serve(shared.clone(), socket));
         }
-        let outbound = tokio::spawn(outbound::run(shared.clone(), inbox));
+        listeners.spawn("the watch of the accounts", watch_accounts(shared.clone()));
+        workers.spawn("the queue worker", outbound::run(shared.clone(), inbox));
         Ok(Running {
             shared,
             addresses,
             gate,
             listeners,
-            outbound,
+            workers,
         })
     }
 }
@@ -148,16 +156,26 @@ impl<S: Store> Running<S> {
         &self.shared
     }
 
+    /// Waits until a part of the server ends that should run for as long as it does: a listener, the control
+    /// socket, the queue worker. A defect alone makes one end. The server takes connections in the parts that are
+    /// left, and should be [shut down](Running::shutdown). Cancel-safe.
+    pub async fn failed(&mut self) -> PartEnded {
+        tokio::select! {
+            ended = self.listeners.ended() => ended,
+            ended = self.workers.ended() => ended,
+        }
+    }
+
     /// Stops in order: accepts nobody more, tells every client, and waits for what is in progress, no longer
     /// than [`Limits::shutdown_grace`](crate::config::Limits::shutdown_grace).
     pub async fn shutdown(mut self) {
         self.shared.shutdown.begin();
-        while self.listeners.join_next().await.is_some() {}
+        self.listeners.all_ended().await;
         self.gate
             .wait_empty(&self.shared.shutdown, self.shared.config.limits.shutdown_grace)
             .await;
-        // It keeps to the same grace by itself. If it broke down, the log has said so.
-        let _ = (&mut self.outbound).await;
+        // They keep to the same grace by themselves.
+        self.workers.all_ended().await;
     }
 }
 
@@ -165,6 +183,16 @@ impl<S> Drop for Running<S> {
     fn drop(&mut self) {
         self.shared.shutdown.begin();
         self.shared.shutdown.end();
+    }
+}
+
+/// Sees to it that sessions which idle hear of changes of their accounts.
+async fn watch_accounts<S: Store>(shared: Arc<Shared<S>>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(ACCOUNTS_CHECK) => shared.accounts.refresh(),
+            () = shared.shutdown.begun() => return,
+        }
     }
 }
 

@@ -521,6 +521,35 @@ async fn a_proxy_tells_who_connects_also_ahead_of_tls() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_the_clients_are_counted_and_not_the_proxy() {
+    let site = Site::start(|config| {
+        change_listener(config, "smtp").smtp.proxy = true;
+        config.limits.connections_per_address = 1;
+    })
+    .await;
+    let header = |client: u8| format!("PROXY TCP4 192.0.2.{client} 198.51.100.1 4711 25\r\n");
+    let mut first = connect_raw(&site, "smtp", header(1).as_bytes()).await;
+    first.reply("220").await;
+    let mut second = connect_raw(&site, "smtp", header(2).as_bytes()).await;
+    second.reply("220").await;
+    let mut third = connect_raw(&site, "smtp", header(1).as_bytes()).await;
+    third.reply("421").await;
+    assert!(third.rest().await.is_empty());
+    first.say("QUIT", "221").await;
+    assert!(first.rest().await.is_empty());
+    // The place is given back a moment after the connection has ended.
+    for _ in 0..50 {
+        let mut again = connect_raw(&site, "smtp", header(1).as_bytes()).await;
+        let line = again.line().await;
+        if line.is_some_and(|line| line.starts_with(b"220")) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the place was not given back");
+}
+
+#[tokio::test]
 async fn proxies_and_filters_that_are_trusted_speak_for_others() {
     let near: config::Network = "127.0.0.0/8".parse().expect("a network");
     let site = Site::start(|config| {

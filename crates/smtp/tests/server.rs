@@ -45,7 +45,9 @@ transcripts! {
     shutdown: smtp();
     refused_midway: smtp();
     timeout_command: smtp();
-    timeout_body: smtp();
+    timeout_body: with(Protocol::Smtp, |c| c.limits.body_rate = 0);
+    timeout_trickle: with(Protocol::Smtp, |c| c.limits.body_rate = 2);
+    timeout_trickle_chunks: with(Protocol::Smtp, |c| c.limits.body_rate = 2);
     timeout_login: with(Protocol::Submission, with_accounts).over_tls();
     timeout_login_tls: with(Protocol::Submission, with_accounts).tls_first();
     http: smtp();
@@ -94,6 +96,10 @@ transcripts! {
     limits_rfc9422: with(Protocol::Smtp, |c| {
         c.extensions = only(|e| (e.limits, e.enhanced_status_codes) = (true, true));
         (c.limits.transactions, c.limits.recipients) = (2, 1);
+    });
+    limits_domains_rfc9422: with(Protocol::Smtp, |c| {
+        c.extensions = only(|e| (e.limits, e.enhanced_status_codes) = (true, true));
+        (c.limits.recipients, c.limits.recipient_domains) = (4, 2);
     });
     etrn_rfc1985: named("sigurd.innosoft.com", |c| {
         c.extensions = only(|e| e.etrn = true);

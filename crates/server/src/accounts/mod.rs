@@ -6,6 +6,7 @@
 
 mod checker;
 mod file;
+mod grant;
 mod password;
 
 use crate::config::{AccountEntry, Config, ConfigError, Quota};
@@ -19,8 +20,10 @@ use mailwright_sasl::{Answer, Identity, Mechanism, Question, ScramCredentials, S
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
 
 pub use file::AccountsFile;
+pub use grant::Grant;
 pub use password::{hash_password, password_fits, random_password, set_password};
 
 /// The accounts of a server.
@@ -30,6 +33,8 @@ pub struct Accounts {
     /// Completes a login name that has no domain.
     first_domain: Option<Domain>,
     known: RwLock<Known>,
+    /// Tells that `known` is another.
+    changed: watch::Sender<()>,
     checker: Checker,
     /// What the password of an unknown name is checked against.
     decoy: Arc<str>,
@@ -60,6 +65,7 @@ impl Accounts {
             path: config.accounts_file.clone(),
             first_domain: config.domains.first().cloned(),
             known: RwLock::default(),
+            changed: watch::Sender::new(()),
             checker: Checker::new(config.limits.password_checks),
             decoy: hash_password(&random_password()).into(),
             decoy_key: entropy(),
@@ -267,6 +273,8 @@ impl Accounts {
         known.scram = [ScramHash::Sha256, ScramHash::Sha1]
             .into_iter()
             .find(|hash| known.by_name.values().all(|entry| of_entry(entry) == Some(*hash)));
+        drop(known);
+        self.changed.send_replace(());
         Ok(())
     }
 }

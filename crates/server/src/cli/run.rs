@@ -21,15 +21,22 @@ pub(super) fn until_stopped(
     runtime.block_on(async {
         let mut stop = Signals::new()?;
         let store = open_store(&config.data)?;
-        let running = Server::builder(config).store(store).start().await?;
+        let mut running = Server::builder(config).store(store).start().await?;
         started(&running)?;
-        stop.next().await;
+        let ended = tokio::select! {
+            () = stop.next() => Ok(()),
+            // What is left would look like a server that works. Whoever keeps it running starts it again.
+            ended = running.failed() => Err(ended),
+        };
+        if let Err(ended) = &ended {
+            tracing::error!("{ended}");
+        }
         tracing::info!("stopping; a second signal stops at once");
         tokio::select! {
             () = running.shutdown() => tracing::info!("stopped"),
             () = stop.next() => tracing::warn!("stopped at once"),
         }
-        Ok(())
+        Ok(ended?)
     })
 }
 

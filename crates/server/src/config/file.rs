@@ -263,8 +263,10 @@ struct DestinationSection {
 struct LimitsSection {
     message_size: Option<Text<Size>>,
     recipients: Option<usize>,
+    recipient_domains: Option<u32>,
     connections: Option<u32>,
     connections_per_address: Option<u32>,
+    ipv6_prefix: Option<u8>,
     sessions_per_account: Option<u32>,
     commands_per_account: Option<usize>,
     password_checks: Option<usize>,
@@ -273,6 +275,7 @@ struct LimitsSection {
     watched_mailboxes: Option<usize>,
     imap_progress_interval: Option<Text<Span>>,
     smtp_timeout: Option<Text<Span>>,
+    smtp_least_rate: Option<u64>,
     refusal_delay: Option<Text<Span>>,
     imap_timeout: Option<Text<Span>>,
     pop3_timeout: Option<Text<Span>>,
@@ -586,11 +589,13 @@ impl LimitsSection {
         Limits {
             message_size: self.message_size.map_or(usual.message_size, |size| size.0.0),
             recipients: self.recipients.unwrap_or(usual.recipients).max(1),
+            recipient_domains: self.recipient_domains.unwrap_or(usual.recipient_domains),
             connections: self.connections.unwrap_or(usual.connections).max(1),
             connections_per_address: self
                 .connections_per_address
                 .unwrap_or(usual.connections_per_address)
                 .max(1),
+            ipv6_prefix: self.ipv6_prefix.unwrap_or(usual.ipv6_prefix).min(128),
             sessions_per_account: self
                 .sessions_per_account
                 .unwrap_or(usual.sessions_per_account)
@@ -605,6 +610,7 @@ impl LimitsSection {
             watched_mailboxes: self.watched_mailboxes.unwrap_or(usual.watched_mailboxes),
             imap_progress_interval: span(self.imap_progress_interval, usual.imap_progress_interval),
             smtp_timeout: span(self.smtp_timeout, usual.smtp_timeout),
+            smtp_least_rate: self.smtp_least_rate.unwrap_or(usual.smtp_least_rate),
             refusal_delay: span(self.refusal_delay, usual.refusal_delay),
             imap_timeout: span(self.imap_timeout, usual.imap_timeout),
             pop3_timeout: span(self.pop3_timeout, usual.pop3_timeout),

@@ -413,10 +413,16 @@ pub struct Limits {
     pub message_size: u64,
     /// The most recipients of one transaction. RFC 5321 §4.5.3.1.8: at least 100.
     pub recipients: usize,
+    /// The most different domains among the recipients of one transaction; 0 for no such limit (RFC 9422 §4.3).
+    pub recipient_domains: u32,
     /// The most connections at once, all listeners together.
     pub connections: u32,
-    /// The most connections at once from one address.
+    /// The most connections at once from one address. Behind a proxy that speaks the PROXY protocol, the clients it
+    /// names are counted.
     pub connections_per_address: u32,
+    /// How many bits of an IPv6 address make one client where connections are counted, 0 to 128: whoever has one
+    /// address has its whole network, and that is 64 as a rule.
+    pub ipv6_prefix: u8,
     /// The most IMAP sessions of one account at once.
     pub sessions_per_account: u32,
     /// The most IMAP commands of one account that are at work at once, in all its sessions; further ones wait for their
@@ -436,6 +442,9 @@ pub struct Limits {
     pub over_quota: OverQuota,
     /// How long an SMTP, submission or LMTP client may be silent. RFC 5321 §4.5.3.2.7: at least 5 minutes.
     pub smtp_timeout: Duration,
+    /// How many octets of a message have to come in a second, on average and once `smtp_timeout` has passed; 0 for
+    /// no such limit.
+    pub smtp_least_rate: u64,
     /// How long the answer to a recipient that is refused is held back: it slows down those who try out
     /// addresses.
     pub refusal_delay: Duration,
@@ -467,8 +476,10 @@ impl Default for Limits {
         Self {
             message_size: 50 << 20,
             recipients: 1000,
+            recipient_domains: 0,
             connections: 10_000,
             connections_per_address: 1000,
+            ipv6_prefix: 64,
             sessions_per_account: 1000,
             commands_per_account: 100,
             // The other half of the cores serves those who are in.
@@ -478,6 +489,7 @@ impl Default for Limits {
             watched_mailboxes: 10_000,
             imap_progress_interval: Duration::from_secs(15),
             smtp_timeout: Duration::from_secs(5 * 60),
+            smtp_least_rate: 100,
             refusal_delay: Duration::ZERO,
             imap_timeout: Duration::from_secs(30 * 60),
             pop3_timeout: Duration::from_secs(10 * 60),

@@ -148,6 +148,12 @@ pub trait Mailboxes: Send + Sync + 'static {
         None
     }
 
+    /// Waits until the user loses the right to be here: the account was removed, or its password changed. The session
+    /// ends then. By default that does not happen. It is called anew for every command, and dropped in between.
+    fn revoked(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Tells which UIDs were expunged after a mod-sequence. By default that is not known, and found out by
     /// comparing.
     ///

@@ -189,6 +189,7 @@ enum Wake {
     Turn(Turn<Event>),
     Changed(Option<Vec<Change>>),
     Shutdown,
+    Revoked,
 }
 
 /// How a session goes on.
@@ -240,6 +241,7 @@ impl<B: Backend> Session<B> {
             changes = changed(of_selected) => Wake::Changed(changes),
             changes = notify::changed(self.watching.as_mut()) => Wake::Changed(changes),
             () = self.shutdown.begun(), if !self.told => Wake::Shutdown,
+            () = revoked(self.mail.as_deref()), if !self.told => Wake::Revoked,
         };
         match wake {
             // Boxed, so that a session that idles does not keep the room that its commands need.
@@ -272,6 +274,13 @@ impl<B: Backend> Session<B> {
             Wake::Shutdown => {
                 self.told = true;
                 self.conn.machine().shutdown("Server is shutting down");
+            }
+            Wake::Revoked => {
+                tracing::info!(peer = %self.peer, "imap: the account has changed: the session ends");
+                self.told = true;
+                self.conn
+                    .machine()
+                    .shutdown("The account has changed, please log in again");
             }
         }
         Ok(Flow::On)
@@ -343,6 +352,7 @@ impl<B: Backend> Session<B> {
             Event::Append(request) => self.append_start(request).await,
             Event::Noop => {
                 self.sync().await?;
+                self.mail = None;
                 self.yes()
             }
             Event::Close { expunge } => self.close(expunge).await,
@@ -439,6 +449,13 @@ impl<B: Backend> Session<B> {
 }
 
 /// Waits for changes; for ever where there is no feed.
+async fn revoked<M: Mailboxes>(mailboxes: Option<&M>) {
+    match mailboxes {
+        Some(mailboxes) => mailboxes.revoked().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn changed(feed: Option<&mut Feed>) -> Option<Vec<Change>> {
     match feed {
         Some(feed) => feed.changed().await,

@@ -7,7 +7,7 @@ use super::backend::{
     Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
 };
 use super::sharing::{SHARED, is_shared};
-use crate::accounts::NotSet;
+use crate::accounts::{Grant, NotSet};
 use crate::clock::unix_now;
 use crate::config::Quota;
 use crate::delivery::{MessageWriter, WrittenMessage};
@@ -42,6 +42,7 @@ impl<S: Store> Backend for Shared<S> {
             .accounts
             .account(user)
             .ok_or_else(|| Rejection::new(Some(Code::AuthorizationFailed), "The account is gone"))?;
+        let grant = self.accounts.grant(user);
         let place = self
             .sessions
             .enter(&account)
@@ -49,6 +50,7 @@ impl<S: Store> Backend for Shared<S> {
         Ok(StoreMailboxes {
             shared: self.clone(),
             account,
+            grant,
             of_others: Mutex::default(),
             place,
         })
@@ -64,6 +66,7 @@ impl<S: Store> Backend for Shared<S> {
 pub struct StoreMailboxes<S> {
     shared: Arc<Shared<S>>,
     pub(super) account: Account,
+    grant: Option<Grant>,
     /// The mailboxes of others that this session has come across, and whose they are.
     pub(super) of_others: Mutex<HashMap<MailboxId, Account>>,
     place: Place,
@@ -161,6 +164,10 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             .command()
             .await
             .map_or_else(Admission::default, Admission::from)
+    }
+
+    async fn revoked(&self) {
+        self.shared.accounts.revoked(self.grant.as_ref()).await;
     }
 
     async fn list(&self) -> Result<Vec<Listed>, Failure> {

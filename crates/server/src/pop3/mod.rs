@@ -10,6 +10,7 @@
 //! A message's unique id is `UIDVALIDITY.UID`: it stays the same over sessions, is that of IMAP, and is never
 //! given to another message.
 
+use crate::accounts::Grant;
 use crate::clock::unix_now;
 use crate::config::{ListenerConfig, TlsMode};
 use crate::conn::{Conn, Turn};
@@ -51,6 +52,12 @@ pub(crate) async fn serve<S: Store>(
         let turn = tokio::select! {
             turn = conn.next() => turn,
             () = shared.shutdown.begun(), if !stopping => {
+                stopping = true;
+                conn.machine().shutdown();
+                continue;
+            }
+            () = shared.accounts.revoked(session.grant.as_ref()), if !stopping => {
+                tracing::info!(%peer, "the account has changed: the session ends");
                 stopping = true;
                 conn.machine().shutdown();
                 continue;
@@ -100,6 +107,8 @@ struct Session<S: Store> {
     peer: SocketAddr,
     /// The name that the client last tried to log in with.
     username: String,
+    /// What the login gave.
+    grant: Option<Grant>,
     opened: Option<Opened>,
     transfer: Option<Transfer>,
 }
@@ -127,6 +136,7 @@ impl<S: Store> Session<S> {
             shared,
             peer,
             username: String::new(),
+            grant: None,
             opened: None,
             transfer: None,
         }
@@ -183,6 +193,7 @@ impl<S: Store> Session<S> {
             .await
             .map_err(|error| unavailable(&account, &error))?;
         tracing::debug!(%peer, %account, messages = uids.len(), "maildrop opened");
+        self.grant = self.shared.accounts.grant(identity);
         self.opened = Some(Opened {
             account,
             inbox,

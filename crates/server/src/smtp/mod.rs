@@ -16,10 +16,12 @@ mod intake;
 mod policy;
 
 use crate::Stream;
+use crate::accounts::Grant;
 use crate::clock::unix_now;
 use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, TlsMode};
 use crate::conn::{Conn, Turn};
 use crate::delivery::{Destination, Targets};
+use crate::listen::Pass;
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -41,6 +43,7 @@ pub(crate) async fn serve<S: Store>(
     stream: Stream,
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
+    pass: &Pass,
 ) {
     let mut machine = Server::new(
         machine_config(&shared, peer, &listener),
@@ -55,7 +58,7 @@ pub(crate) async fn serve<S: Store>(
         // A PROXY header stands ahead of it.
         machine = machine.tls_first();
     }
-    let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream);
+    let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream, pass);
     let mut conn = Conn::new(machine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
     let mut stopping = false;
@@ -63,6 +66,12 @@ pub(crate) async fn serve<S: Store>(
         let turn = tokio::select! {
             turn = conn.next() => turn,
             () = shared.shutdown.begun(), if !stopping => {
+                stopping = true;
+                conn.machine().shutdown();
+                continue;
+            }
+            () = shared.accounts.revoked(session.grant.as_ref()), if !stopping => {
+                tracing::info!(%peer, "the account has changed: the session ends");
                 stopping = true;
                 conn.machine().shutdown();
                 continue;
@@ -122,14 +131,18 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     config.questions.vrfy = listener.smtp.verify;
     config.limits.message_size = limits.message_size;
     config.limits.recipients = u32::try_from(limits.recipients).unwrap_or(u32::MAX);
+    config.limits.recipient_domains = limits.recipient_domains;
+    config.limits.body_rate = limits.smtp_least_rate;
     config.timeouts.command = limits.smtp_timeout;
     config.timeouts.body = limits.smtp_timeout;
     config
 }
 
 /// What is known of one connection, and the transaction under way.
-struct Session<S: Store> {
+struct Session<'a, S: Store> {
     shared: Arc<Shared<S>>,
+    /// Its place among the connections.
+    pass: &'a Pass,
     /// The client, which is not the peer of the connection where a proxy told its address.
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
@@ -138,19 +151,28 @@ struct Session<S: Store> {
     /// The client was greeted, or turned away, once.
     greeted: bool,
     account: Option<Account>,
+    grant: Option<Grant>,
     envelope: Option<Envelope>,
     intake: Option<Intake<S>>,
 }
 
-impl<S: Store> Session<S> {
-    fn new(shared: Arc<Shared<S>>, peer: SocketAddr, listener: Arc<ListenerConfig>, stream: &Stream) -> Self {
+impl<'a, S: Store> Session<'a, S> {
+    fn new(
+        shared: Arc<Shared<S>>,
+        peer: SocketAddr,
+        listener: Arc<ListenerConfig>,
+        stream: &Stream,
+        pass: &'a Pass,
+    ) -> Self {
         Self {
             shared,
+            pass,
             peer,
             listener,
             tls: stream.tls_description(),
             greeted: false,
             account: None,
+            grant: None,
             envelope: None,
             intake: None,
         }
@@ -165,7 +187,7 @@ impl<S: Store> Session<S> {
             // Both are offered to those alone who may.
             Event::Xclient(attributes) => {
                 tracing::debug!(peer = %self.peer, "XCLIENT {attributes}");
-                self.account = None;
+                (self.account, self.grant) = (None, None);
                 machine.accept();
             }
             Event::Xforward(attributes) => {
@@ -185,6 +207,7 @@ impl<S: Store> Session<S> {
             }
             Event::Authenticated(identity) => {
                 self.account = self.shared.accounts.account(&identity);
+                self.grant = self.shared.accounts.grant(&identity);
                 tracing::debug!(peer = %self.peer, user = ?identity.authcid, "logged in");
             }
             Event::Mail(mail) => match self.judge_sender(&mail) {
@@ -241,12 +264,14 @@ impl<S: Store> Session<S> {
     /// Greets a client, once it is known who it is and that it can wait.
     fn greet(&mut self, machine: &mut Server) {
         let (proxy, xclient) = (machine.session().proxy(), machine.session().xclient());
-        if let Some(addresses) = proxy.and_then(|header| header.addresses) {
+        let addresses = proxy.and_then(|header| header.addresses);
+        if let Some(addresses) = addresses {
             self.peer = addresses.source;
         }
         let smtp = &self.listener.smtp;
         // Who speaks for others does so for the whole connection: trust is in who connected.
-        if std::mem::replace(&mut self.greeted, true) {
+        let again = std::mem::replace(&mut self.greeted, true);
+        if again {
             if let Some(address) = xclient.addr.as_ref().and_then(|address| address.known()) {
                 self.peer.set_ip(*address);
             }
@@ -259,6 +284,11 @@ impl<S: Store> Session<S> {
             offered.xclient = trusts(&smtp.xclient);
             offered.xforward = trusts(&smtp.xforward);
             machine.set_extensions(offered);
+        }
+        // Where nobody stands in between, it was counted before it was greeted.
+        if (addresses.is_some() || again) && !self.pass.comes_from(self.peer.ip()) {
+            let full = Rejection::new(421, EnhancedCode::new(4, 7, 0), "Too many connections");
+            return self.refuse(machine, full.expect("4xx and 4.x.x belong together"));
         }
         if machine.session().spoke_early() {
             let early = Rejection::new(554, EnhancedCode::new(5, 5, 1), "You spoke before the greeting");

@@ -15,7 +15,7 @@ use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
 /// least 100 to be let through).
 pub(super) const MAX_HOPS: usize = 100;
 
-impl<S: Store> Session<S> {
+impl<S: Store> Session<'_, S> {
     /// Submission: only addresses that lead to the account itself, and the null sender of receipts.
     pub(super) fn judge_sender(&self, mail: &Mail) -> Result<(), Rejection> {
         // RFC 4865 §5.2.2.

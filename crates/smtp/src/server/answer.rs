@@ -78,7 +78,7 @@ impl Server {
             }
             Asked::Hello(_) => rejection.reply().write(self.out(), false),
             Asked::Auth(_) => panic!("{AUTH_OWED}"),
-            Asked::Rcpt => {
+            Asked::Rcpt(_) => {
                 self.reply(rejection.reply());
                 self.session.refused_recipients += u32::from(rejection.reply().is_permanent());
                 if self.session.refused_recipients > self.session.config.limits.refused_recipients {
@@ -86,7 +86,7 @@ impl Server {
                 }
             }
             Asked::Data => {
-                self.transaction = None;
+                self.end_transaction();
                 self.reply(rejection.reply());
             }
             Asked::FirstChunk(chunk) if !closes => {
@@ -189,9 +189,10 @@ impl Server {
                 self.session.transactions += 1;
                 self.reply(&done(250, 1, 0, "Sender OK"));
             }
-            Asked::Rcpt => {
+            Asked::Rcpt(domain) => {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.recipients += 1;
+                    transaction.domains.extend(domain);
                 }
                 self.reply(&done(250, 1, 5, "Recipient OK"));
             }

@@ -1,6 +1,7 @@
 //! Commands in their order (RFC 5321 §4.1.4, RFC 1985, RFC 3030, RFC 3207)
 
 use super::body::Received;
+use super::pace::Pace;
 use super::session::BAD_SEQUENCE;
 use super::transaction::Transaction;
 use super::{Aborted, Asked, Drain, Event, Protocol, Server, State};
@@ -73,8 +74,8 @@ impl Server {
                 }
             }
             Command::Rcpt(rcpt) => {
-                Transaction::recipient(open, &rcpt, &config.limits)?;
-                self.ask(Asked::Rcpt, Event::Rcpt(rcpt));
+                let domain = Transaction::recipient(open, &rcpt, &config.limits)?;
+                self.ask(Asked::Rcpt(domain), Event::Rcpt(rcpt));
             }
             Command::Data => {
                 Transaction::data(open)?;
@@ -155,6 +156,9 @@ impl Server {
 
     pub(super) fn drained(&mut self, reply: &Reply, replies: u32) {
         self.lines.reset();
+        if self.transaction.is_none() {
+            self.pace = Pace::default();
+        }
         self.state = State::Command;
         match reply.code() {
             // The engine's own; others are the caller's word on the message.

@@ -173,6 +173,13 @@ pub struct Limits {
     pub message_size: u64,
     /// Recipients in a transaction. RFC 5321 §4.5.3.1.8 wants at least 100. Default 1000.
     pub recipients: u32,
+    /// Different domains among the recipients of a transaction, told with LIMITS; further ones are refused with 452
+    /// (RFC 9422 §4.3). Default 0: no limit.
+    pub recipient_domains: u32,
+    /// Octets of a message that have to come in a second, on average since its start, once
+    /// [`Timeouts::body`] has passed; 0 means no limit. It takes off those who send an octet now and then, to hold the
+    /// connection. What the caller takes to handle the message counts as well. Default 100.
+    pub body_rate: u64,
     /// Transactions in a session, told with LIMITS; who wants more is sent away with 421 (RFC 9422 §4.1). Default
     /// 0: no limit.
     pub transactions: u32,
@@ -201,6 +208,8 @@ impl Default for Limits {
             auth_line: 12288,
             message_size: 64 * 1024 * 1024,
             recipients: 1000,
+            recipient_domains: 0,
+            body_rate: 100,
             transactions: 0,
             errors: 20,
             refused_recipients: 100,
@@ -217,7 +226,8 @@ impl Default for Limits {
 pub struct Timeouts {
     /// For the next command to be complete. RFC 5321 §4.5.3.2.7 wants at least 5 minutes, the default.
     pub command: Duration,
-    /// For the next piece of a message. RFC 5321 §4.5.3.2.5 has clients wait 3 minutes. Default 5 minutes.
+    /// For the next piece of a message. RFC 5321 §4.5.3.2.5 has clients wait 3 minutes. Default 5 minutes. The message
+    /// as a whole has so much time and that which [`Limits::body_rate`] gives.
     pub body: Duration,
     /// From the greeting to a successful login, where [`Config::require_auth`] is set. Default 10 minutes.
     pub login: Duration,

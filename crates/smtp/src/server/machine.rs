@@ -29,19 +29,26 @@ impl Server {
                 self.auth_line(line);
             }
             State::Body(receiving) => {
+                let held = self.rx.data().len();
                 let Some(received) = receiving.next(&mut self.rx) else {
                     return false;
                 };
+                self.pace.took(held - self.rx.data().len());
                 self.body(received);
             }
             State::Chunk(chunks) => {
+                let held = self.rx.data().len();
                 let Some(received) = chunks.next(&mut self.rx) else {
                     return false;
                 };
+                self.pace.took(held - self.rx.data().len());
                 self.body(received);
             }
             State::Drain(drain) => {
-                if !drain.left.drain(&mut self.rx) {
+                let held = self.rx.data().len();
+                let drained = drain.left.drain(&mut self.rx);
+                self.pace.took(held - self.rx.data().len());
+                if !drained {
                     return false;
                 }
                 let (reply, replies) = (drain.reply.clone(), drain.replies);
@@ -155,8 +162,24 @@ impl Server {
             State::Closing | State::Failed(_) => timeouts.farewell,
             _ => timeouts.command,
         };
+        if self.receives_message() {
+            self.pace.waits(now);
+        }
         let deadline = *self.deadline.get_or_insert(now + wait);
-        now >= deadline || self.login_deadline.is_some_and(|login| now >= login)
+        let ends = [self.login_deadline, self.pace_deadline()];
+        now >= deadline || ends.into_iter().flatten().any(|end| now >= end)
+    }
+
+    fn receives_message(&self) -> bool {
+        matches!(self.state, State::Body(_) | State::Chunk(_) | State::Drain(_))
+    }
+
+    /// When the message that comes in is too slow.
+    fn pace_deadline(&self) -> Option<Instant> {
+        let config = &self.session.config;
+        let (grace, rate) = (config.timeouts.body, config.limits.body_rate);
+        let end = self.pace.end(self.rx.data().len(), grace, rate);
+        end.filter(|_| self.receives_message())
     }
 
     /// What to do when input or output has to move first.
@@ -295,7 +318,10 @@ impl Machine for Server {
             State::Asked(_) => None,
             _ if held.is_some() && self.tx.is_empty() => held,
             State::Tls if self.tx.is_empty() => None,
-            _ => self.deadline.into_iter().chain(self.login_deadline).min(),
+            _ => {
+                let all = [self.deadline, self.login_deadline, self.pace_deadline()];
+                all.into_iter().flatten().min()
+            }
         }
     }
 }

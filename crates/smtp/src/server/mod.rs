@@ -23,6 +23,7 @@ mod commands;
 mod config;
 mod event;
 mod machine;
+mod pace;
 mod session;
 mod transaction;
 
@@ -40,6 +41,7 @@ use auth::Exchange;
 use body::{Chunks, Receiving};
 use mailwright_sasl::NonceSource;
 use mailwright_wire::{Counted, RecvBuf, SendBuf};
+use pace::Pace;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,6 +70,8 @@ pub struct Server {
     /// When the peer must have made progress; `None` until the next poll that waits for it.
     deadline: Option<Instant>,
     login_deadline: Option<Instant>,
+    /// Of the message of this transaction.
+    pace: Pace,
     /// Output whose time has not come.
     held: Option<Held>,
     /// Output that must not wait for more input: RFC 2920 §3.2 (5) and (6).
@@ -135,7 +139,8 @@ enum Asked {
     StartTls,
     Auth(Exchange),
     Mail(Transaction),
-    Rcpt,
+    /// With the domain, where domains are counted.
+    Rcpt(Option<Box<str>>),
     Data,
     FirstChunk(Chunk),
     /// With LMTP, this many answers are still owed.
@@ -173,6 +178,7 @@ impl Server {
             wall_clock: None,
             deadline: None,
             login_deadline: config.require_auth.then(|| now + config.timeouts.login),
+            pace: Pace::default(),
             held: None,
             flush: false,
             shutdown: false,
@@ -280,8 +286,12 @@ impl Server {
         &self.xforward
     }
 
-    /// How the message comes in, for the `with` clause of a `Received` line: `ESMTPSA` and the like
-    /// (RFC 3848, RFC 6531 §4.3).
+    /// How the message comes in, for the `with` clause of a `Received` line (RFC 5321 §4.4): `SMTP` after HELO, else
+    /// `ESMTP` or `LMTP`; `S` behind it says under TLS, `A` says logged in, and both `SA` (RFC 3848); `UTF8` in front
+    /// says that the transaction has SMTPUTF8 (RFC 6531 §4.3), so `UTF8SMTPSA`.
+    ///
+    /// It stands from the acceptance of [`Event::Mail`] to the last answer to [`Event::Message`]; before and after
+    /// that it is what a transaction without SMTPUTF8 would have.
     pub fn transmission_type(&self) -> &'static str {
         let smtputf8 = self.transaction.as_ref().is_some_and(|t| t.smtputf8);
         self.session.transmission_type(smtputf8)
@@ -340,6 +350,7 @@ impl Server {
     fn end_transaction(&mut self) {
         self.transaction = None;
         self.xforward = Xforward::default();
+        self.pace = Pace::default();
     }
 
     fn close(&mut self) {

@@ -287,7 +287,7 @@ impl Session {
         let limits = limits::Limits {
             mail_max: Some(config.limits.transactions),
             rcpt_max: Some(config.limits.recipients),
-            rcpt_domain_max: None,
+            rcpt_domain_max: Some(config.limits.recipient_domains),
         };
         let profile = config.mt_priority_profile.as_ref();
         let profile = profile.map(|profile| profile.as_str().to_owned());

@@ -6,6 +6,7 @@ use super::{Config, Limits};
 use crate::deliverby::Mode;
 use crate::futurerelease::{DateTime, Hold};
 use crate::{BodyType, CommandError, EnhancedCode, Mail, Rcpt, Rejection, Reply};
+use std::collections::BTreeSet;
 
 /// The transaction layer: what was accepted since MAIL.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Transaction {
     pub(super) binary: bool,
     /// Accepted recipients.
     pub(super) recipients: u32,
+    /// Their domains in lower case, where these are counted.
+    pub(super) domains: BTreeSet<Box<str>>,
     /// The message so far, if it comes by BDAT and its last chunk has not.
     pub(super) chunks: Option<Box<Chunks>>,
 }
@@ -55,12 +58,17 @@ impl Transaction {
             smtputf8: params.smtputf8,
             binary: params.body == Some(BodyType::BinaryMime),
             recipients: 0,
+            domains: BTreeSet::new(),
             chunks: None,
         })
     }
 
-    /// Whether `rcpt` may be asked about.
-    pub(super) fn recipient(open: Option<&Self>, rcpt: &Rcpt, limits: &Limits) -> Result<(), Reply> {
+    /// Whether `rcpt` may be asked about; its domain, where domains are counted and this one was not.
+    pub(super) fn recipient(
+        open: Option<&Self>,
+        rcpt: &Rcpt,
+        limits: &Limits,
+    ) -> Result<Option<Box<str>>, Reply> {
         let Some(open) = open else {
             return Err(Reply::fixed(503, BAD_SEQUENCE, "Need MAIL before RCPT"));
         };
@@ -73,7 +81,19 @@ impl Transaction {
         if open.recipients >= limits.recipients {
             return Err(Rejection::TOO_MANY_RECIPIENTS.into());
         }
-        Ok(())
+        let most = limits.recipient_domains;
+        let domain = match rcpt.path.address() {
+            Some(address) if most > 0 => address.host_text().to_ascii_lowercase(),
+            _ => return Ok(None),
+        };
+        match open.domains.contains(&*domain) {
+            true => Ok(None),
+            false if open.domains.len() >= most as usize => {
+                let text = "Too many domains among the recipients";
+                Err(Reply::fixed(452, EnhancedCode::new(4, 5, 3), text))
+            }
+            false => Ok(Some(domain.into())),
+        }
     }
 
     /// Whether the message may come by DATA.
