@@ -188,6 +188,10 @@ impl Command {
             return Err(CommandError::ControlCharacter);
         }
         let line = std::str::from_utf8(line).map_err(|_| CommandError::NotUtf8)?;
+        // Those of Unicode (C1) move cursors and break lines as well.
+        if !line.is_ascii() && line.chars().any(char::is_control) {
+            return Err(CommandError::ControlCharacter);
+        }
         let (verb, args) = line.split_at(line.bytes().take_while(|b| *b != b' ').count());
         let args = args.strip_prefix(' ').unwrap_or("");
         let none = |command| match args.is_empty() {
@@ -249,7 +253,7 @@ impl fmt::Display for Command {
         let text = |f: &mut fmt::Formatter<'_>, verb: &str, text: &str| {
             write!(f, "{verb} ")?;
             text.chars()
-                .filter(|c| !c.is_ascii_control())
+                .filter(|c| !c.is_control())
                 .try_for_each(|c| write!(f, "{c}"))
         };
         match self {

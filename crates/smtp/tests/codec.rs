@@ -70,6 +70,9 @@ fn numbers_and_lengths_out_of_range_are_refused() {
 #[test]
 fn control_characters_are_refused_at_the_end_as_well() {
     for line in [
+        "HELP \u{82}",
+        "VRFY a\u{9f} SMTPUTF8",
+        "NOOP \u{85}",
         "QUIT\r",
         "DATA\r\t",
         "RSET\x0c ",
