@@ -4,12 +4,13 @@ usage: peers.py SEND SMTP_SINK [NAME...]
 
 SEND and SMTP_SINK are the programs of this folder: the client engine and the server engine on plain sockets. The
 others are Postfix as server (its smtpd with the queue held, and its smtp-sink) and as client (its smtp-source, and a
-whole instance that relays), Exim as server, and Python's aiosmtplib. What is not installed is named and passed over,
-unless REQUIRE_PEERS names it: "postfix exim aiosmtplib".
+whole instance that relays), Exim as server, OpenSMTPD as server that relays to smtp_sink, and Python's aiosmtplib. What is not installed is named and passed over,
+unless REQUIRE_PEERS names it: "postfix exim opensmtpd aiosmtplib".
 
 Nothing of the system is changed. Postfix runs from a configuration in a folder of its own, on ports of its own; Exim,
 if it is not installed, from a package that was unpacked to the folder in $EXIM (`apt-get download exim4-daemon-light;
-dpkg -x *.deb FOLDER`), in a mount namespace in which its user exists. Both need root.
+dpkg -x *.deb FOLDER`), in a mount namespace in which its user exists; OpenSMTPD likewise, from $OPENSMTPD. All need
+root.
 """
 
 import asyncio
@@ -361,6 +362,74 @@ cram:
         exim.wait()
 
 
+# --- OpenSMTPD -----------------------------------------------------------------------------------------------------
+
+
+def opensmtpd_as_server():
+    """It takes mail from the client engine, and carries it on to the server engine.
+
+    Without TLS: that of the package of Debian 12 fails with every client, `openssl s_client` included.
+    """
+    unpacked = pathlib.Path(os.environ.get("OPENSMTPD", "/nowhere")) / "usr/sbin/smtpd"
+    installed = "/usr/sbin/smtpd" if pathlib.Path("/usr/libexec/opensmtpd").exists() else None
+    program = installed or (str(unpacked) if unpacked.exists() else None)
+    if program is None:
+        return skip("OpenSMTPD (unpack opensmtpd, and name the folder in OPENSMTPD)")
+    home = FOLDER / "opensmtpd"
+    home.mkdir()
+    number = port()
+    users = "".join(f"opensmtp{letter}:x:{n}:{n}::/nonexistent:/usr/sbin/nologin\n" for letter, n in (("d", 9901), ("q", 9902)))
+    (home / "passwd").write_text(pathlib.Path("/etc/passwd").read_text() + users)
+    (home / "group").write_text(pathlib.Path("/etc/group").read_text() + "opensmtpd:x:9901:\nopensmtpq:x:9902:\n")
+    with Sink() as sink:
+        (home / "conf").write_text(f"""
+smtp max-message-size "50M"
+listen on 127.0.0.1 port {number} hostname opensmtpd.test
+action "out" relay host "smtp://127.0.0.1:{sink.port}"
+match from any for domain "b.test" action "out"
+""")
+        # Its folders are fixed: they are there in a namespace of its own alone.
+        script = f"""
+mount --bind {home}/passwd /etc/passwd && mount --bind {home}/group /etc/group &&
+mount -t tmpfs none /var/spool && mkdir -p -m 711 /var/spool/smtpd && cd /var/spool/smtpd &&
+mkdir -m 770 offline && mkdir -m 700 purge queue && chown root:opensmtpq offline && chown opensmtpq purge queue &&
+mount -t tmpfs none /var/lib && mkdir -p /var/lib/opensmtpd/empty && mount -t tmpfs none /run &&
+exec {program} -d -f {home}/conf
+"""
+        log = (home / "log").open("w")
+        opensmtpd = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=log, stderr=log)
+        try:
+            reachable(number, "OpenSMTPD")
+            text = "Subject: plain\n\n.dot at the start\nüber acht Bit\n"
+            for way in (
+                [],
+                ["--no-pipelining"],
+                ["--no-chunking"],
+                ["--notify", "success,failure,delay", "--ret", "headers", "--envid", "e"],
+            ):
+                said = send(number, *way, message=text, to=["bob@b.test", "carol@b.test"])
+                assert said.count("delivered: 250 2.0.0") == 2, said
+                mail = sink.mail()
+                assert mail["data"].endswith("\r\n.dot at the start\r\nüber acht Bit\r\n"), mail
+                assert sorted(rcpt.split(" ")[0] for rcpt in mail["rcpt"]) == ["<bob@b.test>", "<carol@b.test>"], mail
+            # It knows no SMTPUTF8: the address cannot be carried, and nothing is tried.
+            said = send(number, to=["jürgen@b.test"], status=69)
+            assert "SMTPUTF8" in said, said
+            said = send(number, message=text, to=["bob@b.test", "dave@elsewhere.test"], status=69)
+            assert "bob@b.test: delivered" in said and "dave@elsewhere.test: failed (5.0.0): refused at RCPT: 550" in said, said
+            assert sink.mail()["rcpt"] == ["<bob@b.test>"]
+            send(number, message=large(20))
+            assert sink.mail()["size"] > 20_000_000
+            said = send(number, message=large(60), status=69)
+            assert "SIZE" in said, said
+        except BaseException:
+            print((home / "log").read_text()[-3000:])
+            raise
+        finally:
+            opensmtpd.terminate()
+            opensmtpd.wait()
+
+
 # --- aiosmtplib ----------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +475,7 @@ def main():
         ("Postfix as client", have_postfix, postfix_as_client),
         ("Postfix' smtp-source and smtp-sink", have_postfix, postfix_tools),
         ("Exim as server", lambda: os.geteuid() == 0 and shutil.which("openssl"), exim_as_server),
+        ("OpenSMTPD as server", lambda: os.geteuid() == 0, opensmtpd_as_server),
         ("aiosmtplib as client", lambda: importlib.util.find_spec("aiosmtplib"), aiosmtplib_as_client),
     ]:
         if chosen and not any(name.lower() in what.lower() for name in chosen):
