@@ -1,4 +1,5 @@
-//! Submission: header fields that a mail program may have left out (RFC 6409 §8)
+//! Submission: header fields that a mail program may have left out (RFC 6409 §8), and trace fields in front (RFC 5321
+//! §4.4)
 
 use crate::futurerelease::DateTime;
 use bytes::{Bytes, BytesMut};
@@ -29,7 +30,9 @@ use std::fmt::Write;
 /// ```
 #[derive(Debug)]
 pub struct FixUp {
-    additions: Additions,
+    additions: Option<Additions>,
+    /// Fields that go in front of all others.
+    trace: String,
     limit: usize,
     state: State,
 }
@@ -92,10 +95,27 @@ impl FixUp {
     /// Begins a message.
     pub fn new(additions: Additions) -> Self {
         Self {
-            additions,
+            additions: Some(additions),
+            ..Self::nothing()
+        }
+    }
+
+    /// Begins a message to which nothing is added that is missing, as relays must not (RFC 5321 §6.4): its header is
+    /// only looked at, for [`Found`], and may get [trace fields](FixUp::with_trace).
+    pub fn nothing() -> Self {
+        Self {
+            additions: None,
+            trace: String::new(),
             limit: Self::LIMIT,
             state: State::Header(BytesMut::new()),
         }
+    }
+
+    /// Puts fields in front of the message, such as `Received` (RFC 5321 §4.4): whole ones, each with its CRLF.
+    #[must_use]
+    pub fn with_trace(mut self, fields: impl Into<String>) -> Self {
+        self.trace = fields.into();
+        self
     }
 
     /// Sets how many octets of a header are held at most.
@@ -133,12 +153,21 @@ impl FixUp {
             return;
         };
         let held = std::mem::take(held).freeze();
-        let (found, names_sender) = look(&held, complete, self.additions.sender.as_ref());
-        if complete {
-            let added = self.additions.fields(&found, names_sender, &held);
-            if !added.is_empty() {
-                out.push(added.into());
-            }
+        let additions = self.additions.as_ref();
+        let sender = additions.and_then(|additions| additions.sender.as_ref());
+        let (found, names_sender) = look(&held, complete, sender);
+        let mut added = std::mem::take(&mut self.trace);
+        // What is missing so far may still come, if the header goes on.
+        if let Some(additions) = additions.filter(|_| complete) {
+            additions.write(&found, names_sender, &mut added);
+        }
+        // Text without a header must not become one.
+        let first = held.split(|b| *b == b'\n').next().unwrap_or_default();
+        if !added.is_empty() && field_name(first).is_none() && !held.starts_with(b"\r\n") {
+            added.push_str("\r\n");
+        }
+        if !added.is_empty() {
+            out.push(added.into());
         }
         if !held.is_empty() {
             out.push(held);
@@ -148,8 +177,7 @@ impl FixUp {
 }
 
 impl Additions {
-    fn fields(&self, found: &Found, names_sender: bool, header: &[u8]) -> String {
-        let mut added = String::new();
+    fn write(&self, found: &Found, names_sender: bool, added: &mut String) {
         if !found.message_id {
             let _ = write!(added, "Message-ID: <");
             for octet in self.entropy {
@@ -163,12 +191,6 @@ impl Additions {
         if let Some(sender) = self.sender.as_ref().filter(|_| !found.sender && !names_sender) {
             let _ = write!(added, "Sender: {sender}\r\n");
         }
-        // Text without a header must not become one.
-        let first = header.split(|b| *b == b'\n').next().unwrap_or_default();
-        if !added.is_empty() && field_name(first).is_none() && !header.starts_with(b"\r\n") {
-            added.push_str("\r\n");
-        }
-        added
     }
 }
 

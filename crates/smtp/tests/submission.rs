@@ -94,3 +94,34 @@ fn a_header_above_the_limit_goes_on_as_it_is() {
     assert!(!found.complete && !found.date);
     assert_eq!(out.concat(), long.as_bytes());
 }
+
+#[test]
+fn trace_fields_go_in_front_of_everything() {
+    const TRACE: &str = "Received: from a\r\n by b\r\n";
+    for (message, then) in [
+        ("Received: x\r\nreceived: y\r\n\r\nbody", ""),
+        ("\r\nOnly a body", ""),
+        ("Just text: no field\r\n", "\r\n"),
+        ("", "\r\n"),
+        // Longer than what is held.
+        (
+            "Subject: x\r\nX-Long: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n\r\n",
+            "",
+        ),
+    ] {
+        for cut in 1..=message.len().max(1) {
+            let mut fix_up = FixUp::nothing().with_trace(TRACE).with_limit(40);
+            let mut out = Vec::new();
+            for piece in message.as_bytes().chunks(cut) {
+                fix_up.push(piece.to_vec().into(), &mut out);
+            }
+            let found = fix_up.finish(&mut out);
+            let out = String::from_utf8(out.concat()).unwrap();
+            assert_eq!(out, format!("{TRACE}{then}{message}"));
+            assert_eq!(
+                found.received,
+                if message.starts_with("Received") { 2 } else { 0 }
+            );
+        }
+    }
+}

@@ -32,6 +32,7 @@ use mailwright_mailbox::{Account, CommitError, Store, StoreError};
 use mailwright_message::date::DateTime;
 use mailwright_smtp::proxy::Versions;
 use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
+use mailwright_smtp::submission::Additions;
 use mailwright_smtp::{self as smtp, EnhancedCode, Rcpt, Rejection, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -330,8 +331,15 @@ impl<'a, S: Store> Session<'a, S> {
             tls: self.tls.clone(),
             date: DateTime::new(unix_now(), 0),
         };
-        let fix_up = self.listener.protocol == Protocol::Submission;
-        self.intake = Some(Intake::new(&self.shared.store, envelope, &trace, fix_up));
+        let date = u64::try_from(unix_now()).ok();
+        let date = date.and_then(smtp::futurerelease::DateTime::from_unix);
+        let additions = date
+            .filter(|_| self.listener.protocol == Protocol::Submission)
+            .map(|date| {
+                let host = Host::Domain(self.shared.config.hostname.clone());
+                Additions::new(date, entropy(), host)
+            });
+        self.intake = Some(Intake::new(&self.shared.store, envelope, &trace, additions));
     }
 
     /// Stores the message, and says so only when it is durable.
