@@ -1,7 +1,9 @@
-//! Answers ([RFC 2308] on negative ones, [RFC 4035] §3.2.3 on the AD bit, [RFC 8914] on extended errors)
+//! Answers ([RFC 2308] on negative ones, [RFC 4035] §3.2.3 on the AD bit, [RFC 8767] on stale ones, [RFC 8914] on
+//! extended errors)
 //!
 //! [RFC 2308]: https://www.rfc-editor.org/rfc/rfc2308
 //! [RFC 4035]: https://www.rfc-editor.org/rfc/rfc4035
+//! [RFC 8767]: https://www.rfc-editor.org/rfc/rfc8767
 //! [RFC 8914]: https://www.rfc-editor.org/rfc/rfc8914
 
 use crate::{Mx, Name, Record, Tlsa, Txt};
@@ -50,6 +52,20 @@ impl Answer {
             Self::NoData(negative) | Self::NxDomain(negative) => negative.ttl,
             Self::Failure(_) => Duration::ZERO,
         }
+    }
+
+    /// Whether the answer has outlived its TTL, and was given because no server could be asked (RFC 8767).
+    pub fn is_stale(&self) -> bool {
+        self.path().is_some_and(|path| path.stale)
+    }
+
+    pub(crate) fn stale(mut self, ttl: Duration) -> Self {
+        match &mut self {
+            Self::Records(records) => records.path.stale = true,
+            Self::NoData(negative) | Self::NxDomain(negative) => negative.path.stale = true,
+            Self::Failure(_) => {}
+        }
+        self.with_ttl(ttl)
     }
 
     /// The failure, if the answer is not known.
@@ -241,6 +257,8 @@ pub(crate) struct Path {
     pub(crate) canonical: Name,
     pub(crate) security: Security,
     pub(crate) first_security: Security,
+    /// Whether a part of it has outlived its TTL.
+    pub(crate) stale: bool,
 }
 
 impl Path {
@@ -250,6 +268,7 @@ impl Path {
             canonical: name,
             security,
             first_security: security,
+            stale: false,
         }
     }
 }
@@ -315,6 +334,16 @@ impl Failure {
             trusted: true,
             ..Self::new(FailureKind::ServFail)
         }
+    }
+
+    /// Whether somebody who wants an answer may have an old one instead (RFC 8767 §4): not if validation failed, for
+    /// that would bring back what its owner revoked, nor if the fault is in the data.
+    pub(crate) fn allows_stale(&self) -> bool {
+        let passing = matches!(
+            self.kind,
+            FailureKind::Timeout | FailureKind::Unreachable | FailureKind::ServFail | FailureKind::Refused
+        );
+        passing && self.security() != Security::Bogus
     }
 
     /// [`Security::Bogus`] if a trusted server said that validation failed, else [`Security::Indeterminate`].

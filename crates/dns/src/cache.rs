@@ -1,6 +1,7 @@
-//! Remembered answers ([RFC 2308] §5, [RFC 9520])
+//! Remembered answers ([RFC 2308] §5, [RFC 8767], [RFC 9520])
 //!
 //! [RFC 2308]: https://www.rfc-editor.org/rfc/rfc2308
+//! [RFC 8767]: https://www.rfc-editor.org/rfc/rfc8767
 //! [RFC 9520]: https://www.rfc-editor.org/rfc/rfc9520
 
 use crate::{Answer, Config, Name, Question, RecordType};
@@ -22,6 +23,8 @@ pub(crate) struct Cache {
     max_ttl: Duration,
     max_negative_ttl: Duration,
     failure_ttl: Duration,
+    /// How long answers are kept past their TTL.
+    max_stale: Duration,
 }
 
 /// A name that does not exist has no records of any type: that is kept once, without a type.
@@ -31,6 +34,8 @@ type Key = (Name, Option<RecordType>);
 struct Entry {
     answer: Answer,
     end: Instant,
+    /// Until when it is given although it has ended, without asking anybody.
+    stale_until: Option<Instant>,
     serial: u64,
     weight: usize,
 }
@@ -48,6 +53,7 @@ impl Cache {
             max_ttl: config.max_ttl,
             max_negative_ttl: config.max_negative_ttl.min(config.max_ttl),
             failure_ttl: config.failure_ttl.min(MAX_FAILURE_TTL),
+            max_stale: config.serve_stale,
         }
     }
 
@@ -67,7 +73,7 @@ impl Cache {
             Answer::Failure(_) => self.failure_ttl,
             _ => answer.ttl(),
         };
-        if ttl.is_zero() || self.max_entries == 0 {
+        if ttl.is_zero() || self.max_entries == 0 || answer.is_stale() {
             return;
         }
         let direct = answer.path().is_some_and(|path| path.aliases.is_empty());
@@ -82,6 +88,7 @@ impl Cache {
         let entry = Entry {
             answer: answer.clone(),
             end: now + ttl,
+            stale_until: None,
             serial: self.serial,
             weight,
         };
@@ -97,11 +104,41 @@ impl Cache {
 
     /// Looks for an answer that still holds; its TTL is what is left of it.
     pub(crate) fn find(&self, now: Instant, question: &Question) -> Option<Answer> {
+        let entry = self.entry(question, |entry| {
+            entry.end > now || entry.stale_until.is_some_and(|until| until > now)
+        })?;
+        let answer = entry.answer.clone();
+        Some(
+            match entry
+                .end
+                .checked_duration_since(now)
+                .filter(|left| !left.is_zero())
+            {
+                Some(left) => answer.with_ttl(left),
+                None => answer.stale(STALE_TTL),
+            },
+        )
+    }
+
+    /// Looks for an answer that has ended, after nobody could be asked, and gives it for a while without asking again
+    /// (RFC 8767 §5).
+    pub(crate) fn find_stale(&mut self, now: Instant, question: &Question) -> Option<Answer> {
+        if self.max_stale.is_zero() {
+            return None;
+        }
+        let fits = |entry: &Entry| entry.end + self.max_stale > now && entry.answer.failure().is_none();
+        let serial = self.entry(question, fits)?.serial;
+        let entry = self.entries.get_mut(self.keys.get(&serial)?)?;
+        entry.stale_until = Some(now + STALE_TTL);
+        Some(entry.answer.clone().stale(STALE_TTL))
+    }
+
+    fn entry(&self, question: &Question, fits: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         let mut key = (question.name.clone(), None);
         for record_type in [None, Some(question.record_type)] {
             key.1 = record_type;
-            if let Some(entry) = self.entries.get(&key).filter(|entry| entry.end > now) {
-                return Some(entry.answer.clone().with_ttl(entry.end - now));
+            if let Some(entry) = self.entries.get(&key).filter(|entry| fits(entry)) {
+                return Some(entry);
             }
         }
         None
@@ -121,7 +158,7 @@ impl Cache {
 
     fn expire(&mut self, now: Instant) {
         while let Some(&(end, serial)) = self.ends.first() {
-            if end > now {
+            if end + self.max_stale > now {
                 break;
             }
             self.remove_serial(serial);
@@ -143,5 +180,7 @@ impl Cache {
     }
 }
 
+/// RFC 8767 §4 recommends 30 seconds, for the answer and before the next try.
+const STALE_TTL: Duration = Duration::from_secs(30);
 /// RFC 2308 §7.1 and RFC 9520 §3.2.
 const MAX_FAILURE_TTL: Duration = Duration::from_secs(5 * 60);

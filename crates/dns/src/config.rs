@@ -12,7 +12,8 @@ pub struct Server {
     /// Address and port, the same for UDP and TCP.
     pub address: SocketAddr,
     /// Whether its AD bit is believed (RFC 4035 §4.9.3). Say so only of a server that validates and that is reached
-    /// over a path nobody else can write to, such as loopback. Default: false.
+    /// over a path nobody else can write to, such as loopback. If one of several servers is trusted, all should be:
+    /// which of them answers is a matter of chance. Default: false.
     pub trust_ad: bool,
 }
 
@@ -48,8 +49,14 @@ pub struct Config {
     pub tcp_timeout: Duration,
     /// How long a question may take, with all servers and aliases. Default: 20 s.
     pub query_timeout: Duration,
-    /// How long a server that failed to answer twice in a row is asked after the others. Default: 30 s.
+    /// How long a server that failed to answer twice in a row is asked after the others; each further silence doubles
+    /// it. Default: 30 s.
     pub server_rest: Duration,
+    /// How long that is at most. Default: 10 minutes.
+    pub max_server_rest: Duration,
+    /// How many messages that are no answer one query over UDP bears with; after more it is put over TCP, where nobody
+    /// can guess. Default: 16.
+    pub max_strays: u32,
     /// The largest datagram asked for with EDNS (RFC 6891 §6.2.3). Default: 1232 octets; at least 512.
     pub udp_payload: u16,
     /// Whether the letters of each question are sent in random case, which an answer must repeat. An answer over TCP
@@ -67,6 +74,10 @@ pub struct Config {
     /// How long it is remembered at most that there are none (RFC 2308 §5 finds one to three hours sensible, more
     /// than a day problematic). Default: 3 hours.
     pub max_negative_ttl: Duration,
+    /// How long an answer may be given past its TTL while no server can be asked (RFC 8767; it suggests 1 to 3 days).
+    /// Its [`Security`](crate::Security) stays what it was. Never used where validation fails. Default: zero, not at
+    /// all: mail can wait, and an old answer may lead it astray.
+    pub serve_stale: Duration,
     /// How long failures are remembered (RFC 9520 §3.2: at least 1 s, at most 5 min). Default: 5 s.
     pub failure_ttl: Duration,
     /// How many answers are remembered. When there are more, those go that would expire first. Default: 10,000.
@@ -91,6 +102,39 @@ impl Config {
     /// followed. The answers are [`Insecure`](crate::Security::Insecure).
     pub fn add_record(&mut self, name: Name, record: Record) {
         self.records.entry(name).or_default().push(record);
+    }
+
+    /// Adds the addresses in the text of a `hosts` file, with [`add_record`](Self::add_record), and gives their number.
+    ///
+    /// Lines that are not understood are passed over, as everywhere, and so are addresses with a zone.
+    ///
+    /// ```
+    /// use mailwright_dns::Config;
+    ///
+    /// let mut config = Config::default();
+    /// assert_eq!(config.add_hosts("192.0.2.1 mail.lab.example mail # the test bench\n"), 2);
+    /// ```
+    pub fn add_hosts(&mut self, text: &str) -> usize {
+        let mut count = 0;
+        for line in text.lines() {
+            let mut words = line
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .split_ascii_whitespace();
+            let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else {
+                continue;
+            };
+            for name in words.filter_map(|word| Name::parse(word).ok()) {
+                let record = Record::from(address);
+                let known = self.records.entry(name).or_default();
+                if !known.contains(&record) {
+                    known.push(record);
+                    count += 1;
+                }
+            }
+        }
+        count
     }
 
     /// Reads the servers out of the text of a `resolv.conf` file.
@@ -161,6 +205,8 @@ impl Default for Config {
             tcp_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(20),
             server_rest: Duration::from_secs(30),
+            max_server_rest: Duration::from_secs(10 * 60),
+            max_strays: 16,
             udp_payload: 1232,
             random_case: true,
             max_message: 16_384,
@@ -168,6 +214,7 @@ impl Default for Config {
             max_lookups: 1024,
             max_ttl: Duration::from_secs(24 * 60 * 60),
             max_negative_ttl: Duration::from_secs(3 * 60 * 60),
+            serve_stale: Duration::ZERO,
             failure_ttl: Duration::from_secs(5),
             cache_entries: 10_000,
             cache_octets: 16 * 1024 * 1024,

@@ -50,11 +50,13 @@
 //! # What an answer has been through
 //!
 //! - Each query has its own socket, a random id, and letters of random case. Only a response from the server asked,
-//!   with that id, question and case, is taken; others are ignored, counted in [`Stats`], and the wait goes on.
+//!   with that id, question and case, is taken; others are ignored, counted in [`Stats`], and the wait goes on; after
+//!   too many the question is put over TCP.
 //! - EDNS is offered with 1,232 octets; a server that does not know it is asked without. A truncated answer is asked
 //!   for again over TCP.
 //! - A server that says SERVFAIL, REFUSED, or nonsense is not asked the same question again; one that is silent gets
-//!   its turn in the next round. When all failed, the answer is a [`Failure`], never "no such record".
+//!   its turn in the next round, and is asked last for a growing while. When all failed, the answer is a [`Failure`],
+//!   never "no such record"; or, if [`Config::serve_stale`] allows it, what was known before.
 //! - CNAME records are followed within one response and with further questions.
 //! - An empty answer without SOA but with NS records is a referral, and not taken for "no data" (RFC 2308 §2.2).
 //!
@@ -63,7 +65,8 @@
 //! | what | for |
 //! |---|---|
 //! | [`Resolver`], [`Transmit`], [`Stats`] | the machine |
-//! | [`Config`], [`Server`] | settings, limits, static records, `resolv.conf` |
+//! | [`Config`], [`Server`] | settings, limits, static records, `hosts`, `resolv.conf` |
+//! | [`SelfTest`], [`Verdict`], [`Health`] | whether the servers validate DNSSEC, and answer |
 //! | [`Question`], [`Name`], [`RecordType`] | what is asked |
 //! | [`Answer`], [`Records`], [`Negative`], [`Failure`], [`Security`] | what comes back |
 //! | [`Record`], [`Mx`], [`Soa`], [`Tlsa`], [`Txt`] | data of records |
@@ -76,17 +79,18 @@
 //! | 2181 | sets of records, TTL, CNAME | `conclude.rs`, `message.rs` |
 //! | 2308 | negative answers and their TTL | `conclude.rs`, `cache.rs` |
 //! | 3596, 6698 | AAAA, TLSA | `record.rs` |
-//! | 4035, 6840 | AD bit in query and answer | `answer.rs`, `message.rs` |
+//! | 4035, 6840 | AD bit in query and answer | `answer.rs`, `message.rs`, `selftest.rs` |
 //! | 5452 | resilience against forged answers | `resolver.rs`, `resolver/attempts.rs`, `message.rs` |
 //! | 5891 | U-labels to A-labels | `name.rs` |
 //! | 6761 | `localhost` | `config.rs` |
 //! | 6891 | EDNS | `message.rs`, `resolver/attempts.rs` |
+//! | 8767 | stale answers | `cache.rs`, `resolver.rs` |
 //! | 8914 | extended errors; they tell bogus from failing | `message.rs`, `answer.rs` |
 //! | 9520 | failures are remembered for a while | `cache.rs` |
 //!
 //! # Limits, and what is not here
 //!
-//! All limits are fields of [`Config`]. Expired answers are not served, one TCP connection carries one query, and
+//! All limits are fields of [`Config`]. One TCP connection carries one query, and
 //! neither DNS cookies (RFC 7873) nor DNS over TLS are spoken.
 //!
 //! hickory-proto brings about fifty crates, half of them for IDNA; none is a runtime or opens sockets
@@ -104,6 +108,7 @@ mod message;
 mod name;
 mod record;
 mod resolver;
+mod selftest;
 mod transmit;
 
 pub use answer::{Answer, Failure, FailureKind, Negative, Records, Security};
@@ -112,4 +117,5 @@ pub use error::Error;
 pub use name::Name;
 pub use record::{Mx, Question, Record, RecordType, Soa, Tlsa, Txt};
 pub use resolver::Resolver;
-pub use transmit::{QueryId, SocketId, Stats, Transmit, Transport};
+pub use selftest::{SelfTest, Verdict};
+pub use transmit::{Health, QueryId, SocketId, Stats, Transmit, Transport};

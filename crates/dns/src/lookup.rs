@@ -29,6 +29,7 @@ pub(crate) struct Lookup {
     security: Option<Security>,
     first_security: Option<Security>,
     ttl: Duration,
+    stale: bool,
     /// When the question as a whole gives up; `None` until it has its turn.
     pub(crate) end: Option<Instant>,
     /// When the resolver looks at it again.
@@ -56,6 +57,8 @@ pub(crate) struct Exchange {
     pub(crate) edns_refused: bool,
     /// Whether an answer came that is right but for the case of its question.
     pub(crate) wrong_case: bool,
+    /// How many messages came that do not answer the query.
+    pub(crate) strays: u32,
     /// What came over TCP so far.
     pub(crate) stream: Vec<u8>,
 }
@@ -70,6 +73,7 @@ impl Lookup {
             security: None,
             first_security: None,
             ttl: Duration::MAX,
+            stale: false,
             end: None,
             deadline: None,
             exchange: None,
@@ -195,6 +199,7 @@ impl Lookup {
     pub(crate) fn join(&mut self, answer: Answer, max_aliases: usize) -> Answer {
         let Some(path) = answer.path() else { return answer };
         self.secured_by(path.security);
+        self.stale |= path.stale;
         for target in path.aliases.iter().skip(1).chain([&path.canonical]) {
             if *target == self.name {
                 continue;
@@ -223,6 +228,7 @@ impl Lookup {
             canonical: self.name.clone(),
             security,
             first_security: self.first_security.unwrap_or(security),
+            stale: self.stale,
         }
     }
 }

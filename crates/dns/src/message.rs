@@ -39,6 +39,8 @@ pub(crate) enum Reply {
     /// The datagram had no room for all of it.
     Truncated,
     Malformed,
+    /// Too much came that is no answer: the question is put again over TCP.
+    Flooded,
     Response(Response),
 }
 

@@ -8,7 +8,7 @@ mod attempts;
 use crate::cache::Cache;
 use crate::lookup::{Exchange, Lookup};
 use crate::message::{self, Asked, Reply, Stray};
-use crate::{Answer, Config, FailureKind, QueryId, Question, SocketId, Stats, Transmit, Transport};
+use crate::{Answer, Config, FailureKind, Health, QueryId, Question, SocketId, Stats, Transmit, Transport};
 use core::fmt;
 use core::net::SocketAddr;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -126,8 +126,17 @@ impl Resolver {
         }
         match self.read(key, datagram) {
             Ok(reply) => self.drive(now, key, Input::Reply(reply)),
-            Err(Stray::Case) => self.exchange_mut(key).wrong_case = true,
-            Err(_) => {}
+            Err(stray) => {
+                let max_strays = self.config.max_strays;
+                let exchange = self.exchange_mut(key);
+                exchange.wrong_case |= stray == Stray::Case;
+                exchange.strays += 1;
+                // Somebody is guessing, or stands in the way: a connection keeps him out (RFC 5452 §9.3).
+                if exchange.strays > max_strays {
+                    self.stats.flooded += 1;
+                    self.drive(now, key, Input::Reply(Reply::Flooded));
+                }
+            }
         }
     }
 
@@ -199,6 +208,20 @@ impl Resolver {
         self.timers.first().map(|(deadline, _)| *deadline)
     }
 
+    /// How the servers are doing, in the order of [`Config::servers`].
+    pub fn health(&self, now: Instant) -> impl Iterator<Item = Health> {
+        self.servers
+            .iter()
+            .zip(&self.config.servers)
+            .map(move |(state, server)| Health {
+                server: server.address,
+                silent: state.silent,
+                resting: state
+                    .resting_until
+                    .and_then(|until| until.checked_duration_since(now)),
+            })
+    }
+
     /// What happened so far.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -255,8 +278,23 @@ impl Resolver {
             self.lookups.insert(key, lookup);
             return;
         };
-        let answer = self.cache.clamp(answer);
-        self.cache.insert(now, &lookup.question, &answer);
+        let stale = match &answer {
+            Answer::Failure(failure) if failure.allows_stale() => {
+                self.cache.find_stale(now, &lookup.question)
+            }
+            _ => None,
+        };
+        let answer = match stale {
+            Some(stale) => {
+                self.stats.stale += 1;
+                stale
+            }
+            None => {
+                let answer = self.cache.clamp(answer);
+                self.cache.insert(now, &lookup.question, &answer);
+                answer
+            }
+        };
         for waiter in core::mem::take(&mut lookup.waiters) {
             self.by_query.remove(&waiter);
             self.answers.push_back((waiter, answer.clone()));

@@ -63,4 +63,20 @@ pub struct Stats {
     pub malformed: u64,
     /// Answers that had no room in a datagram.
     pub truncated: u64,
+    /// Queries given up over UDP for [strays](crate::Config::max_strays), and put again over TCP.
+    pub flooded: u64,
+    /// Questions answered with records past their TTL (RFC 8767).
+    pub stale: u64,
+}
+
+/// How a server is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// The server.
+    pub server: SocketAddr,
+    /// How often in a row it did not answer.
+    pub silent: u32,
+    /// For how long it is asked after the others; `None` while it is well.
+    pub resting: Option<core::time::Duration>,
 }

@@ -77,6 +77,7 @@
 //! | [`Config`], [`Rule`], [`Relay`], [`TlsRule`], [`Target`], [`Families`] | settings, the operator's rules, limits |
 //! | [`dane`] | TLSA records held against certificates |
 //! | [`sts`] | MTA-STS records, policies, and the memory for them |
+//! | [`tlsrpt`] | TLS reports: who wants them, what is counted, their JSON |
 //!
 //! # RFCs
 //!
@@ -89,13 +90,14 @@
 //! | 7435 | opportunistic TLS | `tls.rs` |
 //! | 7505 | null MX | `planner/mod.rs` |
 //! | 7672 | DANE for SMTP | `search.rs`, `dane.rs`, `planner/conclude.rs` |
+//! | 8460 | TLS reports | `tlsrpt/` |
 //! | 8461 | MTA-STS | `sts/`, `planner/conclude.rs` |
 //! | 8689 | REQUIRETLS, `TLS-Required: No` | `planner/conclude.rs`, `tls.rs` |
 //!
 //! # Limits, and what is not here
 //!
 //! All limits are fields of [`Config`] and [`sts::CacheConfig`]. It validates no DNSSEC: it goes by what the resolver is
-//! trusted to say ([`Security`](mailwright_dns::Security)). Beyond `mailwright-dns` it brings no crate of its own
+//! trusted to say ([`Security`](mailwright_dns::Security)). Beyond `mailwright-dns` it brings a reader and writer of JSON
 //! (`cargo tree -p mailwright-mx -e normal`).
 //!
 //! Minimum Rust version: 1.88.
@@ -113,6 +115,7 @@ mod route;
 mod search;
 pub mod sts;
 mod tls;
+pub mod tlsrpt;
 
 pub use config::{Config, Families, Target};
 pub use error::Error;

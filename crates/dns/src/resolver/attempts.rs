@@ -46,11 +46,8 @@ impl Resolver {
             return Some(Failure::new(FailureKind::NoServers).into());
         }
         let mut order: Vec<usize> = (0..self.servers.len()).collect();
-        order.sort_by_key(|&server| {
-            self.servers[server]
-                .resting_until
-                .is_some_and(|until| until > now)
-        });
+        // Those that rest come last, the one first that has rested most; the sort is stable.
+        order.sort_by_key(|&server| self.servers[server].resting_until.filter(|until| *until > now));
         lookup.start_rounds(order);
         self.next_attempt(now, key, lookup)
     }
@@ -131,6 +128,7 @@ impl Resolver {
             edns,
             edns_refused,
             wrong_case: false,
+            strays: 0,
             stream: Vec::new(),
         });
     }
@@ -165,7 +163,10 @@ impl Resolver {
         } else {
             server.silent += 1;
             if server.silent >= SILENT_BEFORE_REST {
-                server.resting_until = Some(now + self.config.server_rest);
+                // Each further silence doubles the rest.
+                let doublings = (server.silent - SILENT_BEFORE_REST).min(MAX_DOUBLINGS_OF_REST);
+                let rest = self.config.server_rest.saturating_mul(1 << doublings);
+                server.resting_until = Some(now + rest.min(self.config.max_server_rest));
             }
         }
         lookup.note(Failure {
@@ -187,12 +188,14 @@ impl Resolver {
             .take()
             .expect("a reply belongs to an open exchange");
         self.close_socket(exchange.socket);
-        let server = &mut self.servers[exchange.server];
-        server.silent = 0;
-        server.resting_until = None;
+        if !matches!(reply, Reply::Flooded) {
+            let server = &mut self.servers[exchange.server];
+            server.silent = 0;
+            server.resting_until = None;
+        }
         match reply {
-            Reply::Truncated => {
-                self.stats.truncated += 1;
+            Reply::Truncated | Reply::Flooded => {
+                self.stats.truncated += u64::from(matches!(reply, Reply::Truncated));
                 let attempt = Attempt {
                     server: exchange.server,
                     transport: Transport::Tcp,
@@ -299,5 +302,6 @@ struct Attempt {
 const CASE_OCTETS: usize = 32;
 const MAX_DOUBLINGS: usize = 5;
 const SILENT_BEFORE_REST: u32 = 2;
+const MAX_DOUBLINGS_OF_REST: u32 = 10;
 /// How long a server that knows no EDNS is asked without it.
 const PLAIN_FOR: Duration = Duration::from_secs(15 * 60);

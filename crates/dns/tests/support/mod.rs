@@ -147,11 +147,13 @@ impl World {
         let query = Message::from_vec(wire).unwrap();
         assert!(query.metadata.recursion_desired && query.metadata.authentic_data);
         let asked = &query.queries[0];
-        let what = format!(
-            "{} {}",
-            asked.query_type,
-            asked.name.to_lowercase().to_ascii().trim_end_matches('.')
-        );
+        let name = asked.name.to_lowercase().to_ascii();
+        let name = if name == "." {
+            "."
+        } else {
+            name.trim_end_matches('.')
+        };
+        let what = format!("{} {name}", asked.query_type);
         let nth = self.counts.entry(what.clone()).or_default();
         *nth += 1;
         let server = match transmit.server.ip() {
