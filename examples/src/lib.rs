@@ -10,6 +10,7 @@
 //! | `send` | an SMTP client on blocking sockets: STARTTLS, AUTH, DSN, LMTP, and what became of each recipient |
 //! | `lmtp_deliver` | delivery to an LMTP server, for other programs to call |
 //! | `chaos_peer` | a server that misbehaves by recipe, to try clients on |
+//! | `mx_plan` | the resolver and the planner on blocking sockets: where mail for a domain goes, and why |
 //! | `inspect` | the part index, typed headers and decoders: what is in a message, for a person or as JSON |
 //! | `auth_check` | SPF, DKIM, ARC, DMARC and iprev of a message: all results with their reasons, by a resolver on blocking sockets |
 //! | `edit` | the editor: a field changed, an attachment stripped, every other octet as it was |

@@ -13,6 +13,19 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// Where policies are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Keep {
+    /// In memory alone.
+    #[default]
+    No,
+    /// What is in this file is taken up; it stays as it is.
+    Read(PathBuf),
+    /// In this file.
+    ReadAndWrite(PathBuf),
+}
+
 /// The policies of other domains; cheap to clone.
 ///
 /// They are kept over restarts: what is known of a domain protects against somebody who hides its record later.
@@ -31,12 +44,16 @@ struct Inner {
 }
 
 impl Policies {
-    /// Policies that are fetched with `client` from `port`, and kept in `file`, if one is given.
-    ///
-    /// What the file holds is taken up; a file that is missing or cannot be read means an empty memory.
-    pub fn new(client: Client, port: u16, file: Option<PathBuf>) -> Self {
+    /// Policies that are fetched with `client` from `port`, and kept as `keep` says. A file that is missing or cannot be
+    /// read means an empty memory.
+    pub fn new(client: Client, port: u16, keep: Keep) -> Self {
         let mut cache = Cache::default();
-        let text = file.as_deref().map(std::fs::read_to_string);
+        let (path, file) = match keep {
+            Keep::No => (None, None),
+            Keep::Read(path) => (Some(path), None),
+            Keep::ReadAndWrite(path) => (Some(path.clone()), Some(path)),
+        };
+        let text = path.as_deref().map(std::fs::read_to_string);
         match text {
             Some(Ok(text)) => _ = cache.read(now(), &text),
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {

@@ -9,7 +9,7 @@ use crate::config::{Config, Endpoint, EndpointHost, Protocol, SmartHostTls};
 use crate::dns::{Asker, Dns, gone};
 use crate::policies::Policies;
 use crate::random::entropy;
-use mailwright_dns::Name;
+use mailwright_dns::{Config as DnsConfig, Name, SelfTest, Verdict};
 use mailwright_mx::sts::Known;
 use mailwright_mx::{Config as MxConfig, Demand, Destination, Planner, Relay, Route, Step, Target, TlsRule};
 use std::sync::Arc;
@@ -78,6 +78,17 @@ impl Router {
     pub fn config(&self) -> &MxConfig {
         &self.mx
     }
+}
+
+/// Finds out whether the servers of these settings validate DNSSEC, without which there is no DANE.
+pub async fn self_test(config: &DnsConfig) -> Verdict {
+    let test = SelfTest::new(config);
+    let dns = Dns::start(test.config(config));
+    let mut answers = Vec::new();
+    for question in test.questions() {
+        answers.push((question.clone(), dns.resolve(question.clone()).await));
+    }
+    test.verdict(&answers)
 }
 
 /// The settings of routes that a server's configuration asks for.

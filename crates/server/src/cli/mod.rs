@@ -9,6 +9,7 @@ mod import;
 mod localserve;
 mod place;
 mod queue;
+mod route;
 mod run;
 mod terminal;
 
@@ -51,6 +52,8 @@ enum Command {
     Fsck(fsck::Arguments),
     /// Look after the queue: list, show, retry, hold, release, redirect and drop messages.
     Queue(queue::Arguments),
+    /// Tell where mail goes, and why.
+    Route(route::Arguments),
     /// Check a configuration file, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -81,6 +84,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Serve { config, check: false } => serve(config),
         Command::Account(arguments) => account::run(arguments),
+        Command::Route(arguments) => route::run(arguments),
         Command::Import(arguments) => return exit(import::run(arguments)),
         Command::Export(arguments) => return exit(export::run(arguments)),
         Command::Backup(arguments) => return exit(backup::run(arguments)),

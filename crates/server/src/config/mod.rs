@@ -521,6 +521,11 @@ impl Config {
         }
     }
 
+    /// The file that the MTA-STS policies of other domains are kept in.
+    pub fn policies_file(&self) -> PathBuf {
+        self.data.join("mta-sts-policies")
+    }
+
     /// Whether mail for `domain` ends here, however it is written: case does not count, and A-labels are as
     /// good as U-labels.
     pub fn is_local(&self, domain: &Domain) -> bool {

@@ -28,7 +28,7 @@ mod trust;
 
 use crate::dns::Dns;
 use crate::http::Client;
-use crate::policies::Policies;
+use crate::policies::{Keep, Policies};
 use crate::random::entropy;
 use crate::route::{Router, mx_config};
 use crate::shared::Shared;
@@ -294,8 +294,8 @@ impl<S: Store> Worker<S> {
 fn router<S>(shared: &Shared<S>) -> Router {
     let dns = Dns::from_config(&shared.config);
     let client = Client::new(dns.clone(), shared.tls.verified());
-    let file = shared.config.data.join("mta-sts-policies");
-    let policies = Policies::new(client, shared.config.outbound.https_port, Some(file));
+    let keep = Keep::ReadAndWrite(shared.config.policies_file());
+    let policies = Policies::new(client, shared.config.outbound.https_port, keep);
     Router::new(dns, mx_config(&shared.config)).with_policies(policies)
 }
 

@@ -30,6 +30,20 @@ pub(crate) struct Zone {
     quirks: HashMap<Name, Quirk>,
     ttl: Option<u32>,
     authentic: bool,
+    weather: Weather,
+}
+
+/// What happens to every answer on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Weather {
+    #[default]
+    Fair,
+    /// The first datagram of every question is lost.
+    FirstLost,
+    /// Nothing fits into a datagram.
+    Truncated,
+    /// A forged answer comes ahead of each true one.
+    Forged,
 }
 
 /// How a name is answered instead of with its records.
@@ -89,6 +103,10 @@ impl Zone {
     pub(crate) fn authentic(mut self) -> Self {
         self.authentic = true;
         self
+    }
+
+    pub(crate) fn weather(self, weather: Weather) -> Self {
+        Self { weather, ..self }
     }
 
     /// Questions about the name get no answer.
@@ -191,6 +209,13 @@ struct State {
     stop: AtomicBool,
 }
 
+impl State {
+    fn count(&self, line: &str) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|other| *other == line).count()
+    }
+}
+
 impl DnsServer {
     /// Serves the zone over UDP and TCP on a free port of 127.0.0.1.
     pub(crate) fn start(zone: Zone) -> Self {
@@ -277,7 +302,12 @@ fn serve_udp(udp: &UdpSocket, state: &State) {
         let Some((mut answer, quirk)) = react(state, "udp", &query) else {
             continue;
         };
-        if quirk == Some(Quirk::Forged) {
+        let weather = state.zone.lock().unwrap().weather;
+        let line = state.log.lock().unwrap().last().cloned();
+        if weather == Weather::FirstLost && state.count(&line.unwrap()) == 1 {
+            continue;
+        }
+        if quirk == Some(Quirk::Forged) || weather == Weather::Forged {
             let mut forged = answer.clone();
             forged.metadata.id ^= 1;
             udp.send_to(&forged.to_vec().unwrap(), from).unwrap();
@@ -286,7 +316,10 @@ fn serve_udp(udp: &UdpSocket, state: &State) {
             .edns
             .as_ref()
             .map_or(512, |edns| usize::from(edns.max_payload()));
-        if quirk == Some(Quirk::Truncated) || answer.to_vec().unwrap().len() > room_there {
+        if quirk == Some(Quirk::Truncated)
+            || weather == Weather::Truncated
+            || answer.to_vec().unwrap().len() > room_there
+        {
             answer = answer.truncate();
         }
         // The client may have gone.
