@@ -142,12 +142,12 @@ impl<B: Backend> Session<B> {
         // RFC 5465 §3.1: what has accumulated is told first, as by NOOP.
         self.sync().await?;
         let metadata = self.conn.machine().tells_metadata();
-        self.watching = None;
         let wants = Wants::of(&request.watches, metadata);
-        if wants != Wants::default() {
-            let watching = self.begin(wants, Some(request)).await?;
-            self.watching = Some(Box::new(watching));
-        }
+        // If this fails, what was watched before still is.
+        self.watching = match wants == Wants::default() {
+            true => None,
+            false => Some(Box::new(self.begin(wants, Some(request)).await?)),
+        };
         self.yes()
     }
 
