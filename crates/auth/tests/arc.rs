@@ -149,6 +149,15 @@ fn chains_have_an_end() {
     assert_eq!(seal_as("l.test", &message, &report), Err(SealError::TooLong));
 }
 
+#[test]
+fn names_of_fields_may_be_anything() {
+    let once = seal("l.test", MESSAGE);
+    for name in ["arç", "aaa€", "€", "arc-x"] {
+        let report = verify(&once.replacen("h=From", &format!("h={name}:From"), 1));
+        assert_eq!(report.verdict, Verdict::Fail, "{name}");
+    }
+}
+
 /// What others sealed, from the folder in `MAIL_CORPUS`.
 #[test]
 fn chains_of_others() {

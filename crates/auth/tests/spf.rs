@@ -126,6 +126,23 @@ fn names_of_the_client() {
     assert_eq!(ptr_questions.count(), 1);
 }
 
+/// RFC 7208 §7.3: what is too long loses labels from the left, however many.
+#[test]
+fn long_names_are_cut() {
+    let macros = "%{l}.".repeat(3000);
+    let zone = format!("a.test TXT v=spf1 exists:{macros}ok.test -all");
+    let mut zone = Zone::of(&zone);
+    check(&mut zone, "192.0.2.9", &format!("{}l@a.test", "l.".repeat(149)));
+    let asked = zone.asked[1].name.to_string();
+    assert!(
+        asked.ends_with(".ok.test") && asked.len() <= 253 && asked.len() > 250,
+        "{asked}"
+    );
+    let report = check(&mut zone, "192.0.2.9", &format!("{}@a.test", "l".repeat(63)));
+    assert_eq!(report.verdict, Verdict::Fail);
+    assert_eq!(zone.asked.last().unwrap().name.to_string().len(), 199);
+}
+
 #[test]
 fn failures_are_temporary_and_named() {
     let zone = "a.test TXT v=spf1 a:b.test -all\nb.test FAIL";

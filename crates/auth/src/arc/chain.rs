@@ -86,7 +86,10 @@ fn member(fields: &[Field<'_>], instance: u32, places: &Places) -> Result<Member
     let seal_tags = read_tags(fields[seal].value).ok_or(structure.clone())?;
     let message_signature =
         Signature::parse_common(&message_tags).map_err(|reason| Reason::Message(reason.clone()))?;
-    let covers_chain = |name: &String| name.len() > 4 && name[..4].eq_ignore_ascii_case("arc-");
+    let covers_chain = |name: &String| {
+        let start = name.as_bytes().get(..4);
+        start.is_some_and(|start| start.eq_ignore_ascii_case(b"arc-"))
+    };
     if message_signature.headers.iter().any(covers_chain) || seal_tags.tag("h").is_some() {
         return Err(structure);
     }

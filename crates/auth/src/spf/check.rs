@@ -349,10 +349,10 @@ impl Check {
             domain.pop();
         }
         // RFC 7208 §7.3: what is too long loses labels from the left.
-        while domain.len() > MAX_NAME {
-            match domain.split_once('.') {
-                Some((_, rest)) => domain = rest.to_owned(),
-                None => break,
+        if let Some(excess) = domain.len().checked_sub(MAX_NAME + 1) {
+            let dot = domain.as_bytes()[excess..].iter().position(|b| *b == b'.');
+            if let Some(dot) = dot {
+                domain.drain(..=excess + dot);
             }
         }
         Target::Domain(domain)
