@@ -182,7 +182,12 @@ fn push_value(value: &str, out: &mut String) {
         return out.push_str(value);
     }
     out.push('"');
+    let start = out.len();
     for c in value.chars() {
+        // A line that is folded by force, where it has no blank, could be cut within a quoted pair.
+        if out.len() - start >= MAX_QUOTED {
+            break;
+        }
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             c if c.is_control() => out.push('?'),
@@ -196,3 +201,6 @@ fn push_value(value: &str, out: &mut String) {
 fn is_token(octet: u8) -> bool {
     octet.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&octet)
 }
+
+/// RFC 5322 §2.1.1 gives a line 998 octets; the name of a property stands before the value.
+const MAX_QUOTED: usize = 900;
