@@ -184,7 +184,7 @@ fn push_value(value: &str, out: &mut String) {
     out.push('"');
     let start = out.len();
     for c in value.chars() {
-        // A line that is folded by force, where it has no blank, could be cut within a quoted pair.
+        // A word that is too long for a line would be cut, perhaps within a quoted pair.
         if out.len() - start >= MAX_QUOTED {
             break;
         }
@@ -202,5 +202,5 @@ fn is_token(octet: u8) -> bool {
     octet.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&octet)
 }
 
-/// RFC 5322 §2.1.1 gives a line 998 octets; the name of a property stands before the value.
-const MAX_QUOTED: usize = 900;
+/// A word of more than 900 octets is cut in two, and the name of a property stands before the value.
+const MAX_QUOTED: usize = 760;

@@ -229,16 +229,16 @@ proptest! {
     }
 }
 
-/// Found by the fuzzer: a line of more than 998 octets was folded between a backslash and what it quotes.
+/// Found by the fuzzer: a word too long for a line was cut between a backslash and what it quotes.
 #[test]
 fn a_value_of_backslashes_stays_readable() {
-    for len in [449, 450, 511, 512, 600] {
+    for len in [379, 380, 381, 512, 600] {
         let mut results = AuthenticationResults::new("mx.b.test");
         results
             .results
             .push(MethodResult::auth("alice").because("\\".repeat(len)));
         let field = results.to_field();
         let read = AuthenticationResults::parse(field.split_once(':').unwrap().1.as_bytes()).unwrap();
-        assert_eq!(read.results[0].reason, Some("\\".repeat(len.min(450))), "{len}");
+        assert_eq!(read.results[0].reason, Some("\\".repeat(len.min(380))), "{len}");
     }
 }
