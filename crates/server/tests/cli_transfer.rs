@@ -102,7 +102,7 @@ fn mail_goes_in_and_out_while_no_server_runs() {
     assert!(status == 2 && err.contains("there is no mail of alice"), "{err}");
 
     let (status, out, _) = run(&["fsck", "--data", &data], "");
-    assert_eq!((status, &*out), (0, "all is sound\n"));
+    assert_eq!((status, &*out), (0, "all is sound: 30 messages\n"));
     let copy = path("copy");
     let (status, out, _) = run(&["backup", &copy, "--data", &data], "");
     assert!(status == 0 && out.starts_with("30 messages copied to "), "{out}");
@@ -111,7 +111,7 @@ fn mail_goes_in_and_out_while_no_server_runs() {
     fs::create_dir(&restored).unwrap();
     fs::rename(&copy, restored.join("mail")).unwrap();
     let (status, out, _) = run(&["fsck", "--data", restored.to_str().unwrap()], "");
-    assert_eq!((status, &*out), (0, "all is sound\n"));
+    assert_eq!((status, &*out), (0, "all is sound: 30 messages\n"));
 }
 
 #[tokio::test]
@@ -154,4 +154,89 @@ async fn a_server_that_runs_keeps_its_store() {
     let (status, out, err) = run(&arguments, "wonder land\n");
     assert_eq!((status, &*err), (0, ""), "{out}");
     assert!(out.starts_with("0 messages in 6 folders"), "{out}");
+}
+
+#[tokio::test]
+async fn a_maildir_store_is_chosen_by_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first start writes the configuration.
+    Process::start(folder.path(), true).await.kill_9().await;
+    let path = folder.path().join("mailwright.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("store = \"maildir\"\n{config}")).unwrap();
+    let path = path.to_str().unwrap();
+    let (status, _, err) = run(&["serve", "--config", path], "");
+    assert!(
+        status == 1 && err.contains("holds a store of the kind \"sqlite\""),
+        "{err}"
+    );
+    fs::remove_dir_all(folder.path().join("mail/mail")).unwrap();
+
+    let mut server = Process::start(folder.path(), true).await;
+    let mut smtp = support::lines::Lines::connect(server.address("smtp")).await;
+    smtp.reply("220").await;
+    for (command, reply) in [
+        ("EHLO c.example", "250"),
+        ("MAIL FROM:<a@c.example>", "250"),
+        ("RCPT TO:<bob@localhost>", "250"),
+        ("RCPT TO:<alice@localhost>", "250"),
+        ("DATA", "354"),
+    ] {
+        smtp.say(command, reply).await;
+    }
+    smtp.send_raw(b"Subject: in a file\r\n\r\nhere\r\n.\r\n").await;
+    smtp.reply("250").await;
+    let new = folder.path().join("mail/mail/bob@localhost/new");
+    let file = fs::read_dir(&new).unwrap().next().unwrap().unwrap();
+    assert!(
+        fs::read_to_string(file.path())
+            .unwrap()
+            .ends_with("Subject: in a file\r\n\r\nhere\r\n")
+    );
+    // What another program drops is there for a session that is open already.
+    let mut bob = support::lines::Lines::connect(server.address("imap")).await;
+    bob.line().await.unwrap();
+    bob.imap("LOGIN bob@localhost builder", "OK").await;
+    bob.imap("SELECT INBOX", "OK").await;
+    fs::write(new.join("1.dropped.host"), "Subject: dropped\n\n").unwrap();
+    let fetched = bob
+        .imap("UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])", "OK")
+        .await;
+    let noop = bob.imap("NOOP", "OK").await;
+    let exists = fetched
+        .iter()
+        .chain(&noop)
+        .any(|line| line.starts_with(b"* 2 EXISTS"));
+    let after = bob.imap("STATUS INBOX (MESSAGES)", "OK").await;
+    assert!(
+        exists || after.iter().any(|line| line.ends_with(b"(MESSAGES 2)")),
+        "{noop:?} {after:?}"
+    );
+    bob.imap("SELECT INBOX", "OK").await;
+    let fetched = bob
+        .imap("UID FETCH 2 BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "OK")
+        .await;
+    assert!(
+        support::lines::find(&fetched, "Subject: dropped").is_some(),
+        "{fetched:?}"
+    );
+    bob.imap("UID STORE 1 +FLAGS (\\Seen)", "OK").await;
+    server.kill_9().await;
+    let seen = fs::read_dir(folder.path().join("mail/mail/bob@localhost/cur")).unwrap();
+    let names: Vec<_> = seen
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.len() == 1 && names[0].ends_with(":2,S"), "{names:?}");
+    let (status, out, err) = run(&["fsck", "--config", path], "");
+    assert_eq!((status, &*out), (0, "all is sound\n"), "{err}");
+    let (status, _, err) = run(
+        &[
+            "backup",
+            folder.path().join("b").to_str().unwrap(),
+            "--config",
+            path,
+        ],
+        "",
+    );
+    assert!(status == 2 && err.contains("rsync -aH"), "{err}");
 }

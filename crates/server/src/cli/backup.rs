@@ -1,5 +1,6 @@
 //! `mailwright backup`: a copy of the whole store, true at one moment.
 
+use super::kept::Kept;
 use super::place::{self, Place};
 use super::{Failure, terminal};
 use clap::Args;
@@ -16,7 +17,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let store = place::open(&arguments.place.config()?)?;
+    let config = arguments.place.config()?;
+    let Kept::Sqlite(store) = place::open(&config)? else {
+        return Err(format!(
+            "a Maildir store is files alone: copy {} with its hard links, `rsync -aH` or `cp -a`, while no server runs",
+            config.data.join("mail").display()
+        )
+        .into());
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let copied = runtime.block_on(store.backup(&arguments.target))?;
     terminal::print(&format!(

@@ -6,6 +6,7 @@ mod bar;
 mod export;
 mod fsck;
 mod import;
+mod kept;
 mod localserve;
 mod place;
 mod queue;

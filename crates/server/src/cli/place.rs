@@ -1,12 +1,12 @@
 //! The server that a command is about, and its store while no server has it.
 
-use super::{Failure, run};
+use super::Failure;
+use super::kept::Kept;
 use clap::Args;
 use mailwright_address::Domain;
 use mailwright_mailbox::{Account, Store};
 use mailwright_server::accounts::Accounts;
 use mailwright_server::config::Config;
-use mailwright_store::{Error, SqliteStore, sqlite};
 use std::path::{Path, PathBuf};
 
 /// The options that say which server is meant.
@@ -41,16 +41,12 @@ impl Place {
     }
 }
 
+/// What to do about a server that runs.
+pub(super) const IN_USE: &str = "The server is running: stop it for as long as this takes.";
+
 /// Opens the store of a server that does not run.
-pub(super) fn open(config: &Config) -> Result<SqliteStore, Failure> {
-    run::private_folder(&config.data)?;
-    let folder = config.data.join("mail");
-    SqliteStore::open(folder, sqlite::Config::default()).map_err(|error| match error {
-        error @ Error::InUse { .. } => {
-            format!("{error}\n  The server is running: stop it for as long as this takes.").into()
-        }
-        error => error.into(),
-    })
+pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
+    Kept::open(&config.data, None, IN_USE)
 }
 
 /// The account of a name, which must be one of the server's.

@@ -1,6 +1,6 @@
 //! `mailwright queue`: looking after the queue, of a running server or in its data folder.
 
-use super::run::{Kept, open_store};
+use super::kept::Kept;
 use super::{Failure, terminal};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -178,7 +178,7 @@ impl Place {
         })? {
             return Ok(Self::Running(client));
         }
-        let store = open_store(&data)?;
+        let store = Kept::open(&data, None, super::place::IN_USE)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

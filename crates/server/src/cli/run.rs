@@ -1,14 +1,11 @@
 //! Running a server until a signal stops it.
 
 use super::Failure;
+use super::kept::Kept;
 use mailwright_server::{Config, Running, Server};
-use mailwright_store::{SqliteStore, sqlite};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
-
-/// The store of the program.
-pub(super) type Kept = SqliteStore;
 
 /// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT.
 pub(super) fn until_stopped(
@@ -20,7 +17,8 @@ pub(super) fn until_stopped(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut stop = Signals::new()?;
-        let store = open_store(&config.data)?;
+        let in_use = "Stop the other one, or give this one a data folder of its own.";
+        let store = Kept::open(&config.data, Some(config.store), in_use)?;
         let mut running = Server::builder(config).store(store).start().await?;
         started(&running)?;
         let ended = tokio::select! {
@@ -37,18 +35,6 @@ pub(super) fn until_stopped(
             () = stop.next() => tracing::warn!("stopped at once"),
         }
         Ok(ended?)
-    })
-}
-
-/// Opens the store in the data folder, which is made for this user alone.
-pub(super) fn open_store(data: &Path) -> Result<Kept, Failure> {
-    private_folder(data).map_err(|error| format!("the data folder {}: {error}", data.display()))?;
-    let folder = data.join("mail");
-    Kept::open(folder, sqlite::Config::default()).map_err(|error| match error {
-        error @ mailwright_store::Error::InUse { .. } => {
-            format!("{error}\n  Stop the other one, or give this one a data folder of its own.").into()
-        }
-        error => error.into(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The configuration file: its keys, and the checks that go beyond one value.
 
+use super::StoreKind;
 use super::is_among;
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
@@ -50,6 +51,8 @@ struct File {
     hostname: Text<Domain>,
     domains: Spanned<Vec<Text<Domain>>>,
     data: PathBuf,
+    #[serde(default)]
+    store: StoreKind,
     accounts_file: Option<PathBuf>,
     #[serde(default)]
     plaintext_login: PlaintextLogin,
@@ -299,6 +302,7 @@ impl File {
             .into_iter()
             .map(|domain| domain.0)
             .collect();
+        config.store = self.store;
         if let Some(path) = self.accounts_file {
             config.accounts_file = folder.join(path);
         }

@@ -33,6 +33,8 @@ pub struct Config {
     pub domains: Vec<Domain>,
     /// Where mail, the queue and the accounts file are kept.
     pub data: PathBuf,
+    /// How mail is kept.
+    pub store: StoreKind,
     /// The accounts file that `mailwright account` edits.
     pub accounts_file: PathBuf,
     /// Accounts of the configuration itself, beside those of the accounts file.
@@ -55,6 +57,29 @@ pub struct Config {
     pub limits: Limits,
     /// How much mail an account may keep, where its own entry says nothing else.
     pub quota: Quota,
+}
+
+/// How mail is kept, in the folder `mail` of the data folder.
+///
+/// The program opens the store; who makes a server in code brings one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StoreKind {
+    /// A SQLite database, and packs for large messages.
+    #[default]
+    Sqlite,
+    /// Maildir++ folders that other programs can read, a folder for each account.
+    Maildir,
+}
+
+impl std::fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Maildir => "maildir",
+        })
+    }
 }
 
 /// How much mail an account may keep (RFC 9208). The default is without bounds.
@@ -508,6 +533,7 @@ impl Config {
             domains: Vec::new(),
             accounts_file: data.join("accounts.toml"),
             data,
+            store: StoreKind::default(),
             accounts: Vec::new(),
             aliases: Aliases::new(),
             certificate: None,

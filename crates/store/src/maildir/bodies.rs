@@ -187,6 +187,20 @@ impl Bodies {
         }
     }
 
+    /// Reads all of a body and compares it with its hash.
+    pub(super) fn verify(self: &Arc<Self>, blob: &BlobRef) -> Result<(), StoreError> {
+        let (mut hasher, mut at) = (BlobHasher::new(), 0);
+        while at < blob.size() {
+            let octets = self.read(blob, at..blob.size())?;
+            hasher.update(&octets);
+            at += octets.len() as u64;
+        }
+        match hasher.finish() == *blob.hash() {
+            true => Ok(()),
+            false => Err(corrupt(blob)),
+        }
+    }
+
     fn path(&self, hash: &BlobHash) -> PathBuf {
         self.bodies.join(hash.to_string())
     }

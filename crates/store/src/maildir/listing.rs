@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, io, path::Path};
 use mailwright_mailbox::Flags;
 
 use super::{
-    disk::replace,
+    disk::replace_synced,
     format::{FileName, Keywords},
 };
 
@@ -62,7 +62,7 @@ impl Listing {
         let mut keywords = self.keywords.clone();
         let letters = FileName::letters_of(flags, &mut keywords);
         if keywords != self.keywords {
-            replace(&folder.join(Keywords::FILE), &keywords.to_text())?;
+            replace_synced(&folder.join(Keywords::FILE), &keywords.to_text())?;
             self.keywords = keywords;
         }
         Ok(letters)

@@ -51,6 +51,7 @@ mod writer;
 
 use core::{ops::Range, time::Duration};
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc},
     thread::{self, JoinHandle},
@@ -193,6 +194,15 @@ impl MaildirStore {
     /// Returns the folder that the accounts are in.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Reads every message and compares it with what was written, and says what is wrong: a line each.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]; what cannot be read is told of.
+    pub async fn check(&self) -> Result<Vec<String>, StoreError> {
+        let (model, bodies) = (Arc::clone(&self.model), Arc::clone(&self.bodies));
+        self.pool.run(move || Ok(check(&lock(&model), &bodies))).await
     }
 
     /// Looks at all folders for what other programs did, as is done every [`Config::poll`].
@@ -347,6 +357,29 @@ impl Store for MaildirStore {
     fn subscribe(&self, account: &Account) -> Feed {
         self.hub.subscribe(account)
     }
+}
+
+/// A body that is shared is read once.
+fn check(model: &Model, bodies: &Arc<Bodies>) -> Vec<String> {
+    let (mut problems, mut seen) = (Vec::new(), HashSet::new());
+    for account in model.accounts(None, usize::MAX) {
+        for mailbox in model.mailboxes(&account) {
+            let scan = Scan::all(Fields::BLOB).limit(usize::MAX);
+            let messages = model.scan(mailbox.id, &scan).map(|page| page.messages);
+            for message in messages.unwrap_or_default() {
+                let Some(blob) = message.blob.filter(|blob| seen.insert(*blob.hash())) else {
+                    continue;
+                };
+                if let Err(error) = bodies.verify(&blob) {
+                    problems.push(format!(
+                        "{account}, {}, UID {}: {error}",
+                        mailbox.name, message.uid
+                    ));
+                }
+            }
+        }
+    }
+    problems
 }
 
 fn redo(model: &mut Model, entry: Entry) {
