@@ -13,7 +13,7 @@ use super::{
     bodies::Bodies,
     codec::Entry,
     format::{Keywords, UidList, directory_of, write_subscriptions},
-    listing::Listing,
+    listing::{self, Listing},
     stamps::{Stamp, Stamps},
 };
 use crate::folder;
@@ -33,6 +33,7 @@ pub(super) struct Disk {
     /// Accounts whose subscriptions have changed since they were written.
     subscriptions: HashSet<Account>,
     asides: u64,
+    is_replaying: bool,
 }
 
 /// The folder of a mailbox.
@@ -91,6 +92,7 @@ impl Disk {
             touched: BTreeSet::new(),
             subscriptions: HashSet::new(),
             asides: 0,
+            is_replaying: false,
         }
     }
 
@@ -105,6 +107,14 @@ impl Disk {
         let mut ops: Vec<Op> = core::mem::take(&mut self.waiting);
         ops.extend(entries.iter().flat_map(|entry| self.plan(entry)));
         self.run(ops);
+    }
+
+    /// Does again what entries say that were written before a crash. A power cut may have left a file with two names
+    /// when it was given another: the second is taken away first.
+    pub(super) fn replay(&mut self, entries: &[Entry]) {
+        self.is_replaying = true;
+        self.apply(entries);
+        self.is_replaying = false;
     }
 
     /// Tries again what could not be done; says whether nothing is left.
@@ -378,6 +388,10 @@ impl Disk {
 
     fn listing(&mut self, folder: &Path) -> io::Result<&mut Listing> {
         if !self.listings.contains_key(folder) {
+            if self.is_replaying {
+                // Where it cannot be listed, the next step says so.
+                let _ = listing::remove_doubles(folder);
+            }
             let listing = match Listing::read(folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Listing::default(),
                 other => other?,

@@ -1,6 +1,10 @@
 //! What is in a folder
 
-use std::{collections::HashMap, fs, io, path::Path};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use mailwright_mailbox::Flags;
 
@@ -79,6 +83,32 @@ impl Listing {
         self.files.insert(base.to_owned(), at);
         path
     }
+}
+
+/// Removes all names but one of files that have several with the same base.
+pub(super) fn remove_doubles(folder: &Path) -> io::Result<()> {
+    let mut first: HashMap<String, PathBuf> = HashMap::new();
+    for sub in ["cur", "new"] {
+        for entry in fs::read_dir(folder.join(sub))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            match first.entry(FileName::parse(name).base.to_owned()) {
+                Entry::Vacant(vacant) => drop(vacant.insert(entry.path())),
+                Entry::Occupied(there) if is_same(there.get(), &entry.path())? => {
+                    fs::remove_file(entry.path())?;
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names stand for the same octets: a name is taken away only where nothing is lost by that.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let (one, other) = (fs::read(one)?, fs::read(other)?);
+    Ok(one == other)
 }
 
 impl At {

@@ -51,7 +51,7 @@ mod writer;
 
 use core::{ops::Range, time::Duration};
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, mpsc},
     thread::{self, JoinHandle},
@@ -59,9 +59,9 @@ use std::{
 
 use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, AclEntry, Annotation, Batch, BlobHash, BlobRef, ChangeHub, CommitError, Committed, Feed, Fields,
-    Identifier, Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Model, Page, Scan, SharedMailbox,
-    Snapshot, SpoolEntry, SpoolKey, Store, StoreError, Usage, Vanished,
+    Account, AclEntry, Annotation, Batch, BlobHash, BlobRef, ChangeHub, CommitError, Committed, Effect, Feed,
+    Fields, Identifier, Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Model, Page, Scan,
+    SharedMailbox, Snapshot, SpoolEntry, SpoolKey, Store, StoreError, UidSet, Usage, Vanished,
 };
 
 pub use self::bodies::MaildirBlobWriter;
@@ -150,10 +150,12 @@ impl MaildirStore {
             }
         })?;
         let was_killed = !pending.is_empty();
-        disk.apply(&pending);
         let unsettled = pending.len() as u64;
+        disk.replay(&pending);
+        let touched = touched(&pending);
         pending.into_iter().for_each(|entry| redo(&mut model, entry));
         if was_killed {
+            disk.replay(&present(&model, &touched));
             let refers =
                 |hash: &str| parse_hash(hash).is_some_and(|it| model.refers_to(&BlobRef::new(it, 0)));
             bodies.retain(refers).map_err(failed)?;
@@ -380,6 +382,40 @@ fn check(model: &Model, bodies: &Arc<Bodies>) -> Vec<String> {
         }
     }
     problems
+}
+
+/// The messages that entries add or change.
+fn touched(entries: &[Entry]) -> BTreeMap<MailboxId, UidSet> {
+    let mut touched: BTreeMap<_, UidSet> = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::Effect(Effect::Message { mailbox, message }) => {
+                touched.entry(*mailbox).or_default().insert(message.uid);
+            }
+            Entry::Effect(Effect::Flags { mailbox, uid, .. }) => {
+                touched.entry(*mailbox).or_default().insert(*uid);
+            }
+            _ => {}
+        }
+    }
+    touched
+}
+
+/// Entries that make the files of messages that should be there: a power cut may have lost both names of one that was
+/// given another.
+fn present(model: &Model, touched: &BTreeMap<MailboxId, UidSet>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (mailbox, uids) in touched {
+        let scan = Scan::new(uids.clone(), Fields::ALL).limit(usize::MAX);
+        let messages = model.scan(*mailbox, &scan).map(|page| page.messages);
+        entries.extend(messages.unwrap_or_default().into_iter().map(|message| {
+            Entry::Effect(Effect::Message {
+                mailbox: *mailbox,
+                message: Box::new(message),
+            })
+        }));
+    }
+    entries
 }
 
 fn redo(model: &mut Model, entry: Entry) {

@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Open {
         path: PathBuf,
         made: bool,
+        /// What was in it is not.
+        cut: bool,
         fd: u32,
     },
     Write {
@@ -49,6 +51,11 @@ pub(crate) enum Event {
         path: PathBuf,
     },
     Renamed {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    /// A file got another name beside those it has.
+    Linked {
         from: PathBuf,
         to: PathBuf,
     },
@@ -106,8 +113,8 @@ fn event(call: &str, folder: &Path, positions: &mut HashMap<u32, u64>) -> Option
             let fd = fd(result)?.0;
             positions.insert(fd, 0);
             let made = arguments[2].contains("O_CREAT");
-            assert!(!arguments[2].contains("O_TRUNC"), "{call}");
-            Some(Event::Open { path, made, fd })
+            let cut = arguments[2].contains("O_TRUNC");
+            Some(Event::Open { path, made, cut, fd })
         }
         "lseek" => {
             let (fd, _) = place(&arguments, folder)?;
@@ -148,6 +155,10 @@ fn event(call: &str, folder: &Path, positions: &mut HashMap<u32, u64>) -> Option
         }),
         "unlink" => Some(Event::Removed {
             path: inside(text(&arguments[0]).into())?,
+        }),
+        "linkat" => Some(Event::Linked {
+            from: inside(text(&arguments[1]).into())?,
+            to: inside(text(&arguments[3]).into())?,
         }),
         "rename" => Some(Event::Renamed {
             from: inside(text(&arguments[0]).into())?,
@@ -301,7 +312,7 @@ impl Disk {
 
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            Event::Open { path, made, fd } => {
+            Event::Open { path, made, cut, fd } => {
                 let named = match self.names.get(path) {
                     Some(named) => *named,
                     None if *made => {
@@ -317,6 +328,9 @@ impl Disk {
                     Named::Folder => Opened::Folder(path.clone(), 0),
                 };
                 self.open.insert(*fd, opened);
+                if *cut {
+                    self.change(*fd, Change::Truncate(0));
+                }
             }
             Event::Write { fd, at, octets } => {
                 let change = Change::Write(*at, octets.clone());
@@ -355,6 +369,10 @@ impl Disk {
                 let named = self.names.get(from).copied();
                 self.name(to, named);
                 self.name(from, None);
+            }
+            Event::Linked { from, to } => {
+                let named = self.names.get(from).copied();
+                self.name(to, named);
             }
             Event::Said(_) => {}
         }
