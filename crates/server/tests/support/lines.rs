@@ -184,6 +184,30 @@ impl Lines {
         }
     }
 
+    /// As [`line`](Self::line), of a server that may go in the middle of one.
+    pub async fn try_line(&mut self) -> Option<Vec<u8>> {
+        let read = async {
+            let mut all = vec![];
+            loop {
+                let from = all.len();
+                self.stream.read_until(b'\n', &mut all).await.ok()?;
+                if !all[from..].ends_with(b"\n") {
+                    return None;
+                }
+                let Some(size) = literal_size(&all[from..]) else {
+                    all.truncate(all.len() - 2);
+                    return Some(all);
+                };
+                let from = all.len();
+                all.resize(from + size, 0);
+                self.stream.read_exact(&mut all[from..]).await.ok()?;
+            }
+        };
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("an answer in time")
+    }
+
     /// Reads a whole reply of SMTP and checks the start of its last line.
     pub async fn reply(&mut self, want: &str) -> String {
         let mut text = String::new();
