@@ -171,6 +171,20 @@ async fn a_maildir_store_is_chosen_by_the_configuration() {
         "{err}"
     );
     fs::remove_dir_all(folder.path().join("mail/mail")).unwrap();
+    // A command that comes before the first start makes what the configuration names.
+    maildir(&folder.path().join("from"), 3);
+    let from = folder.path().join("from");
+    let import = [
+        "import",
+        from.to_str().unwrap(),
+        "--account",
+        "alice",
+        "--config",
+        path,
+    ];
+    assert_eq!(run(&import, "").0, 0);
+    let of_alice = folder.path().join("mail/mail/alice@localhost/cur");
+    assert_eq!(fs::read_dir(of_alice).unwrap().count(), 3);
 
     let mut server = Process::start(folder.path(), true).await;
     let mut smtp = support::lines::Lines::connect(server.address("smtp")).await;

@@ -1,7 +1,7 @@
 //! The server that a command is about, and its store while no server has it.
 
 use super::Failure;
-use super::kept::Kept;
+use super::kept::{self, Kept};
 use clap::Args;
 use mailwright_address::Domain;
 use mailwright_mailbox::{Account, Store};
@@ -37,6 +37,7 @@ impl Place {
         let localhost = Domain::parse("localhost")?;
         let mut config = Config::new(localhost.clone(), folder);
         config.domains.push(localhost);
+        config.store = kept::kind_of(&config.data.join("mail")).unwrap_or_default();
         Ok(config)
     }
 }
@@ -46,7 +47,7 @@ pub(super) const IN_USE: &str = "The server is running: stop it for as long as t
 
 /// Opens the store of a server that does not run.
 pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
-    Kept::open(&config.data, None, IN_USE)
+    Kept::open(&config.data, Some(config.store), IN_USE)
 }
 
 /// The account of a name, which must be one of the server's.
