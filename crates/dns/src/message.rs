@@ -288,9 +288,9 @@ impl RecordHead {
         match data {
             hickory::RData::A(a) => Some(Record::A(a.0)),
             hickory::RData::AAAA(aaaa) => Some(Record::Aaaa(aaaa.0)),
-            hickory::RData::CNAME(name) => name_of(&name.0).map(Record::Cname),
-            hickory::RData::PTR(name) => name_of(&name.0).map(Record::Ptr),
-            hickory::RData::MX(mx) => Some(Record::Mx(Mx::new(mx.preference, name_of(&mx.exchange)?))),
+            hickory::RData::CNAME(name) => plain(&name.0).map(Record::Cname),
+            hickory::RData::PTR(name) => plain(&name.0).map(Record::Ptr),
+            hickory::RData::MX(mx) => Some(Record::Mx(Mx::new(mx.preference, plain(&mx.exchange)?))),
             hickory::RData::SOA(soa) => Some(Record::Soa(Soa::new(
                 name_of(&soa.mname)?,
                 name_of(&soa.rname)?,
@@ -327,6 +327,11 @@ fn read_name(decoder: &mut BinDecoder<'_>) -> Option<Name> {
 
 fn name_of(name: &hickory::Name) -> Option<Name> {
     Name::from_labels(name.iter())
+}
+
+/// A name in small letters: compression makes it end in those of the question, whose case is random.
+fn plain(name: &hickory::Name) -> Option<Name> {
+    Some(name_of(name)?.with_case(&[0]))
 }
 
 fn read_u16(decoder: &mut BinDecoder<'_>) -> Option<u16> {

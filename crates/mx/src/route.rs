@@ -5,6 +5,7 @@
 //! [RFC 3463]: https://www.rfc-editor.org/rfc/rfc3463
 
 use crate::note::Note;
+use crate::sts::FetchError;
 use crate::{Target, TlsPolicy, TlsReason};
 use core::fmt;
 use core::net::SocketAddr;
@@ -38,6 +39,14 @@ impl Route {
             Outcome::Attempts(attempts) => attempts,
             Outcome::Permanent(_) | Outcome::Temporary(_) => &[],
         }
+    }
+
+    /// Why the MTA-STS policy of the domain could not be fetched, if that was tried. An earlier one may hold.
+    pub fn policy_error(&self) -> Option<FetchError> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Policy(known) => known.error,
+            _ => None,
+        })
     }
 
     /// Tells a person, line by line, how the route came about.

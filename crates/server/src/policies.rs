@@ -3,14 +3,13 @@
 //! [RFC 8461]: https://www.rfc-editor.org/rfc/rfc8461
 
 use crate::clock::unix_now;
-use crate::files::private;
+use crate::files::replace;
 use crate::http::{Client, HttpError, Limits, Request};
 use mailwright_dns::Name;
 use mailwright_mx::sts::{self, Cache, Fetch, FetchError, Known, Lookup};
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Where policies are kept.
@@ -154,15 +153,6 @@ impl Policies {
             Err(error) => tracing::error!(%error, "keeping MTA-STS policies broke down"),
         }
     }
-}
-
-/// Puts `text` in place of what `path` holds, at once or not at all.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
 }
 
 fn now() -> u64 {

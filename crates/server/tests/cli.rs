@@ -3,6 +3,9 @@
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
+#[path = "support/dns.rs"]
+mod dns;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -324,4 +327,41 @@ fn a_second_localserve_says_what_is_in_its_way() {
     assert!(told.contains("in use by another process"), "{told}");
     let (ok, _, err) = said(&run(&["localserve", "--port-offset", "99999"], ""));
     assert!(!ok && err.contains("would leave the range"), "{err}");
+}
+
+#[test]
+fn route_explain_tells_where_mail_goes_and_why() {
+    let zone = dns::Zone::new()
+        .authentic()
+        .mx("b.test", 10, "mx.b.test")
+        .a("mx.b.test", "192.0.2.1")
+        .mx("null.test", 0, ".");
+    let server = dns::DnsServer::start(zone);
+    let resolver = server.address().to_string();
+    let explain = |more: &[&str]| {
+        let arguments = [&["route", "explain", "--resolver", &resolver], more].concat();
+        said(&run(&arguments, ""))
+    };
+    let (success, out, err) = explain(&["b.test"]);
+    assert!(success, "{out}{err}");
+    for line in [
+        "the resolver validates DNSSEC\n",
+        "b.test has MX records (secure): 10 mx.b.test\n",
+        "MTA-STS is not announced\n",
+        "try mx.b.test at 192.0.2.1:25 (mail exchanger, preference 10, DNS secure, TLS opportunistic: no policy is published)\n",
+    ] {
+        assert!(out.contains(line), "{line}{out}");
+    }
+    let (success, out, _) = explain(&["--require-tls", "b.test"]);
+    assert!(
+        success && out.contains("TLS required, verified certificate: the sender requires TLS"),
+        "{out}"
+    );
+    let (success, out, err) = explain(&["null.test"]);
+    assert!(
+        !success && out.contains("556 5.1.10") && err.contains("cannot be sent there"),
+        "{out}{err}"
+    );
+    let (success, _, err) = explain(&["no domain"]);
+    assert!(!success && err.contains("no domain: "), "{err}");
 }

@@ -7,13 +7,20 @@ mod dns;
 #[path = "support/sink.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod sink;
+#[path = "support/unbound.rs"]
+mod unbound;
 
 use dns::{DnsServer, Zone};
 use hickory_proto::rr::{RData, rdata};
 use mailwright_address::ReversePath;
+use mailwright_dns::{Name, Question, RecordType, Security, SelfTest, Verdict};
 use mailwright_mailbox::{Batch, BlobWriter, Limits, MemoryStore, Op, SpoolKey, Store};
+use mailwright_mx::Outcome;
+use mailwright_mx::tlsrpt::{PolicyKind, Report, ResultType};
 use mailwright_queue::{Record, Timestamp};
 use mailwright_server::config::Config;
+use mailwright_server::dns::{Dns, dns_config};
+use mailwright_server::route::{Router, mx_config};
 use mailwright_server::{Running, Server, unix_now};
 use ring::digest::{SHA256, SHA512, digest};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -120,7 +127,7 @@ fn tlsa(usage: u8, selector: u8, matching: u8, data: Vec<u8>) -> RData {
 /// A server that sends, with DNS of its own.
 struct Rig {
     running: Running<MemoryStore>,
-    _dns: DnsServer,
+    _dns: Option<DnsServer>,
     folder: TempDir,
 }
 
@@ -136,22 +143,38 @@ impl Rig {
         adjust: impl FnOnce(&mut Config, &Path),
     ) -> Self {
         let dns = DnsServer::start(zone);
+        let mut rig = Self::resolving(folder, dns.address(), port, adjust).await;
+        rig._dns = Some(dns);
+        rig
+    }
+
+    /// With a resolver that runs by itself.
+    async fn resolving(
+        folder: TempDir,
+        resolver: SocketAddr,
+        port: u16,
+        adjust: impl FnOnce(&mut Config, &Path),
+    ) -> Self {
         let mut config = Config::new("mail.a.test".parse().unwrap(), folder.path());
         config.queue.retry = vec![Duration::from_secs(600)];
-        config.outbound.resolver = Some(dns.address());
+        config.outbound.resolver = Some(resolver);
         config.outbound.port = port;
         adjust(&mut config, folder.path());
         let server = Server::builder(config).store(MemoryStore::new(Limits::default()));
         let running = server.start().await.unwrap();
         Self {
             running,
-            _dns: dns,
+            _dns: None,
             folder,
         }
     }
 
     /// Sends a message to bob@b.test, and says what became of it: `None` for delivered, else why it is deferred.
     async fn send(&self) -> Option<String> {
+        self.send_to("bob@b.test").await
+    }
+
+    async fn send_to(&self, recipient: &str) -> Option<String> {
         let shared = self.running.shared();
         let now = Timestamp::from_unix_seconds(u64::try_from(unix_now()).unwrap());
         let mut record = Record::new(
@@ -160,7 +183,7 @@ impl Rig {
             now,
             now + Duration::from_secs(86_400),
         );
-        record.add_recipient("bob@b.test".parse().unwrap());
+        record.add_recipient(recipient.parse().unwrap());
         let mut writer = shared.store.new_blob();
         writer
             .write("Subject: Hello\r\n\r\nHello\r\n".into())
@@ -181,8 +204,9 @@ impl Rig {
         let started = Instant::now();
         loop {
             let spool = shared.store.spool(None::<SpoolKey>, 10).await.unwrap();
-            let entry = spool.first()?;
-            let record = Record::decode(&entry.record).unwrap();
+            let mut records = spool.iter().map(|entry| Record::decode(&entry.record).unwrap());
+            let sent = recipient.parse().unwrap();
+            let record = records.find(|record| record.recipients[0].address == sent)?;
             if let Some(entry) = record.history.last() {
                 return Some(format!("{entry:?}"));
             }
@@ -512,4 +536,215 @@ async fn an_mta_sts_policy_outlives_a_restart_and_its_record() {
     let rig = Rig::start_in(folder, hidden, impostor.address.port(), adjust).await;
     assert!(rig.send().await.is_some());
     assert_eq!(impostor.taken().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unbound_vouches_for_zones_and_dane_follows() {
+    use unbound::{SignedZone, Unbound};
+
+    let authority = Authority::new();
+    let good = authority.issue("mx.good.test", false);
+    let sink = Sink::start(good.script()).await;
+    let port = sink.address.port();
+    let zone = |name: &str, zone: SignedZone| {
+        let host = format!("mx.{name}");
+        zone.mx(name, 10, &host).a(&host, Ipv4Addr::LOCALHOST)
+    };
+    let tlsa = |name: &str| format!("_{port}._tcp.mx.{name}");
+    let record = sha256(&good.public_key);
+    let zones = vec![
+        zone("good.test", SignedZone::new("good.test")).tlsa(&tlsa("good.test"), [3, 1, 1], &record),
+        zone("wrong.test", SignedZone::new("wrong.test")).tlsa(&tlsa("wrong.test"), [3, 1, 1], &[7; 32]),
+        zone("none.test", SignedZone::new("none.test")),
+        zone("forged.test", SignedZone::new("forged.test")).tlsa(&tlsa("forged.test"), [3, 1, 1], &record),
+        // Nobody vouches for the records of this zone, so they do not count.
+        zone("open.test", SignedZone::unsigned("open.test")).tlsa(&tlsa("open.test"), [3, 1, 1], &[7; 32]),
+        SignedZone::new("alias.test")
+            .mx("alias.test", 10, "mx.alias.test")
+            .cname("mx.alias.test", "mx.good.test"),
+    ];
+    let Some(unbound) = Unbound::start(zones, &[SignedZone::new("forged.test")]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::resolving(folder, unbound.address, port, |_, _| {}).await;
+    // Where it goes, whether it is taken, and what is said of it if not.
+    for (to, why) in [
+        ("bob@good.test", None),
+        ("bob@wrong.test", Some("no TLSA record matches")),
+        ("bob@none.test", None),
+        ("bob@forged.test", Some("SERVFAIL")),
+        ("bob@open.test", None),
+        ("bob@alias.test", None),
+    ] {
+        let deferred = rig.send_to(to).await;
+        match why {
+            None => assert_eq!(deferred, None, "{to}"),
+            Some(why) => assert!(
+                deferred.as_ref().is_some_and(|said| said.contains(why)),
+                "{to}: {deferred:?}"
+            ),
+        }
+    }
+    assert_eq!(sink.messages(4).await.len(), 4);
+
+    // What the planner saw.
+    let mut config = Config::new("mail.a.test".parse().unwrap(), "unused");
+    config.outbound.resolver = Some(unbound.address);
+    config.outbound.port = port;
+    let router = Router::new(Dns::from_config(&config), mx_config(&config));
+    for (domain, security, tls) in [
+        (
+            "good.test",
+            Some(Security::Secure),
+            "required, certificate by DANE at mx.good.test",
+        ),
+        ("none.test", Some(Security::Secure), "opportunistic"),
+        ("open.test", Some(Security::Insecure), "opportunistic"),
+        (
+            "alias.test",
+            Some(Security::Secure),
+            "required, certificate by DANE at mx.good.test",
+        ),
+        ("forged.test", None, ""),
+        ("nothing.good.test", None, ""),
+    ] {
+        let route = router
+            .route(domain.parse::<mailwright_address::Domain>().unwrap())
+            .await;
+        let attempt = route.attempts().first();
+        assert_eq!(attempt.map(|attempt| attempt.security), security, "{route}");
+        assert_eq!(
+            attempt.map_or(String::new(), |attempt| attempt.tls.to_string()),
+            tls,
+            "{route}"
+        );
+    }
+    let route = router
+        .route("forged.test".parse::<mailwright_address::Domain>().unwrap())
+        .await;
+    assert!(matches!(route.outcome(), Outcome::Temporary(_)), "{route}");
+
+    // And what the self-test makes of it.
+    let settings = dns_config(&config);
+    let signed = Question::new(Name::parse("good.test").unwrap(), RecordType::Soa);
+    let forged = Question::new(Name::parse("forged.test").unwrap(), RecordType::Soa);
+    let test = SelfTest::new(&settings).with_signed(signed).with_broken(forged);
+    let dns = Dns::start(test.config(&settings));
+    let mut answers = Vec::new();
+    for question in test.questions() {
+        answers.push((question.clone(), dns.resolve(question.clone()).await));
+    }
+    assert_eq!(test.verdict(&answers), Verdict::Validates);
+}
+
+/// Undoes what a report travels in.
+fn gunzip(packed: &[u8]) -> String {
+    assert_eq!(packed[..4], [0x1f, 0x8b, 8, 0]);
+    let (deflated, trailer) = packed[10..].split_at(packed.len() - 18);
+    let data = miniz_oxide::inflate::decompress_to_vec(deflated).unwrap();
+    assert_eq!(trailer[..4], crc32fast::hash(&data).to_le_bytes());
+    assert_eq!(trailer[4..], u32::try_from(data.len()).unwrap().to_le_bytes());
+    String::from_utf8(data).unwrap()
+}
+
+#[tokio::test]
+async fn what_came_of_tls_is_counted_kept_and_reported() {
+    let authority = Authority::new();
+    let good = authority.issue("mx.b.test", false);
+    let sink = Sink::start(good.script()).await;
+    let port = sink.address.port();
+    let zone = zone(port, vec![tlsa(3, 1, 1, sha256(&good.public_key))])
+        .mx("c.test", 10, "mx.c.test")
+        .a("mx.c.test", "127.0.0.1")
+        .record(&format!("_{port}._tcp.mx.c.test"), tlsa(3, 1, 1, vec![7; 32]))
+        .txt("_smtp._tls.c.test", "v=TLSRPTv1; rua=mailto:tls@b.test");
+    let adjust = |config: &mut Config, _: &Path| {
+        config.outbound.tls_reports = Some("tls-reports@a.test".parse().unwrap());
+    };
+    let rig = Rig::start(zone.clone(), port, adjust).await;
+    assert_eq!(rig.send_to("bob@b.test").await, None);
+    assert_eq!(rig.send_to("bob@b.test").await, None);
+    assert!(rig.send_to("bob@c.test").await.is_some());
+    let Rig { running, folder, .. } = rig;
+    running.shutdown().await;
+    let kept = std::fs::read_to_string(folder.path().join("tls-reports")).unwrap();
+    let reports: Vec<Report> = kept
+        .lines()
+        .map(|line| Report::parse(line.as_bytes()).unwrap())
+        .collect();
+    let counts: Vec<_> = reports
+        .iter()
+        .flat_map(|report| &report.policies)
+        .map(|policy| {
+            (
+                policy.domain.as_str(),
+                policy.kind,
+                policy.successes,
+                policy.failures,
+            )
+        })
+        .collect();
+    // The second message went over the connection of the first: that is one session.
+    assert_eq!(
+        counts,
+        [
+            ("b.test", PolicyKind::Tlsa, 1, 0),
+            ("c.test", PolicyKind::Tlsa, 0, 1)
+        ]
+    );
+    assert_eq!(
+        reports[1].policies[0].details[0].result,
+        ResultType::CertificateNotTrusted
+    );
+    assert_eq!(
+        reports[1].policies[0].details[0].receiving_host.as_deref(),
+        Some("mx.c.test")
+    );
+
+    // A day and a half later the report goes out.
+    let before: String = reports
+        .into_iter()
+        .map(|mut report| {
+            report.start -= 2 * 86_400;
+            report.end -= 2 * 86_400;
+            format!("{report}\n")
+        })
+        .collect();
+    std::fs::write(folder.path().join("tls-reports"), before).unwrap();
+    let _rig = Rig::start_in(folder, zone, port, adjust).await;
+    let taken = sink.messages(3).await.pop().unwrap();
+    assert_eq!(taken.recipients, ["<tls@b.test>"]);
+    let text = String::from_utf8_lossy(&taken.body).into_owned();
+    for line in [
+        "From: tls-reports@a.test\r\n",
+        "TLS-Report-Domain: c.test\r\n",
+        "TLS-Report-Submitter: mail.a.test\r\n",
+        "TLS-Required: No\r\n",
+        "multipart/report",
+        "report-type=tlsrpt",
+        "application/tlsrpt+gzip",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    let encoded: String = text
+        .split("application/tlsrpt+gzip")
+        .nth(1)
+        .unwrap()
+        .split("\r\n\r\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .take_while(|line| !line.starts_with("--"))
+        .collect();
+    let packed = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, encoded).unwrap();
+    let report = Report::parse(gunzip(&packed).as_bytes()).unwrap();
+    assert_eq!(
+        (report.organization.as_str(), report.contact.as_str()),
+        ("mail.a.test", "tls-reports@a.test")
+    );
+    assert_eq!(
+        (report.policies[0].domain.as_str(), report.policies[0].failures),
+        ("c.test", 1)
+    );
 }

@@ -163,6 +163,7 @@ struct OutboundSection {
     resolver: Option<Text<ResolverAddress>>,
     port: Option<u16>,
     tls_policies: Option<bool>,
+    tls_reports: Option<Text<EmailAddress>>,
     ca: Option<Spanned<PathBuf>>,
     smart_host: Option<Spanned<SmartHostSection>>,
     #[serde(default)]
@@ -542,6 +543,7 @@ impl OutboundSection {
             port: self.port.unwrap_or(usual.port),
             https_port: usual.https_port,
             tls_policies: self.tls_policies.unwrap_or(usual.tls_policies),
+            tls_reports: self.tls_reports.map(|address| address.0),
             routes: routes.collect(),
             way: way(self.source, self.ehlo),
             ca,

@@ -221,6 +221,8 @@ pub struct Outbound {
     pub https_port: u16,
     /// Whether TLSA records and MTA-STS policies of other domains are looked up and heeded (RFC 7672, RFC 8461).
     pub tls_policies: bool,
+    /// Who sends reports about TLS to the domains that ask for them (RFC 8460); without it nothing is counted.
+    pub tls_reports: Option<EmailAddress>,
     /// A PEM file with certificates to trust beside the public ones.
     pub ca: Option<PathBuf>,
     /// A server that takes all mail, in place of the recipients' own.
@@ -305,6 +307,7 @@ impl Default for Outbound {
             port: 25,
             https_port: 443,
             tls_policies: true,
+            tls_reports: None,
             ca: None,
             smart_host: None,
             routes: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use super::carry::{Carried, Carrier, Terms};
 use super::outcome::{self, Trouble, Verdict};
+use super::reports::{Reports, Seen};
 use crate::clock::unix_now;
 use crate::config::{OverQuota, Way};
 use crate::delivery::{Destination, MessageWriter};
@@ -29,15 +30,22 @@ pub(super) struct Job<S: Store> {
     shared: Arc<Shared<S>>,
     carrier: Carrier<S>,
     router: Router,
+    reports: Option<Arc<Reports>>,
     attempt: Arc<Attempt>,
 }
 
 impl<S: Store> Job<S> {
-    pub(super) fn new(carrier: Carrier<S>, router: Router, attempt: Arc<Attempt>) -> Self {
+    pub(super) fn new(
+        carrier: Carrier<S>,
+        router: Router,
+        reports: Option<Arc<Reports>>,
+        attempt: Arc<Attempt>,
+    ) -> Self {
         Self {
             shared: carrier.shared.clone(),
             carrier,
             router,
+            reports,
             attempt,
         }
     }
@@ -105,6 +113,9 @@ impl<S: Store> Job<S> {
             route = self.router.route_for(destination, demand) => route,
             () = self.shared.shutdown.begun() => return Health::Unknown,
         };
+        if let Some(reports) = &self.reports {
+            reports.route(self.attempt.destination(), &route);
+        }
         match route.into_outcome() {
             Routed::Attempts(hops) => self.by_hosts(&hops, blob, ledger).await,
             Routed::Permanent(refusal) => {
@@ -179,7 +190,12 @@ impl<S: Store> Job<S> {
             return Err(Trouble::Setup("the time to deliver it by is over".into()));
         };
         let way = self.way(hop);
-        let carrying = self.carrier.carry(hop, way, &transaction, blob, whole);
+        let watch = |seen: Seen<'_>| {
+            if let Some(reports) = &self.reports {
+                reports.session(self.attempt.destination(), hop, seen);
+            }
+        };
+        let carrying = self.carrier.carry(hop, way, &transaction, blob, whole, &watch);
         let mut carrying = std::pin::pin!(carrying);
         tokio::select! {
             biased;

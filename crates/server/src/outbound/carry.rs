@@ -2,6 +2,7 @@
 
 use super::outcome::Trouble;
 use super::pool::{Line, Link, Pool};
+use super::reports::Seen;
 use super::trust::Trust;
 use crate::config::{Protocol, SmartHost, Way};
 use crate::conn::{Conn, ConnError, Turn};
@@ -68,7 +69,8 @@ pub(super) struct Carrier<S> {
 
 impl<S: Store> Carrier<S> {
     /// Sends a message to one host, in as many transactions and over as many connections as its limits demand
-    /// (RFC 9422). `whole` is set from the moment on when the host may have all of it.
+    /// (RFC 9422). `whole` is set from the moment on when the host may have all of it; `watch` is told what came of TLS
+    /// on the first connection that is made.
     pub(super) async fn carry(
         &self,
         hop: &Hop,
@@ -76,6 +78,7 @@ impl<S: Store> Carrier<S> {
         transaction: &Transaction,
         blob: &BlobRef,
         whole: &AtomicBool,
+        watch: &(dyn Fn(Seen<'_>) + Sync),
     ) -> Result<Carried, Trouble> {
         let mut trip = Trip {
             carrier: self,
@@ -85,6 +88,7 @@ impl<S: Store> Carrier<S> {
             blob,
             whole,
             trust: Trust::new(&hop.tls, &self.shared.tls),
+            secured: false,
         };
         let mut course = Course::new(transaction, way.protocol == Protocol::Lmtp);
         while let Some(link) = self.pool.take(&trip.line).await {
@@ -104,6 +108,11 @@ impl<S: Store> Carrier<S> {
             _ => Protection::Offered,
         };
         let mut result = trip.go(protection, &mut course).await;
+        watch(match &result {
+            _ if trip.secured => Seen::Tls(&trip.trust),
+            Err(trouble) => Seen::Trouble(trouble),
+            Ok(()) => Seen::Clear,
+        });
         // RFC 7435: whoever cannot do TLS after all is spoken to in the clear, as if it had not been offered.
         if let Err(trouble) = &result
             && protection == Protection::Offered
@@ -228,6 +237,8 @@ struct Trip<'a, S> {
     blob: &'a BlobRef,
     whole: &'a AtomicBool,
     trust: Trust,
+    /// Whether TLS was started.
+    secured: bool,
 }
 
 impl<S: Store> Trip<'_, S> {
@@ -267,6 +278,7 @@ impl<S: Store> Trip<'_, S> {
                         .connect_tls(self.trust.config.clone(), self.server_name())
                         .await
                         .map_err(Trouble::Tls)?;
+                    self.secured = true;
                     if let Some(error) = self.trust.complaint() {
                         let host = &self.hop.host;
                         tracing::info!(%host, %error, "the MTA-STS policy, which is in testing, is not met");
@@ -350,6 +362,7 @@ impl<S: Store> Trip<'_, S> {
                 .connect_tls(self.trust.config.clone(), self.server_name(), limit)
                 .await
                 .map_err(Trouble::Tls)?;
+            self.secured = true;
             client = client.over_tls();
             client.bind_channel(stream.channel_bindings(None));
         }

@@ -24,6 +24,7 @@ mod commit;
 mod orders;
 mod outcome;
 mod pool;
+mod reports;
 mod trust;
 
 use crate::dns::Dns;
@@ -42,6 +43,7 @@ use mailwright_queue::{
 };
 use orders::{Note, Reply, Waiting};
 use pool::Pool;
+use reports::Reports;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -57,7 +59,18 @@ pub use orders::{Executed, Inbox, Order, OrderError, Orders};
 /// [grace](crate::config::Limits::shutdown_grace) to end.
 pub async fn run<S: Store>(shared: Arc<Shared<S>>, inbox: Inbox) {
     let router = router(&shared);
-    Worker::new(shared, router, inbox).run().await;
+    let reports = Reports::open(&shared.config);
+    let reporting = reports
+        .clone()
+        .map(|reports| tokio::spawn(reports.run(shared.clone(), router.clone())));
+    Worker::new(shared, router, reports.clone(), inbox).run().await;
+    if let Some(reporting) = reporting {
+        // It ends with the server, and what came after that is kept below.
+        let _ = reporting.await;
+    }
+    if let Some(reports) = reports {
+        reports.keep().await;
+    }
 }
 
 /// How many changes are committed at once. They share their syncs.
@@ -69,6 +82,7 @@ struct Worker<S: Store> {
     shared: Arc<Shared<S>>,
     router: Router,
     pool: Pool,
+    reports: Option<Arc<Reports>>,
     queue: Queue,
     attempts: JoinSet<Report>,
     running: HashMap<Id, Arc<Attempt>>,
@@ -85,13 +99,14 @@ struct Worker<S: Store> {
 type Fetched = (Fetch, Result<Option<SpoolEntry>, StoreError>, Order, Reply);
 
 impl<S: Store> Worker<S> {
-    fn new(shared: Arc<Shared<S>>, router: Router, inbox: Inbox) -> Self {
+    fn new(shared: Arc<Shared<S>>, router: Router, reports: Option<Arc<Reports>>, inbox: Inbox) -> Self {
         let seed = u64::from_ne_bytes(entropy());
         let queue = Queue::new(queue_config(&shared.config.queue), seed);
         Self {
             shared,
             router,
             pool: Pool::default(),
+            reports,
             queue,
             attempts: JoinSet::new(),
             running: HashMap::new(),
@@ -156,7 +171,12 @@ impl<S: Store> Worker<S> {
                     shared: self.shared.clone(),
                     pool: self.pool.clone(),
                 };
-                let job = Job::new(carrier, self.router.clone(), attempt.clone());
+                let job = Job::new(
+                    carrier,
+                    self.router.clone(),
+                    self.reports.clone(),
+                    attempt.clone(),
+                );
                 let task = self.attempts.spawn(job.run());
                 self.running.insert(task.id(), attempt);
             }

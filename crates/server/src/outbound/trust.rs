@@ -15,6 +15,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a TLS handshake is held to, and what came of it.
@@ -69,9 +70,16 @@ impl Digests for Ring {
 }
 
 /// No TLSA record matches the certificates that the server showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no TLSA record matches the certificate")]
 pub(super) struct NoTlsaMatch;
+
+/// rustls shows errors of others in this form only, and it gets into notices to senders.
+impl fmt::Debug for NoTlsaMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl Dane {
     /// Verifies the server's certificate with one of its issuers as the only authority (RFC 7672 §3.1.2).
