@@ -111,14 +111,14 @@
 //!   whatever becomes of it.
 //! - Whatever a peer sends, nothing panics, and memory stays below 64 KiB of unread input and some 100 KiB of
 //!   replies, however long lines and messages are. A gigabyte goes through less than 64 KiB in all.
+//! - A message that trickles in below [`server::Limits::body_rate`] is given up.
 //! - How the input is cut changes nothing but how a message is cut into [`server::Event::Body`].
 //! - A client sends neither bare CR nor bare LF, but in messages that are declared as binary, and nothing of an
 //!   envelope can inject a command.
 //!
 //! # What is incomplete
 //!
-//! Of LIMITS, a server tells and keeps MAILMAX and RCPTMAX, and does not count domains (RCPTDOMAINMAX). A
-//! client does not try a second mechanism when AUTH fails with the first. A server that sends one reply too many
+//! A client does not try a second mechanism when AUTH fails with the first. A server that sends one reply too many
 //! is noticed where DATA gets no 354; with BDAT, only while the connection is [parked](client::Client::park).
 
 pub mod chunking;
