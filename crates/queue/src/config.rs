@@ -43,7 +43,7 @@ pub struct Config {
     /// which every server must take (RFC 5321 §4.5.3.1.8).
     pub attempt_recipients: usize,
     /// How many recipients are held in memory; the messages due soonest are preferred, and the others are
-    /// read again from the spool when their time comes. Default 50,000 (some 30 MB). A single message with
+    /// read again from the spool when their time comes. Default 50,000 (some 110 MB). A single message with
     /// more is held all the same, alone.
     pub memory_recipients: usize,
     /// How many records the driver is asked to read at once. Default 500.
