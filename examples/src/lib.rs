@@ -11,6 +11,7 @@
 //! | `lmtp_deliver` | delivery to an LMTP server, for other programs to call |
 //! | `chaos_peer` | a server that misbehaves by recipe, to try clients on |
 //! | `mx_plan` | the resolver and the planner on blocking sockets: where mail for a domain goes, and why |
+//! | `relay` | SMTP in, a queue on disk, SMTP out, bounces: store and forward from the parts |
 //! | `inspect` | the part index, typed headers and decoders: what is in a message, for a person or as JSON |
 //! | `auth_check` | SPF, DKIM, ARC, DMARC and iprev of a message: all results with their reasons, by a resolver on blocking sockets |
 //! | `edit` | the editor: a field changed, an attachment stripped, every other octet as it was |

@@ -1,0 +1,89 @@
+//! Messages on disk: `KEY.mail` has the octets, `KEY.queue` the record. A message is there when its record is.
+
+use bytes::Bytes;
+use mailwright_examples::net::Fallible;
+use mailwright_queue::Key;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A folder of messages.
+pub(crate) struct Spool {
+    folder: PathBuf,
+    last: AtomicU64,
+}
+
+impl Spool {
+    /// Opens a folder, which is made if it is not there.
+    pub(crate) fn open(folder: &Path) -> Fallible<Self> {
+        fs::create_dir_all(folder)?;
+        let spool = Self {
+            folder: folder.into(),
+            last: AtomicU64::new(0),
+        };
+        let last = spool.keys()?.last().map_or(0, |key| key.get());
+        spool.last.store(last, Ordering::Relaxed);
+        Ok(spool)
+    }
+
+    /// Adds a message; it is on disk when this returns.
+    pub(crate) fn add(&self, record: &[u8], message: &[u8]) -> Fallible<()> {
+        let key = Key::new(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let mut file = File::create(self.path(key, "mail"))?;
+        file.write_all(message)?;
+        file.sync_all()?;
+        self.replace(key, record)
+    }
+
+    /// Puts another record in the place of one.
+    pub(crate) fn replace(&self, key: Key, record: &[u8]) -> Fallible<()> {
+        let unnamed = self.path(key, "new");
+        let mut file = File::create(&unnamed)?;
+        file.write_all(record)?;
+        file.sync_all()?;
+        fs::rename(&unnamed, self.path(key, "queue"))?;
+        Ok(File::open(&self.folder)?.sync_all()?)
+    }
+
+    /// Removes a message.
+    pub(crate) fn remove(&self, key: Key) -> Fallible<()> {
+        fs::remove_file(self.path(key, "queue"))?;
+        fs::remove_file(self.path(key, "mail"))?;
+        Ok(File::open(&self.folder)?.sync_all()?)
+    }
+
+    /// The octets of a message.
+    pub(crate) fn message(&self, key: Key) -> Fallible<Bytes> {
+        Ok(fs::read(self.path(key, "mail"))?.into())
+    }
+
+    /// Records in the order of their keys.
+    pub(crate) fn read(&self, after: Option<Key>, limit: usize) -> Fallible<Vec<(Key, Bytes)>> {
+        let keys = self.keys()?.into_iter();
+        let keys = keys
+            .filter(|key| after.is_none_or(|after| *key > after))
+            .take(limit);
+        keys.map(|key| Ok((key, fs::read(self.path(key, "queue"))?.into())))
+            .collect()
+    }
+
+    fn keys(&self) -> Fallible<Vec<Key>> {
+        let mut keys = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_stem().and_then(|name| name.to_str());
+            if let Some(key) = name.and_then(|name| name.parse().ok())
+                && path.extension().is_some_and(|kind| kind == "queue")
+            {
+                keys.push(Key::new(key));
+            }
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    fn path(&self, key: Key, kind: &str) -> PathBuf {
+        self.folder.join(format!("{:016}.{kind}", key.get()))
+    }
+}
