@@ -80,6 +80,47 @@ const COMMANDS: &[(&str, Arguments)] = &[
     ("XAPPLEPUSHSERVICE", |c, _| apple_push::apple_push(c)),
 ];
 
+/// A name in upper case as numbers, in whose order names are: to find one takes no call for each that it is not.
+type Word = [u64; 3];
+
+/// [`COMMANDS`], to be searched.
+static WORDS: [Word; COMMANDS.len()] = {
+    let mut words = [[0; 3]; COMMANDS.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = known(COMMANDS[at].0);
+        at += 1;
+    }
+    words
+};
+
+/// `None` if the name is longer than any there is.
+const fn word(name: &[u8]) -> Option<Word> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    let mut octets = [0; 24];
+    octets.split_at_mut(name.len()).0.copy_from_slice(name);
+    octets.make_ascii_uppercase();
+    let ([a, b, c], []) = octets.as_chunks::<8>() else {
+        return None;
+    };
+    let word = [
+        u64::from_be_bytes(*a),
+        u64::from_be_bytes(*b),
+        u64::from_be_bytes(*c),
+    ];
+    Some(word)
+}
+
+/// A name there is.
+const fn known(name: &str) -> Word {
+    match word(name.as_bytes()) {
+        Some(word) => word,
+        None => panic!("the name is too long"),
+    }
+}
+
 impl Command {
     /// Parses a whole command, without its final CRLF. Search keys may nest `max_depth` deep.
     ///
@@ -91,13 +132,8 @@ impl Command {
         let tag = tag(&mut c)?;
         c.sp()?;
         let verb = c.atom()?;
-        let mut name = [0; LONGEST_NAME];
-        let known = upper_case(verb.as_bytes(), &mut name).and_then(|name| {
-            COMMANDS
-                .binary_search_by(|(known, _)| known.as_bytes().cmp(name))
-                .ok()
-        });
-        let Some((_, arguments)) = known.map(|at| COMMANDS[at]) else {
+        let known = word(verb.as_bytes()).and_then(|word| WORDS.binary_search(&word).ok());
+        let Some((_, arguments)) = known.and_then(|at| COMMANDS.get(at)) else {
             return c.fail("the command is not known");
         };
         let body = arguments(&mut c, max_depth)?;
