@@ -95,6 +95,7 @@ mod smtp;
 mod stream;
 pub mod tls;
 pub mod transfer;
+mod workers;
 
 pub use clock::unix_now;
 pub use config::Config;

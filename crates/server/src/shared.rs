@@ -2,12 +2,12 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::imap::Workers;
 use crate::maildrops::Maildrops;
 use crate::outbound::Orders;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
+use crate::workers::Workers;
 use tokio::sync::Notify;
 
 pub use crate::clock::unix_now;

@@ -123,13 +123,13 @@ use mailwright_mailbox::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use crate::workers::Workers;
 pub use backend::{
     Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage,
     ReadOnly, Stored, page,
 };
 pub use session::{Options, serve};
 pub use store::{IncomingMessage, StoreMailboxes};
-pub use work::Workers;
 
 /// How a connection to a listener of the reference server is served.
 pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, peer: SocketAddr) -> Options {

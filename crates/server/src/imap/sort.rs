@@ -28,7 +28,7 @@ impl<B: Backend> Session<B> {
             let found = search::run(&*mail, mailbox, &request.criterion, &work).await?;
             work.reach(exists);
             let sorter = gather(&*mail, mailbox, found, Sorter::new(criteria), &work).await?;
-            work.workers.run(move || sorter.finish()).await
+            joined(work.workers.start(move || sorter.finish()).await).await
         };
         let sorted = self.wait_for(&work, sorting).await?;
         for piece in sorted.chunks(PIECE) {
@@ -52,7 +52,7 @@ impl<B: Backend> Session<B> {
             let found = search::run(&*mail, mailbox, &request.criterion, &work).await?;
             work.reach(exists);
             let threader = gather(&*mail, mailbox, found, Threader::new(), &work).await?;
-            work.workers.run(move || threader.finish(how)).await
+            joined(work.workers.start(move || threader.finish(how)).await).await
         };
         let places: Vec<Place> = self.wait_for(&work, threading).await?;
         let places = places
@@ -137,7 +137,7 @@ async fn take_unkept<M: Mailboxes, G: Gather>(
                 Err(Failure::Gone) if body::is_gone(mail, mailbox, message.uid).await? => continue,
                 Err(failure) => return Err(failure),
             };
-            let keys = work.workers.run(move || Keys::of(&header)).await?;
+            let keys = joined(work.workers.start(move || Keys::of(&header)).await).await?;
             into.push(message, &keys);
         }
         next = scan.after(&page);

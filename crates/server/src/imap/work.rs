@@ -3,54 +3,11 @@
 
 use super::backend::{Backend, Failure};
 use super::session::{Session, Stop};
+use crate::workers::Workers;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::thread::available_parallelism;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-
-/// Bounds how many threads search, sort and thread mail at once. Clones share one bound; who finds no free thread waits.
-///
-/// No connection waits for this work but the one that asked for it: it is done in pieces of some hundred messages, apart
-/// from the threads that serve connections.
-#[derive(Debug, Clone)]
-pub struct Workers(Arc<Semaphore>);
-
-impl Workers {
-    /// Permits so many threads; at least one.
-    pub fn new(threads: usize) -> Self {
-        Self(Arc::new(Semaphore::new(threads.clamp(1, Semaphore::MAX_PERMITS))))
-    }
-
-    /// Starts a piece of work as soon as a thread is free. It goes on when the handle is dropped.
-    pub(super) async fn start<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        let place = Arc::clone(&self.0).acquire_owned().await;
-        spawn_blocking(move || {
-            let _place = place;
-            work()
-        })
-    }
-
-    /// Does a piece of work.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        joined(self.start(work).await).await
-    }
-}
-
-impl Default for Workers {
-    /// As many threads as there are cores.
-    fn default() -> Self {
-        Self::new(available_parallelism().map_or(1, usize::from))
-    }
-}
 
 /// What became of a piece of work.
 pub(super) async fn joined<T>(work: JoinHandle<T>) -> Result<T, Failure> {
