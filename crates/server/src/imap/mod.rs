@@ -115,6 +115,7 @@ mod sharing;
 mod sort;
 mod store;
 mod url;
+mod watching;
 mod work;
 
 use crate::config::{ListenerConfig, TlsMode};

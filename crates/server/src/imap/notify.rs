@@ -7,135 +7,14 @@
 use super::backend::{Backend, Failure, Listed, Mailboxes};
 use super::folders::{Row, rows, status_of};
 use super::session::{Session, Stop};
+use super::watching::{Entries, Known, State, Wants, Watching};
 use mailwright_imap::{self as imap, Code, MailboxFilter, Notice, NotifyRequest, Rejection, Watch, Watched};
 use mailwright_mailbox::{
-    Account, Annotation, Change, EntryName, Feed, MailboxId, MailboxName, ModSeq, Rights, Snapshot, Uid,
-    UidSet, UidValidity,
+    Account, Annotation, Change, EntryName, MailboxId, MailboxName, Rights, Snapshot, UidSet,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-
-/// What a session watches, and what its client knows of it.
-#[derive(Debug)]
-pub(super) struct Watching {
-    wants: Wants,
-    known: BTreeMap<MailboxId, Known>,
-    /// All names that are subscribed to.
-    subscribed: BTreeSet<MailboxName>,
-    /// The annotations of the server.
-    of_server: Entries,
-    /// What changes in the mailboxes of those who share some with the user.
-    feeds: BTreeMap<Account, Feed>,
-}
-
-/// What has to be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Wants {
-    messages: bool,
-    /// Names and subscriptions, whether to tell of them or because they decide what is watched.
-    names: bool,
-    annotations: bool,
-    of_server: bool,
-}
-
-impl Wants {
-    fn of(watches: &[Watch], metadata: bool) -> Self {
-        let any = |wanted: fn(&Watch) -> bool| watches.iter().any(wanted);
-        Self {
-            messages: any(|it| it.messages && !it.is_selected()),
-            names: any(|it| it.names || it.subscriptions || it.filter == MailboxFilter::Subscribed),
-            annotations: metadata || any(|it| it.mailbox_metadata),
-            of_server: metadata || any(|it| it.server_metadata),
-        }
-    }
-}
-
-/// What the client knows of a mailbox.
-#[derive(Debug)]
-struct Known {
-    listed: Listed,
-    /// Its name in the account that it belongs to.
-    own_name: Option<MailboxName>,
-    /// `None` before it was there, and where it may not be read.
-    state: Option<State>,
-    annotations: Entries,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
-    uid_validity: UidValidity,
-    uid_next: Option<Uid>,
-    exists: u32,
-    unseen: u32,
-    mod_seq: ModSeq,
-}
-
-impl State {
-    fn of(snapshot: &Snapshot) -> Self {
-        Self {
-            uid_validity: snapshot.uid_validity,
-            uid_next: snapshot.uid_next,
-            exists: snapshot.exists,
-            unseen: snapshot.unseen,
-            mod_seq: snapshot.highest_mod_seq,
-        }
-    }
-
-    fn has_same_messages(&self, other: &Self) -> bool {
-        let messages = |it: &Self| (it.uid_validity, it.uid_next, it.exists);
-        messages(self) == messages(other)
-    }
-}
-
-/// Annotations: a hash stands for each value.
-type Entries = BTreeMap<EntryName, u64>;
-
-impl Watching {
-    /// Waits for changes in the mailboxes of others.
-    async fn changed(&mut self) -> Option<Vec<Change>> {
-        poll_fn(|cx| {
-            for feed in self.feeds.values_mut() {
-                if let Poll::Ready(changes) = pin!(feed.changed()).poll(cx) {
-                    return Poll::Ready(changes);
-                }
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Begins to follow those who share mailboxes with the user; tells whether there were others than before.
-    fn follow<M: Mailboxes>(&mut self, mail: &M, listed: &[Listed]) -> bool {
-        let mut more = false;
-        for owner in listed.iter().filter_map(|listed| listed.owner.as_ref()) {
-            if !self.feeds.contains_key(owner)
-                && let Some(feed) = mail.feed(Some(owner))
-            {
-                self.feeds.insert(owner.clone(), feed);
-                more = true;
-            }
-        }
-        more
-    }
-
-    /// Whether a change can be one of what there is, rather than of what is in it.
-    fn asks_for_list(&self, change: &Change) -> bool {
-        let known = self.known.get(&change.mailbox);
-        self.wants.names || known.is_none_or(|known| known.listed.owner.is_some())
-    }
-}
-
-/// Waits for changes that only a session that watches hears of.
-pub(super) async fn changed(watching: Option<&mut Box<Watching>>) -> Option<Vec<Change>> {
-    match watching {
-        Some(watching) => watching.changed().await,
-        None => std::future::pending().await,
-    }
-}
 
 impl<B: Backend> Session<B> {
     pub(super) async fn notify(&mut self, request: &NotifyRequest) -> Result<(), Stop> {

@@ -2,8 +2,8 @@
 
 use super::backend::{Backend, Failure, Mailboxes, NewMessage};
 use super::convert::{name, refusal};
-use super::notify::{self, Watching};
 use super::selected::Selected;
+use super::watching::{self, Watching};
 use crate::Stream;
 use crate::conn::{Conn, ConnError, Turn};
 use crate::random::entropy;
@@ -239,7 +239,7 @@ impl<B: Backend> Session<B> {
             turn = self.conn.next() => Wake::Turn(turn?),
             changes = changed(self.feed.as_mut()) => Wake::Changed(changes),
             changes = changed(of_selected) => Wake::Changed(changes),
-            changes = notify::changed(self.watching.as_mut()) => Wake::Changed(changes),
+            changes = watching::changed(self.watching.as_mut()) => Wake::Changed(changes),
             () = self.shutdown.begun(), if !self.told => Wake::Shutdown,
             () = revoked(self.mail.as_deref()), if !self.told => Wake::Revoked,
         };
