@@ -96,6 +96,7 @@
 //! # }
 //! ```
 
+mod account;
 mod acl;
 mod backend;
 mod binary;
@@ -125,12 +126,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use crate::workers::Workers;
+pub use account::StoreMailboxes;
 pub use backend::{
     Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage,
     ReadOnly, Stored, page,
 };
 pub use session::{Options, serve};
-pub use store::{IncomingMessage, StoreMailboxes};
+pub use store::IncomingMessage;
 
 /// How a connection to a listener of the reference server is served.
 pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, peer: SocketAddr) -> Options {

@@ -3,8 +3,8 @@
 //! They are seen below `Shared/`, under the name of their account. What their access control lists say is looked up for
 //! each command.
 
+use super::account::{StoreMailboxes, permit, untold};
 use super::backend::{Failure, Listed};
-use super::store::{StoreMailboxes, permit, untold};
 use crate::clock::unix_now;
 use mailwright_imap::{Code, Rejection};
 use mailwright_mailbox::{

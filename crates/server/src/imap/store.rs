@@ -3,16 +3,16 @@
 //! Mailboxes of others are seen below `Shared/`, under the name of their account. What may be done with them follows
 //! from their access control lists, is looked up for each command, and is decided here: whatever a session asks for.
 
+use super::account::{StoreMailboxes, permit, untold};
 use super::backend::{
     Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
 };
 use super::sharing::{SHARED, is_shared};
-use crate::accounts::{Grant, NotSet};
+use crate::accounts::NotSet;
 use crate::clock::unix_now;
 use crate::config::Quota;
 use crate::delivery::{MessageWriter, WrittenMessage};
 use crate::quotas::Room;
-use crate::sessions::Place;
 use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_imap::{
@@ -24,7 +24,6 @@ use mailwright_mailbox::{
     SystemFlags, Uid, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use tokio::task::spawn_blocking;
@@ -61,32 +60,7 @@ impl<S: Store> Backend for Shared<S> {
     }
 }
 
-/// The mailboxes of an account of a store, and those that are shared with it.
-#[derive(Debug)]
-pub struct StoreMailboxes<S> {
-    shared: Arc<Shared<S>>,
-    pub(super) account: Account,
-    grant: Option<Grant>,
-    /// The mailboxes of others that this session has come across, and whose they are.
-    pub(super) of_others: Mutex<HashMap<MailboxId, Account>>,
-    place: Place,
-}
-
 impl<S: Store> StoreMailboxes<S> {
-    pub(super) fn store(&self) -> &S {
-        &self.shared.store
-    }
-
-    pub(super) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, Failure> {
-        Ok(self.store().commit(batch).await?.outcomes)
-    }
-
-    /// Commits one operation.
-    pub(super) async fn change(&self, op: Op) -> Result<Outcome, Failure> {
-        let mut outcomes = self.commit(Batch::new(unix_now()).with(op)).await?;
-        outcomes.pop().ok_or_else(untold)
-    }
-
     /// A batch that leaves the account of a mailbox within its quota.
     fn within_quota(&self, mailbox: MailboxId) -> Batch {
         let account = self.owner(mailbox).unwrap_or_else(|| self.account.clone());
@@ -613,18 +587,6 @@ impl<S: Store> Incoming for IncomingMessage<S> {
     }
 }
 
-pub(super) fn permit(rights: Rights, needed: Rights) -> Result<(), Failure> {
-    match rights.contains(needed) {
-        true => Ok(()),
-        false => Err(Failure::Refused(Rejection::NO_PERMISSION)),
-    }
-}
-
 fn no_such_root() -> Rejection {
     Rejection::new(Some(Code::NonExistent), "There is no such quota root")
-}
-
-/// A store that does not keep to its contract.
-pub(super) fn untold() -> Failure {
-    Failure::Broken("the store did not tell what it has done".into())
 }
