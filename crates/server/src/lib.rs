@@ -75,6 +75,7 @@ pub mod control;
 pub mod delivery;
 pub mod dns;
 mod files;
+mod gate;
 pub mod http;
 pub mod imap;
 mod listen;

@@ -5,7 +5,8 @@ use crate::config::{Config, ConfigError};
 #[cfg(unix)]
 use crate::control;
 use crate::delivery;
-use crate::listen::{Bound, Gate};
+use crate::gate::Gate;
+use crate::listen::Bound;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
 use crate::shared::Shared;

@@ -21,7 +21,7 @@ use crate::clock::unix_now;
 use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, TlsMode};
 use crate::conn::{Conn, Turn};
 use crate::delivery::{Destination, Targets};
-use crate::listen::Pass;
+use crate::gate::Pass;
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
