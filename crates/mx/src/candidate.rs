@@ -2,7 +2,7 @@
 
 use crate::config::is_usable;
 use crate::random::Random;
-use crate::search::Search;
+use crate::search::{Search, Way};
 use crate::{Families, Target, TlsRule, Via};
 use core::net::IpAddr;
 use mailwright_dns::{Answer, Failure, Name, Question, RecordType, Security};
@@ -34,14 +34,6 @@ struct Family {
     /// Whether an answer is owed.
     open: bool,
     way: Option<Way>,
-}
-
-/// How an address answer was reached.
-#[derive(Debug, Clone)]
-pub(crate) struct Way {
-    pub(crate) canonical: Name,
-    pub(crate) security: Security,
-    pub(crate) first_security: Security,
 }
 
 impl Candidate {

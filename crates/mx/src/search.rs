@@ -13,7 +13,6 @@
 //!
 //! [RFC 7672]: https://www.rfc-editor.org/rfc/rfc7672
 
-use crate::candidate::Way;
 use crate::dane::Policy;
 use mailwright_dns::{Answer, Failure, FailureKind, Name, Question, RecordType, Security};
 use std::collections::VecDeque;
@@ -39,6 +38,14 @@ pub(crate) enum Search {
     Nothing,
     /// It cannot be told: the host must not be used.
     Failed((Question, Failure)),
+}
+
+/// How an address answer was reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) canonical: Name,
+    pub(crate) security: Security,
+    pub(crate) first_security: Security,
 }
 
 impl Search {

@@ -1,7 +1,6 @@
 //! Creating, renaming, deleting, subscribing
 
 use super::{
-    annotations::AnnotationSteps,
     messages::{self, MessageSteps},
     steps::{Steps, head, no_such_mailbox, over_limit},
 };
@@ -231,22 +230,6 @@ pub(super) fn delete<T: MailboxSteps>(
     };
     store.remove_mailbox(account, name, mailbox)?;
     Ok(mailbox)
-}
-
-/// Says how many mailboxes are gone. The last UIDVALIDITY stays behind.
-pub(super) fn remove_account<T: MailboxSteps + AnnotationSteps>(
-    store: &mut T,
-    account: &Account,
-) -> Result<u64, T::Error> {
-    let mailboxes = store.all_mailboxes(account)?;
-    for (mailbox, name) in &mailboxes {
-        store.remove_mailbox(account, name, *mailbox)?;
-    }
-    for name in store.all_subscriptions(account)? {
-        store.set_subscribed(account, &name, false)?;
-    }
-    store.clear_annotations(account)?;
-    Ok(mailboxes.len() as u64)
 }
 
 pub(super) fn subscribe<T: MailboxSteps>(

@@ -149,7 +149,7 @@ where
             rights,
         } => annotations::set_rights(store, *mailbox, identifier, *rights),
         Op::RemoveAccount { account } => {
-            let mailboxes = mailboxes::remove_account(store, account)?;
+            let mailboxes = remove_account(store, account)?;
             Ok(Outcome::AccountRemoved { mailboxes })
         }
         Op::SpoolPut { key, record, blob } => {
@@ -212,4 +212,20 @@ fn check<'b, T: Steps>(store: &mut T, preconditions: &'b [Precondition]) -> Resu
 
 fn no_such_spool_entry(store: &impl Steps) -> CommitError {
     CommitError::NoSuchSpoolEntry { op: store.position() }
+}
+
+/// Says how many mailboxes are gone. The last UIDVALIDITY stays behind.
+fn remove_account<T: MailboxSteps + AnnotationSteps>(
+    store: &mut T,
+    account: &Account,
+) -> Result<u64, T::Error> {
+    let mailboxes = store.all_mailboxes(account)?;
+    for (mailbox, name) in &mailboxes {
+        store.remove_mailbox(account, name, *mailbox)?;
+    }
+    for name in store.all_subscriptions(account)? {
+        store.set_subscribed(account, &name, false)?;
+    }
+    store.clear_annotations(account)?;
+    Ok(mailboxes.len() as u64)
 }

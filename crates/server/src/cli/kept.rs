@@ -1,6 +1,6 @@
 //! The store of the program: whichever of them the configuration names.
 
-use super::{Failure, run};
+use super::Failure;
 use bytes::Bytes;
 use mailwright_mailbox::{
     Account, AclEntry, Annotation, Batch, BlobRef, BlobWriter, CommitError, Committed, Feed, Identifier,
@@ -11,6 +11,7 @@ use mailwright_server::config::StoreKind;
 use mailwright_store::maildir::{self, MaildirBlobWriter};
 use mailwright_store::sqlite::{self, SqliteBlobWriter};
 use mailwright_store::{Error, MaildirStore, SqliteStore};
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -25,7 +26,7 @@ impl Kept {
     /// Opens the store in a data folder, which is made for this user alone. What is there must be of the kind that is
     /// asked for; without one, it is opened as what it is.
     pub(super) fn open(data: &Path, kind: Option<StoreKind>, in_use: &str) -> Result<Self, Failure> {
-        run::private_folder(data).map_err(|error| format!("the data folder {}: {error}", data.display()))?;
+        private_folder(data).map_err(|error| format!("the data folder {}: {error}", data.display()))?;
         let folder = data.join("mail");
         let there = kind_of(&folder);
         if let (Some(there), Some(asked)) = (there, kind)
@@ -47,6 +48,14 @@ impl Kept {
             error => error.into(),
         })
     }
+}
+
+/// Makes a folder that only this user may look into; one that is there stays as it is.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
 }
 
 /// What is in a folder; `None` if nothing is.

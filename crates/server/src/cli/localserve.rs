@@ -1,6 +1,6 @@
 //! `mailwright localserve`: a server for this machine alone, without any configuration.
 
-use super::{Failure, run, terminal};
+use super::{Failure, kept, run, terminal};
 use clap::Args;
 use mailwright_address::{Domain, EmailAddress, Host};
 use mailwright_sasl::Secret;
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             _ => listener,
         });
     }
-    run::private_folder(&config.data)?;
+    kept::private_folder(&config.data)?;
     let people = accounts(&config.accounts_file, arguments.accounts)?;
     for domain in people.iter().filter_map(|person| person.name.domain()) {
         if !config.is_local(&domain) {

@@ -38,14 +38,6 @@ pub(super) fn until_stopped(
     })
 }
 
-/// Makes a folder that only this user may look into; one that is there stays as it is.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
-}
-
 /// Logs to the standard error; `RUST_LOG` says how much, `info` without it.
 fn start_logs() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));

@@ -9,8 +9,8 @@ use std::{
 use mailwright_mailbox::Flags;
 
 use super::{
-    disk::replace_synced,
     format::{FileName, Keywords},
+    replace::replace_synced,
 };
 
 /// The files of a folder, by the base of their names.

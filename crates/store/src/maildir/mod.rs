@@ -46,6 +46,7 @@ mod listing;
 mod names;
 mod notice;
 mod pool;
+mod replace;
 mod stamps;
 mod writer;
 
