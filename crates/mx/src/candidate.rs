@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::search::{Search, Way};
 use crate::{Families, Target, TlsRule, Via};
 use core::net::IpAddr;
-use mailwright_dns::{Answer, Failure, Name, Question, RecordType, Security};
+use mailwright_dns::{Answer, Failure, Question, RecordType, Security};
 
 /// A host that may get the mail.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! The reasons that [`Route::explain`](crate::Route::explain) gives
 
 use crate::dane::{self, Policy};
-use crate::planner::Unmet;
 use crate::sts::{Announced, Known};
 use crate::{Relay, Rule, Target};
 use core::fmt;
@@ -69,6 +68,27 @@ pub(crate) enum Note {
     Announced(Announced),
     Policy(Known),
     Unmet(Target, Unmet),
+}
+
+/// Why a host may not be used although it has addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unmet {
+    /// Whether it has TLSA records could not be found out (RFC 7672 §2.1.2).
+    Lookup,
+    /// The MTA-STS policy does not list it (RFC 8461 §4.1).
+    NotListed,
+    /// The sender requires TLS, and the name of the host is not sure (RFC 8689 §4.2.1).
+    NotSure,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lookup => "its TLSA records could not be looked up",
+            Self::NotListed => "the MTA-STS policy does not list it",
+            Self::NotSure => "the sender requires TLS, and nothing vouches for its name",
+        })
+    }
 }
 
 impl fmt::Display for Note {

@@ -81,6 +81,7 @@ pub mod imap;
 mod listen;
 mod maildrops;
 mod names;
+mod orders;
 pub mod outbound;
 mod parts;
 pub mod policies;

@@ -3,7 +3,7 @@
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::maildrops::Maildrops;
-use crate::outbound::Orders;
+use crate::orders::Orders;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;

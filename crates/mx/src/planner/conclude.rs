@@ -8,35 +8,13 @@
 
 use super::{Planner, Source, Sts, permanent, temporary};
 use crate::candidate::Candidate;
-use crate::note::Note;
+use crate::note::{Note, Unmet};
 use crate::search::Search;
 use crate::sts::{Mode, Policy};
 use crate::{Attempt, Demand, Outcome, Target, TlsPolicy, TlsReason, TlsRule, Via};
-use core::fmt;
 use core::net::SocketAddr;
 use mailwright_dns::{Failure, Question, Security};
 use std::sync::Arc;
-
-/// Why a host may not be used although it has addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unmet {
-    /// Whether it has TLSA records could not be found out (RFC 7672 §2.1.2).
-    Lookup,
-    /// The MTA-STS policy does not list it (RFC 8461 §4.1).
-    NotListed,
-    /// The sender requires TLS, and the name of the host is not sure (RFC 8689 §4.2.1).
-    NotSure,
-}
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lookup => "its TLSA records could not be looked up",
-            Self::NotListed => "the MTA-STS policy does not list it",
-            Self::NotSure => "the sender requires TLS, and nothing vouches for its name",
-        })
-    }
-}
 
 impl Planner {
     /// Whether a host is left that DANE says nothing about.

@@ -17,8 +17,6 @@
 
 mod conclude;
 
-pub(crate) use conclude::Unmet;
-
 use crate::candidate::Candidate;
 use crate::config::is_usable;
 use crate::note::Note;

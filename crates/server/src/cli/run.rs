@@ -4,7 +4,6 @@ use super::Failure;
 use super::kept::Kept;
 use mailwright_server::{Config, Running, Server};
 use std::io::{self, IsTerminal};
-use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 /// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT.

@@ -21,7 +21,6 @@
 mod attempt;
 mod carry;
 mod commit;
-mod orders;
 mod outcome;
 mod pool;
 mod reports;
@@ -29,6 +28,7 @@ mod trust;
 
 use crate::dns::Dns;
 use crate::http::Client;
+use crate::orders::{Note, Reply, Waiting};
 use crate::policies::{Keep, Policies};
 use crate::random::entropy;
 use crate::route::{Router, mx_config};
@@ -41,7 +41,6 @@ use mailwright_mailbox::{SpoolEntry, SpoolKey, Store, StoreError};
 use mailwright_queue::{
     Attempt, Config, Fetch, Health, Key, Outcome, Pacing, Page, Queue, Report, Timestamp,
 };
-use orders::{Note, Reply, Waiting};
 use pool::Pool;
 use reports::Reports;
 use std::collections::HashMap;
@@ -50,7 +49,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-pub use orders::{Executed, Inbox, Order, OrderError, Orders};
+pub use crate::orders::{Executed, Inbox, Order, OrderError, Orders};
 
 /// Works the queue off until the server stops.
 ///

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 
 /// To whom it is told what became of an order.
-pub(super) type Reply = oneshot::Sender<Result<Executed, OrderError>>;
+pub(crate) type Reply = oneshot::Sender<Result<Executed, OrderError>>;
 
 /// What an operator may do to a message in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +54,12 @@ pub struct Orders {
 /// The worker's end of [`Orders`].
 #[derive(Debug)]
 pub struct Inbox {
-    pub(super) receiver: mpsc::Receiver<Note>,
+    pub(crate) receiver: mpsc::Receiver<Note>,
 }
 
 /// One thing that is asked of the worker.
 #[derive(Debug)]
-pub(super) enum Note {
+pub(crate) enum Note {
     Execute(Key, Order, Reply),
     Running(Vec<Key>, oneshot::Sender<Vec<Key>>),
 }
@@ -101,15 +101,15 @@ impl Orders {
 
 /// Who waits for the spool to have what was ordered.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(HashMap<Key, Vec<(Executed, Reply)>>);
+pub(crate) struct Waiting(HashMap<Key, Vec<(Executed, Reply)>>);
 
 impl Waiting {
-    pub(super) fn add(&mut self, key: Key, executed: Executed, reply: Reply) {
+    pub(crate) fn add(&mut self, key: Key, executed: Executed, reply: Reply) {
         self.0.entry(key).or_default().push((executed, reply));
     }
 
     /// Tells those who wait for a message.
-    pub(super) fn settled(&mut self, key: Key) {
+    pub(crate) fn settled(&mut self, key: Key) {
         for (executed, reply) in self.0.remove(&key).into_iter().flatten() {
             // Who asked may have gone.
             let _ = reply.send(Ok(executed));
