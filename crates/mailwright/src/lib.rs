@@ -25,10 +25,12 @@
 //! | `wire` | `mailwright-wire` | what all engines share: `Machine`, `Step`, buffers, framing | by `smtp` |
 //! | `dns` | `mailwright-dns` | a stub resolver | |
 //! | `mx` | `mailwright-mx` | from a domain to the addresses to try | |
-//! | `auth` | `mailwright-auth` | Authentication-Results | |
+//! | `auth` | `mailwright-auth` | SPF, DKIM, DMARC, Authentication-Results | |
+//! | `arc` | `mailwright-auth` | ARC besides | |
 //! | `queue` | `mailwright-queue` | the outbound queue as a pure scheduler | |
 //! | `mailbox` | `mailwright-mailbox` | the model of mailboxes, the `Store` trait, a store in memory | |
-//! | `store` | `mailwright-store` | stores on disk | |
+//! | `store` | `mailwright-store` | the store on disk | |
+//! | `maildir` | `mailwright-store` | Maildir++ folders as a store | |
 //! | `server` | `mailwright-server` | the reference server as a library | |
 //!
 //! All but `store` and `server` do without sockets, files, threads and clocks: octets and the time are arguments.
