@@ -352,7 +352,6 @@ impl<B: Backend> Session<B> {
             Event::Append(request) => self.append_start(request).await,
             Event::Noop => {
                 self.sync().await?;
-                self.mail = None;
                 self.yes()
             }
             Event::Close { expunge } => self.close(expunge).await,
