@@ -27,6 +27,8 @@ use tokio::time::sleep;
 const ROUNDS: usize = 12;
 const SENDERS: usize = 4;
 const PEERS: usize = 4;
+/// What a sender sends in a round at most: how fast the machine takes mail must not decide how much there is to carry.
+const MESSAGES: usize = 25;
 
 /// A copy of a message for one recipient: the name of the message, and the address.
 type Copy = (String, String);
@@ -175,7 +177,9 @@ async fn sender(
     // alice@localhost, "wonder land"
     peer.try_say("AUTH PLAIN AGFsaWNlQGxvY2FsaG9zdAB3b25kZXIgbGFuZA==", "235")
         .await?;
-    for n in 0.. {
+    for n in 0..MESSAGES {
+        // Some are still to come when the kill does.
+        sleep(Duration::from_millis(world.roll(40))).await;
         let name = format!("{who}-{n}");
         peer.try_say("MAIL FROM:<alice@localhost>", "250").await?;
         let mut copies = Vec::new();

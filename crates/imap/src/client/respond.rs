@@ -273,6 +273,12 @@ impl Client {
                 Data::Exists(n) => return selected.exists = *n,
                 Data::Recent(n) => return selected.recent = *n,
                 Data::Flags(flags) => return selected.flags = flags.clone(),
+                // Gone while the mailbox was being selected.
+                Data::Expunged(_) => selected.exists = selected.exists.saturating_sub(1),
+                Data::Vanished { earlier: false, uids } => {
+                    let gone = u32::try_from(uids.len()).unwrap_or(u32::MAX);
+                    selected.exists = selected.exists.saturating_sub(gone);
+                }
                 _ => {}
             }
         }
@@ -289,6 +295,7 @@ impl Client {
         };
         owner = owner.or_else(|| match &data {
             Data::Vanished { earlier: true, .. } => self.row_owner(0, None),
+            Data::Vanished { .. } if self.selected.is_some() => self.owner(|k| matches!(k, Kind::Select)),
             Data::List(row) if row.is_lsub => self.owner(|k| matches!(k, Kind::Lsub)),
             Data::List(_) => self.owner(|k| matches!(k, Kind::List)),
             Data::Status(row) => self

@@ -210,6 +210,12 @@ def quota(c):
     has(c.say(b"GETQUOTAROOT Trials"), rb"^\* QUOTAROOT \"?Trials\"?")
 
 
+def set_quota(c):
+    root = has(c.say(b"GETQUOTAROOT Trials"), rb'^\* QUOTAROOT "?Trials"? (\S+)')[1]
+    # Bob is no administrator.
+    has(c.say(b"SETQUOTA " + root + b" (STORAGE 1)", want=b"NO"), rb"NO \[NOPERM\]")
+
+
 def acl(c):
     has(c.say(b"MYRIGHTS Trials"), rb"^\* MYRIGHTS \"?Trials\"? \"?[a-z]*l[a-z]*")
     c.say(b"SETACL Trials alice@localhost lrs")
@@ -325,6 +331,7 @@ TRIALS = {
     "LIST-METADATA": list_of(b"METADATA (/private/comment)", rb"^\* METADATA \"?Trials\"? "),
     "APPENDLIMIT": extended(appendlimit),
     "QUOTA": extended(quota),
+    "QUOTASET": extended(set_quota),
     "ACL": extended(acl),
     "RIGHTS": extended(acl),
     "METADATA": extended(metadata),
