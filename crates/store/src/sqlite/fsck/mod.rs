@@ -212,6 +212,10 @@ fn take_over(folder: &Path) -> io::Result<()> {
     if !ready.exists() {
         return Ok(());
     }
+    if is_one_file(&file, &ready) {
+        fs::remove_file(&ready)?;
+        return folder::sync(folder);
+    }
     let damaged = (0..u32::MAX)
         .map(|n| match n {
             0 => folder.join("mail.db.damaged"),
@@ -223,8 +227,31 @@ fn take_over(folder: &Path) -> io::Result<()> {
     move_away(&log_of(&file), &log_of(&damaged))?;
     folder::sync(folder)?;
     move_away(&file, &damaged)?;
-    fs::rename(&ready, &file)?;
+    // Under both names until it is sure of the one: a rename could be torn apart.
+    match fs::hard_link(&ready, &file) {
+        Ok(()) => {
+            folder::sync(folder)?;
+            fs::remove_file(&ready)?;
+        }
+        // Not every file system has links.
+        Err(_) => fs::rename(&ready, &file)?,
+    }
     folder::sync(folder)
+}
+
+/// Whether two names stand for one file.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+        id(one).is_some() && id(one) == id(other)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        false
+    }
 }
 
 /// Makes a database of what can be read of the one in a folder.
