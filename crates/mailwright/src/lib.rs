@@ -27,6 +27,7 @@
 //! | `mx` | `mailwright-mx` | from a domain to the addresses to try | |
 //! | `auth` | `mailwright-auth` | SPF, DKIM, DMARC, Authentication-Results | |
 //! | `arc` | `mailwright-auth` | ARC besides | |
+//! | `filter` | `mailwright-filter` | clients of milters, clamd, spamd and rspamd; DNS lists, greylisting, rate limits | |
 //! | `queue` | `mailwright-queue` | the outbound queue as a pure scheduler | |
 //! | `mailbox` | `mailwright-mailbox` | the model of mailboxes, the `Store` trait, a store in memory | |
 //! | `store` | `mailwright-store` | the store on disk | |
@@ -60,6 +61,8 @@ pub use mailwright_address as address;
 pub use mailwright_auth as auth;
 #[cfg(feature = "dns")]
 pub use mailwright_dns as dns;
+#[cfg(feature = "filter")]
+pub use mailwright_filter as filter;
 #[cfg(feature = "imap")]
 pub use mailwright_imap as imap;
 #[cfg(feature = "mailbox")]

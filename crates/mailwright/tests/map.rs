@@ -16,6 +16,8 @@ const MAP: &[(&str, &[&str], usize)] = &[
     ("pop3", &["wire", "sasl"], 11),
     // Two of them inflate and deflate for COMPRESS.
     ("imap", &["wire", "sasl", "message"], 21),
+    // Three of them read the JSON of rspamd.
+    ("filter", &["wire"], 9),
     ("dns", &["address"], 60),
     ("mx", &["dns", "address"], 62),
     // Beside the DNS: hashes and signatures, the public suffix list, XML and DEFLATE for reports.
@@ -28,7 +30,8 @@ const MAP: &[(&str, &[&str], usize)] = &[
 
 /// Crates that hold state machines and data only.
 const SANS_IO: &[&str] = &[
-    "wire", "address", "sasl", "message", "smtp", "pop3", "imap", "dns", "mx", "auth", "mailbox", "queue",
+    "wire", "address", "sasl", "message", "smtp", "pop3", "imap", "filter", "dns", "mx", "auth", "mailbox",
+    "queue",
 ];
 
 /// What must not be reachable from a sans-IO crate.
