@@ -147,8 +147,15 @@ fn fill(store: &SqliteStore, count: usize, octets: usize) -> MailboxId {
     mailbox
 }
 
-/// Reads what a session has to know of every message to select a mailbox.
+/// Reads what a session has to know to select a mailbox.
 fn open(store: &SqliteStore, mailbox: MailboxId) -> usize {
+    let contents = wait(store.contents(mailbox)).unwrap();
+    assert_eq!(contents.unseen.len(), u64::from(contents.snapshot.unseen));
+    contents.uids.len() as usize
+}
+
+/// Reads the flags of every message, as a client asks for them.
+fn all_flags(store: &SqliteStore, mailbox: MailboxId) -> usize {
     let snapshot = wait(store.snapshot(mailbox)).unwrap();
     let (mut count, mut next) = (0, Some(Scan::all(Fields::FLAGS).limit(10_000)));
     while let Some(scan) = next {
@@ -167,8 +174,13 @@ fn mailbox(c: &mut Criterion) {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path(), Config::default()).unwrap();
         let mailbox = fill(&store, count, 500);
+        // What is kept of the mailbox is made when it is first opened.
+        assert_eq!(open(&store, mailbox), count);
         group.bench_function(format!("open one of {count}"), |b| {
             b.iter(|| assert_eq!(open(&store, mailbox), count));
+        });
+        group.bench_function(format!("read the flags of {count}"), |b| {
+            b.iter(|| assert_eq!(all_flags(&store, mailbox), count));
         });
         let since = wait(store.snapshot(mailbox)).unwrap().highest_mod_seq;
         group.bench_function(format!("look for changes in one of {count}"), |b| {

@@ -251,6 +251,8 @@ pub struct MessageMeta {
     /// Its text as it is searched, where finding that in the message again would cost more than keeping it; `None` means
     /// that whoever searches looks at the message itself.
     pub text: Option<Bytes>,
+    /// Which strings its text cannot hold, in a form that only those who search know; empty where that is not known.
+    pub sketch: Bytes,
     /// What puts it into a thread.
     pub threading: Threading,
 }
@@ -262,6 +264,7 @@ impl MessageMeta {
             index,
             sort_keys: Bytes::new(),
             text: None,
+            sketch: Bytes::new(),
             threading: Threading::default(),
         }
     }

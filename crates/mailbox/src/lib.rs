@@ -124,8 +124,8 @@ pub use metadata::{Annotation, EntryName};
 pub use model::{Applied, Effect, Model};
 pub use name::{MailboxName, NameError, SpecialUse};
 pub use store::{
-    BlobWriter, Fields, MailboxInfo, Message, Page, Scan, SharedMailbox, Snapshot, SpoolEntry, Store,
-    StoreError, Usage, Vanished,
+    BlobWriter, Contents, Fields, MailboxInfo, Message, Page, Scan, SharedMailbox, Snapshot, SpoolEntry,
+    Store, StoreError, Usage, Vanished,
 };
 pub use thread::{ThreadId, ThreadKey, Threading};
 pub use uid_set::UidSet;

@@ -1,7 +1,7 @@
 //! Searching (RFC 9051 §6.4.4), exactly and in stages
 //!
-//! A [`Search`] judges a message first by its row and its keys, which cost little to read, and looks into its text only
-//! where that leaves the answer open:
+//! A [`Search`] judges a message first by its row, its keys and the sketch of its text, which cost little to read, and
+//! looks into its text only where that leaves the answer open:
 //!
 //! ```text
 //!  scan(uids, first) ─▶ judge ─┬─▶ yes, no
@@ -21,7 +21,7 @@ use mailwright_message::index::{Index, Section};
 use crate::{
     BlobHash, Fields, Keyword, Message, ModSeq, SystemFlags, ThreadId, UidSet, casemap,
     digest::{
-        Keys,
+        Keys, sketch,
         text::{self, Kept, Sink, UnitKind, Walk},
     },
 };
@@ -119,6 +119,7 @@ pub struct Search {
     patterns: Vec<Pattern>,
     uids: UidSet,
     row: Fields,
+    sketch: Fields,
     is_cheap: bool,
 }
 
@@ -154,6 +155,7 @@ impl Search {
             patterns: Vec::new(),
             uids: candidates(query),
             row: Fields::NONE,
+            sketch: Fields::NONE,
             is_cheap: false,
         };
         search.node = search.prepare(query);
@@ -169,7 +171,7 @@ impl Search {
     /// Returns what [`Search::judge`] needs of a message; `None` when it could not judge a single one, so that there is
     /// no use in a first stage.
     pub fn first(&self) -> Option<Fields> {
-        self.is_cheap.then_some(self.row)
+        self.is_cheap.then_some(self.row | self.sketch)
     }
 
     /// Returns what [`Search::look`] needs of a message.
@@ -250,6 +252,9 @@ impl Search {
 
     fn pattern(&mut self, scope: Scope, text: &str) -> Node {
         let finder = Finder::new(&casemap::mapped(text)).into_owned();
+        if sketch::tells_of(finder.needle()) {
+            (self.sketch, self.is_cheap) = (Fields::SKETCH, true);
+        }
         self.patterns.push(Pattern { scope, finder });
         Node::Pattern(self.patterns.len() - 1)
     }
@@ -274,10 +279,17 @@ impl Search {
                     return Some(found[*at]);
                 }
                 let pattern = &self.patterns[*at];
+                let needle = pattern.finder.needle();
                 match &pattern.scope {
-                    Scope::Header { name, .. } => Some(keys?.named(name)?.any(|value| pattern.is_in(value))),
-                    Scope::Body | Scope::Text => pattern.finder.needle().is_empty().then_some(true),
+                    Scope::Header { name, .. } => {
+                        if let Some(mut values) = keys.and_then(|keys| keys.named(name)) {
+                            return Some(values.any(|value| pattern.is_in(value)));
+                        }
+                    }
+                    Scope::Body | Scope::Text if needle.is_empty() => return Some(true),
+                    Scope::Body | Scope::Text => {}
                 }
+                (!sketch::may_hold(&message.sketch, needle)).then_some(false)
             }
             Node::Not(inner) => eval(inner).map(|holds| !holds),
             Node::Or(all) => any(all.iter().map(eval)),

@@ -1,12 +1,14 @@
 //! The `Store` trait: everything the protocols need from storage, and nothing of how it is done
 
 use core::ops::{BitOr, Range};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
 use crate::{
-    Account, AclEntry, Annotation, Batch, BlobRef, CommitError, Committed, Feed, Flags, Identifier,
-    MailboxId, MailboxName, ModSeq, SpecialUse, SpoolKey, ThreadId, Threading, Uid, UidSet, UidValidity,
+    Account, AclEntry, Annotation, Batch, BlobRef, CommitError, Committed, Feed, Flags, Identifier, Keyword,
+    MailboxId, MailboxName, ModSeq, SpecialUse, SpoolKey, SystemFlags, ThreadId, Threading, Uid, UidSet,
+    UidValidity,
 };
 
 /// Keeps the mail of many accounts.
@@ -93,6 +95,26 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NoSuchMailbox`] when it does not exist (any more), others when it cannot be read.
     fn snapshot(&self, mailbox: MailboxId) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
+
+    /// Tells what is in a mailbox, as much of it as it takes to open it.
+    ///
+    /// All of it is as it was when [`Snapshot::highest_mod_seq`] was the highest, or later: what has changed since is to
+    /// be asked for from there on. By default it is read page by page; a store that keeps it at hand is faster.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchMailbox`] when it does not exist (any more), others when it cannot be read.
+    fn contents(&self, mailbox: MailboxId) -> impl Future<Output = Result<Contents, StoreError>> + Send {
+        async move {
+            let mut contents = Contents::new(self.snapshot(mailbox).await?);
+            let mut next = Some(Scan::all(Fields::FLAGS).limit(10_000));
+            while let Some(scan) = next {
+                let page = self.scan(mailbox, scan.clone()).await?;
+                page.messages.iter().for_each(|message| contents.add(message));
+                next = scan.after(&page);
+            }
+            Ok(contents)
+        }
+    }
 
     /// Reads messages in the order of their UIDs, page by page; a page shows one moment.
     ///
@@ -279,6 +301,45 @@ impl Snapshot {
     }
 }
 
+/// What it takes to open a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contents {
+    /// The mailbox.
+    pub snapshot: Snapshot,
+    /// The messages that it has.
+    pub uids: UidSet,
+    /// Those of them without \Seen.
+    pub unseen: UidSet,
+    /// The keywords that messages have; some may be of messages that had them once.
+    pub keywords: BTreeSet<Keyword>,
+}
+
+impl Contents {
+    /// Makes the contents of a mailbox without messages; for stores, which add those.
+    pub const fn new(snapshot: Snapshot) -> Self {
+        Self {
+            snapshot,
+            uids: UidSet::new(),
+            unseen: UidSet::new(),
+            keywords: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a message of which [`Fields::FLAGS`] were read.
+    pub fn add(&mut self, message: &Message) {
+        self.uids.insert(message.uid);
+        if !message.flags.contains(SystemFlags::SEEN) {
+            self.unseen.insert(message.uid);
+        }
+        for keyword in message.flags.keywords() {
+            if !self.keywords.contains(keyword) {
+                self.keywords.insert(keyword.clone());
+            }
+        }
+    }
+}
+
 /// What to read of which messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -332,7 +393,7 @@ impl Scan {
 
 /// A set of fields of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Fields(u8);
+pub struct Fields(u16);
 
 impl Fields {
     /// UID and mod-sequence, which are always read.
@@ -353,8 +414,10 @@ impl Fields {
     pub const SORT: Self = Self(64);
     /// The text that is searched; of a message without, its octets, where the store has them at hand.
     pub const TEXT: Self = Self(128);
+    /// Which strings the text cannot hold, as far as the store has kept that.
+    pub const SKETCH: Self = Self(256);
     /// All of them.
-    pub const ALL: Self = Self(255);
+    pub const ALL: Self = Self(511);
 
     /// Joins two sets.
     #[must_use]
@@ -423,6 +486,9 @@ pub struct Message {
     pub sort_keys: Bytes,
     /// What put it into its thread ([`Fields::SORT`]).
     pub threading: Threading,
+    /// Which strings its text cannot hold ([`Fields::SKETCH`]). A store need not keep this: none is as good an answer, for
+    /// which whoever searches reads the text.
+    pub sketch: Bytes,
     /// Its text as it is searched, where that was kept ([`Fields::TEXT`]).
     pub text: Option<Bytes>,
     /// All its octets, where no text was kept and the store reads them as cheaply ([`Fields::TEXT`]): a store need not
@@ -445,6 +511,7 @@ impl Message {
             thread: ThreadId::default(),
             sort_keys: Bytes::new(),
             threading: Threading::default(),
+            sketch: Bytes::new(),
             text: None,
             content: None,
             size: 0,

@@ -46,6 +46,8 @@ fn stored(octets: &[u8]) -> Vec<Message> {
         with.index = meta.index;
         with.sort_keys = meta.sort_keys;
         with.text = meta.text;
+        let mut sketched = with.clone();
+        sketched.sketch = meta.sketch;
         let mut beside = with.clone();
         if beside.text.is_none() {
             beside.content = Some(Bytes::copy_from_slice(octets));
@@ -58,7 +60,7 @@ fn stored(octets: &[u8]) -> Vec<Message> {
         old_beside.content = Some(Bytes::copy_from_slice(octets));
         let mut bare = row(octets);
         bare.content = Some(Bytes::copy_from_slice(octets));
-        ways.extend([with, beside, apart, old, old_beside, bare]);
+        ways.extend([sketched, with, beside, apart, old, old_beside, bare]);
     }
     ways
 }
@@ -273,6 +275,39 @@ fn what_spans_two_pieces_of_a_long_text_is_found() {
 }
 
 #[test]
+fn a_sketch_leaves_few_texts_to_be_read() {
+    let words: Vec<String> = (0..900)
+        .map(|n: u64| format!("w{:x}", n.wrapping_mul(2_654_435_761) % 65_521))
+        .collect();
+    let mut left = 0;
+    for at in 0..200 {
+        let octets = format!("Subject: {at}\r\n\r\n{}\r\n", words[at..at + 500].join(" "));
+        let meta = digest(octets.as_bytes(), Options::default());
+        assert!((9..=2049).contains(&meta.sketch.len()), "{}", meta.sketch.len());
+        let mut message = row(octets.as_bytes());
+        message.sketch = meta.sketch;
+        let judge = |text: &str| Search::new(&Query::Text(text.into())).judge(&message);
+        assert_eq!(judge(&words[at + 250].to_uppercase()), None);
+        left += usize::from(judge("Straßenfest").is_none());
+    }
+    assert!(left < 4, "{left} of 200");
+}
+
+#[test]
+fn a_text_with_everything_in_it_and_a_sketch_of_another_kind_leave_all_open() {
+    let many: String = (0..60_000_u32)
+        .filter_map(|n| char::from_u32(0x4e00 + n % 20_000))
+        .collect();
+    let meta = digest(format!("\r\n{many}").as_bytes(), Options::default());
+    assert!(meta.sketch.is_empty());
+    let mut message = row(b"");
+    for sketch in [&b""[..], b"\x01", b"\x01abc", b"\x02abcdefgh"] {
+        message.sketch = Bytes::copy_from_slice(sketch);
+        assert_eq!(Search::new(&Query::Text("needle".into())).judge(&message), None);
+    }
+}
+
+#[test]
 fn within_has_both_ends() {
     let mut message = row(b"");
     message.internal_date = 1000;
@@ -294,7 +329,11 @@ fn only_what_is_needed_is_read() {
             .first()
             .is_some_and(|it| it.contains(Fields::SORT) && !it.contains(Fields::TEXT))
     );
+    // Too short for a sketch to tell of.
     assert_eq!(Search::new(&Query::Text("x".into())).first(), None);
+    let text = Search::new(&Query::Text("xyz".into()));
+    assert_eq!(text.first(), Some(Fields::SKETCH));
+    assert!(!text.second().contains(Fields::SKETCH));
     assert_eq!(Search::new(&Query::All).first(), Some(Fields::NONE));
     let seen = Query::And(vec![Query::Flag(SystemFlags::SEEN), Query::Text("x".into())]);
     assert_eq!(Search::new(&seen).first(), Some(Fields::FLAGS));

@@ -192,6 +192,7 @@ fn meta(blob: &BlobRef) -> MessageMeta {
     let key = |n: u8| ThreadKey::new(u64::from(n % 16));
     let mut meta = MessageMeta::new(format!("index of {}", blob.hash()).into());
     meta.sort_keys = format!("sort keys of {}", blob.hash()).into();
+    meta.sketch = format!("sketch of {}", blob.hash()).into();
     meta.text = (a < 128).then(|| format!("text of {}", blob.hash()).into());
     meta.threading = Threading::new((c < 200).then(|| key(a)), (b < 100).then(|| key(b)));
     meta

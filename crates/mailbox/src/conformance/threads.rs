@@ -98,7 +98,7 @@ pub fn replies_join_threads<H: Harness>(harness: &mut H) {
     assert_eq!(append(&store, hers, threading("10@a", &["9@a"])), copied);
 }
 
-/// Index, sort keys, text and threading come back as they were given, for copies too.
+/// Index, sort keys, text, sketch and threading come back as they were given, for copies too.
 pub fn messages_keep_what_was_computed_from_them<H: Harness>(harness: &mut H) {
     let mut store = harness.open(Limits::default());
     let inbox = create(&store, "INBOX");
@@ -107,6 +107,7 @@ pub fn messages_keep_what_was_computed_from_them<H: Harness>(harness: &mut H) {
     for n in 0..3 {
         let mut message = MessageMeta::new(format!("index {n}").into());
         message.sort_keys = format!("keys {n}").into();
+        message.sketch = [b's'].repeat(n * 1000).into();
         message.text = (n > 0).then(|| "text".repeat(n * n * 10_000 - 10_000).into());
         message.threading = threading(&format!("{n}@a"), &["x@a"]);
         let blob = block_on(put(&store, format!("body {n}").as_bytes()));
@@ -135,18 +136,21 @@ pub fn messages_keep_what_was_computed_from_them<H: Harness>(harness: &mut H) {
             index,
             sort_keys,
             text,
+            sketch,
             threading,
         } = meta;
         assert_eq!(
             (&found.index, &found.sort_keys, &found.text, &found.threading),
             (index, sort_keys, text, threading)
         );
+        // A store need not keep it; what it gives is right.
+        assert!(found.sketch.is_empty() || found.sketch == sketch);
         assert_eq!(found.thread, all(&store, inbox)[0].thread);
     }
     // What was not asked for is not given.
     let bare = &scan(&store, inbox, Scan::all(Fields::SORT))[2];
     assert_eq!(
-        (&bare.sort_keys, &bare.text, bare.index.len()),
+        (&bare.sort_keys, &bare.text, bare.index.len() + bare.sketch.len()),
         (&metas[2].sort_keys, &None, 0)
     );
 }

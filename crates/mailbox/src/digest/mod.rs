@@ -1,11 +1,12 @@
 //! The digest of a message: what is computed once, when it comes in
 //!
 //! A [`Builder`] takes the octets as they stream in and makes the part index, the keys that a message is sorted by
-//! ([`Keys`]), what puts it into a thread, and, where that is worth keeping, the text that is searched
-//! ([`text`]). All of it follows from the octets alone: what was not kept is computed again when it is asked for,
+//! ([`Keys`]), what puts it into a thread, a sketch of the text that is searched, and, where that is worth keeping, the
+//! text itself ([`text`]). All of it follows from the octets alone: what was not kept is computed again when it is asked for,
 //! with the same result.
 
 mod keys;
+pub(crate) mod sketch;
 pub mod text;
 
 use mailwright_message::index::{self, Index, Section};
@@ -102,8 +103,13 @@ impl Builder {
         let mut kept = Kept::new(self.options.text);
         if is_whole && !is_plain {
             Walk::new(&index).run(&self.head, &mut kept);
-            meta.text = kept.finish();
+            (meta.text, meta.sketch) = kept.finish();
             kept = Kept::new(0);
+        }
+        if is_plain {
+            let mut all = Kept::new(usize::MAX);
+            text::plain(&self.head, header.end as u32, &mut all);
+            meta.sketch = all.finish().1;
         }
         let left = (!is_whole).then_some(kept);
         Digest { index, meta, left }
@@ -126,6 +132,6 @@ pub struct Digest {
 impl Digest {
     /// Takes the text of a message that was too long to be held.
     pub fn keep(&mut self, text: Kept) {
-        self.meta.text = text.finish();
+        (self.meta.text, self.meta.sketch) = text.finish();
     }
 }

@@ -15,6 +15,7 @@ use mailwright_message::{
     transfer::Encoding,
 };
 
+use super::sketch::Sketcher;
 use crate::casemap;
 
 /// What a unit is.
@@ -168,9 +169,16 @@ impl Kept {
         }
     }
 
-    /// Returns what is stored; `None` when the text is longer than was allowed.
-    pub(super) fn finish(self) -> Option<Bytes> {
-        (!self.is_full && !self.bytes.is_empty()).then(|| self.bytes.into())
+    /// Returns what is stored, and its sketch; nothing when the text is longer than was allowed.
+    pub(super) fn finish(self) -> (Option<Bytes>, Bytes) {
+        if self.is_full || self.bytes.is_empty() {
+            return (None, Bytes::new());
+        }
+        let mut sketcher = Sketcher::new();
+        for (_, text) in Self::units(&self.bytes).into_iter().flatten() {
+            sketcher.unit(text);
+        }
+        (Some(self.bytes.into()), sketcher.finish())
     }
 
     /// Reads what [`Digest`](super::Digest) made of it; `None` for what it did not.

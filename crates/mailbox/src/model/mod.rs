@@ -278,6 +278,9 @@ fn select(message: &Message, fields: Fields) -> Message {
         selected.sort_keys = message.sort_keys.clone();
         selected.threading = message.threading.clone();
     }
+    if fields.contains(Fields::SKETCH) {
+        selected.sketch = message.sketch.clone();
+    }
     if fields.contains(Fields::TEXT) {
         selected.text = message.text.clone();
     }

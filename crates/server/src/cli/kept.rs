@@ -3,9 +3,9 @@
 use super::Failure;
 use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, AclEntry, Annotation, Batch, BlobRef, BlobWriter, CommitError, Committed, Feed, Identifier,
-    MailboxId, MailboxInfo, MailboxName, ModSeq, Page, Scan, SharedMailbox, Snapshot, SpoolEntry, SpoolKey,
-    Store, StoreError, Usage, Vanished,
+    Account, AclEntry, Annotation, Batch, BlobRef, BlobWriter, CommitError, Committed, Contents, Feed,
+    Identifier, MailboxId, MailboxInfo, MailboxName, ModSeq, Page, Scan, SharedMailbox, Snapshot, SpoolEntry,
+    SpoolKey, Store, StoreError, Usage, Vanished,
 };
 use mailwright_server::config::StoreKind;
 use mailwright_store::maildir::{self, MaildirBlobWriter};
@@ -119,6 +119,10 @@ impl Store for Kept {
 
     async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, StoreError> {
         ask!(self, store => store.snapshot(mailbox).await)
+    }
+
+    async fn contents(&self, mailbox: MailboxId) -> Result<Contents, StoreError> {
+        ask!(self, store => store.contents(mailbox).await)
     }
 
     async fn scan(&self, mailbox: MailboxId, scan: Scan) -> Result<Page, StoreError> {

@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use mailwright_imap::{Capability, Criterion, Namespaces, Quota, QuotaResource, Rejection};
 use mailwright_mailbox::{
-    Account, AclEntry, Annotation, CommitError, EntryName, Feed, FlagChange, Flags, Identifier, MailboxId,
-    MailboxName, Message, ModSeq, Page, Rights, Scan, Snapshot, SpecialUse, StoreError, Uid, UidSet,
-    UidValidity, Vanished,
+    Account, AclEntry, Annotation, CommitError, Contents, EntryName, Feed, Fields, FlagChange, Flags,
+    Identifier, MailboxId, MailboxName, Message, ModSeq, Page, Rights, Scan, Snapshot, SpecialUse,
+    StoreError, Uid, UidSet, UidValidity, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::future::ready;
@@ -75,6 +75,24 @@ pub trait Mailboxes: Send + Sync + 'static {
     /// # Errors
     /// [`Failure::NoSuchMailbox`] when it does not exist (any more), others when it cannot be read.
     fn snapshot(&self, mailbox: MailboxId) -> impl Future<Output = Result<Snapshot, Failure>> + Send;
+
+    /// Tells what is in a mailbox that is being opened, as it was at [`Snapshot::highest_mod_seq`] or later. By default
+    /// it is read page by page.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMailbox`] when it does not exist (any more), others when it cannot be read.
+    fn contents(&self, mailbox: MailboxId) -> impl Future<Output = Result<Contents, Failure>> + Send {
+        async move {
+            let mut contents = Contents::new(self.snapshot(mailbox).await?);
+            let mut next = Some(Scan::all(Fields::FLAGS).limit(10_000));
+            while let Some(scan) = next {
+                let page = self.scan(mailbox, scan.clone()).await?;
+                page.messages.iter().for_each(|message| contents.add(message));
+                next = scan.after(&page);
+            }
+            Ok(contents)
+        }
+    }
 
     /// Reads messages in the order of their UIDs, page by page; a page shows one moment. [`page`] makes a page of
     /// messages that are at hand.

@@ -3,8 +3,7 @@
 use super::backend::{Abilities, Failure, Listed, Mailboxes, Stored};
 use super::convert::{flags_to_imap, mailbox_id, uids_to_imap};
 use mailwright_imap as imap;
-use mailwright_mailbox::{Feed, Fields, MailboxId, ModSeq, Rights, Scan, SystemFlags, Uid, UidSet};
-use std::collections::BTreeSet;
+use mailwright_mailbox::{Contents, Feed, Fields, MailboxId, ModSeq, Rights, Scan, Uid, UidSet};
 use std::num::NonZeroU32;
 
 /// What a session knows of the mailbox it has selected.
@@ -26,25 +25,15 @@ impl Selected {
         listed: &Listed,
     ) -> Result<(Self, imap::Selected), Failure> {
         let mailbox = listed.id;
-        let snapshot = mail.snapshot(mailbox).await?;
-        let mut uids = UidSet::new();
-        let mut keywords = BTreeSet::new();
-        let mut first_unseen = None;
-        let mut known = None;
-        let mut next = Some(Scan::all(Fields::FLAGS).limit(10_000));
-        while let Some(scan) = next {
-            let page = mail.scan(mailbox, scan.clone()).await?;
-            // What changes between two pages is read once more by the first `sync`.
-            known.get_or_insert(page.highest_mod_seq);
-            for message in &page.messages {
-                uids.insert(message.uid);
-                if first_unseen.is_none() && !message.flags.contains(SystemFlags::SEEN) {
-                    first_unseen = Some(message.uid.value());
-                }
-                keywords.extend(message.flags.keywords().iter().cloned());
-            }
-            next = scan.after(&page);
-        }
+        let Contents {
+            snapshot,
+            uids,
+            unseen,
+            keywords,
+            ..
+        } = mail.contents(mailbox).await?;
+        // What changes while it is read is read once more by the first `sync`.
+        let known = snapshot.highest_mod_seq;
         let uid_next = snapshot.uid_next.map_or(u32::MAX, Uid::value).max(
             uids.last()
                 .map_or(1, |last| last.next().map_or(u32::MAX, Uid::value)),
@@ -54,13 +43,12 @@ impl Selected {
             NonZeroU32::new(snapshot.uid_validity.value()).unwrap_or(NonZeroU32::MIN),
             NonZeroU32::new(uid_next).unwrap_or(NonZeroU32::MIN),
         );
-        selected.first_unseen = first_unseen;
+        selected.first_unseen = unseen.first().map(Uid::value);
         selected.read_only = !is_writable::<M>(listed.rights);
         selected.keywords = keywords
             .iter()
             .filter_map(|keyword| imap::Keyword::new(keyword.as_str()))
             .collect();
-        let known = known.unwrap_or(snapshot.highest_mod_seq);
         selected.highest_mod_seq = has_mod_seqs::<M>().then(|| known.value().max(1));
         if M::ABILITIES.contains(Abilities::OBJECT_IDS) {
             selected.mailbox_id = Some(mailbox_id(mailbox));

@@ -19,9 +19,9 @@ use mailwright_imap::{
     self as imap, Capability, Code, Namespace, Namespaces, QuotaResource, QuotaUsage, Rejection,
 };
 use mailwright_mailbox::{
-    Account, AclEntry, Annotation, Batch, CommitError, EntryName, Feed, FlagChange, Flags, Identifier,
-    MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Rights, Scan, Snapshot, SpecialUse, Store,
-    SystemFlags, Uid, UidSet, Vanished,
+    Account, AclEntry, Annotation, Batch, CommitError, Contents, EntryName, Feed, FlagChange, Flags,
+    Identifier, MailboxId, MailboxName, Message, ModSeq, Op, Outcome, Page, Rights, Scan, Snapshot,
+    SpecialUse, Store, SystemFlags, Uid, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::ops::Range;
@@ -173,6 +173,11 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
     async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, Failure> {
         self.need(mailbox, Rights::READ).await?;
         Ok(self.store().snapshot(mailbox).await?)
+    }
+
+    async fn contents(&self, mailbox: MailboxId) -> Result<Contents, Failure> {
+        self.need(mailbox, Rights::READ).await?;
+        Ok(self.store().contents(mailbox).await?)
     }
 
     async fn scan(&self, mailbox: MailboxId, scan: Scan) -> Result<Page, Failure> {

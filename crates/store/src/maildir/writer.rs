@@ -438,7 +438,11 @@ fn fresh_name(save_date: i64, size: u64) -> String {
 /// Takes the texts of a batch's messages out of it: they are kept beside the bodies.
 fn take_texts(batch: &mut Batch) -> Vec<(BlobHash, Bytes)> {
     let appends = batch.ops.iter_mut().filter_map(|op| match op {
-        Op::Append { blob, message, .. } => Some((*blob.hash(), message.text.take()?)),
+        Op::Append { blob, message, .. } => {
+            // All that is in the journal is in memory as well: there is no room for sketches.
+            message.sketch = Bytes::new();
+            Some((*blob.hash(), message.text.take()?))
+        }
         _ => None,
     });
     appends.collect()

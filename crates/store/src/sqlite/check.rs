@@ -8,7 +8,7 @@ use mailwright_message::Index;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
-    blob, failed,
+    blob, contents, failed,
     finding::{Finding, Place, Report},
     fsck::rules::{BODIES, NUMBERS, OWNERS, Rule},
     read, rows,
@@ -21,6 +21,11 @@ pub(super) fn check(conn: &mut Connection, packs: &Packs) -> Result<Report, Stor
         let messages = number(conn, "SELECT count(*) FROM message")?;
         let mut problems = integrity(conn)?;
         problems.extend(rules(conn)?);
+        let count = contents::count_wrong(conn)?;
+        if count > 0 {
+            let what = "kept contents that are not those of their mailbox";
+            problems.push(Finding::Rule { what, count });
+        }
         let report = Report::default();
         Ok(Report {
             messages,

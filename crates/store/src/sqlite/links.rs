@@ -109,6 +109,8 @@ impl<'w> Links<'w> {
                         .execute([id])?;
                     conn.prepare_cached("DELETE FROM text WHERE blob = ?1")?
                         .execute([id])?;
+                    conn.prepare_cached("DELETE FROM sketch WHERE blob = ?1")?
+                        .execute([id])?;
                     match pack {
                         Some(pack) => done.suspects.push(pack as u64),
                         None => drop(
@@ -199,9 +201,16 @@ fn insert(
     meta.map_or(Ok(()), |meta| insert_text(conn, id, meta))
 }
 
-fn insert_text(conn: &Connection, id: i64, meta: &MessageMeta) -> Result<()> {
-    let Some(text) = &meta.text else { return Ok(()) };
-    conn.prepare_cached("INSERT INTO text VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute((id, &text[..]))?;
+/// Writes what is searched of a message.
+pub(super) fn insert_text(conn: &Connection, id: i64, meta: &MessageMeta) -> Result<()> {
+    if let Some(text) = &meta.text {
+        conn.prepare_cached("INSERT INTO text VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute((id, &text[..]))?;
+    }
+    if !meta.sketch.is_empty() {
+        let crc = crc32fast::hash(&meta.sketch);
+        conn.prepare_cached("INSERT INTO sketch VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+            .execute((id, crc, &meta.sketch[..], meta.sketch.len() as i64))?;
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod blob;
 mod cache;
 mod check;
 mod compact;
+mod contents;
 mod finding;
 mod fsck;
 mod links;
@@ -38,9 +39,9 @@ use std::{
 
 use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, AclEntry, Annotation, Batch, BlobRef, ChangeHub, CommitError, Committed, Feed, Identifier,
-    Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Page, Scan, SharedMailbox, Snapshot, SpoolEntry,
-    SpoolKey, Store, StoreError, Usage, Vanished,
+    Account, AclEntry, Annotation, Batch, BlobRef, ChangeHub, CommitError, Committed, Contents, Feed,
+    Identifier, Limits, MailboxId, MailboxInfo, MailboxName, ModSeq, Page, Scan, SharedMailbox, Snapshot,
+    SpoolEntry, SpoolKey, Store, StoreError, Usage, Vanished,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
@@ -424,6 +425,17 @@ impl Store for SqliteStore {
 
     async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, StoreError> {
         self.read(move |conn| read::snapshot(conn, mailbox)).await
+    }
+
+    async fn contents(&self, mailbox: MailboxId) -> Result<Contents, StoreError> {
+        let (contents, packed) = self.read(move |conn| contents::read(conn, mailbox)).await?;
+        if let Some(packed) = packed
+            && let Some(requests) = &*self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            // Where the writer is gone, so is the use of it.
+            let _ = requests.send(Job::Keep(packed));
+        }
+        Ok(contents)
     }
 
     async fn scan(&self, mailbox: MailboxId, scan: Scan) -> Result<Page, StoreError> {

@@ -171,18 +171,20 @@ pub(super) fn scan(conn: &Connection, mailbox: MailboxId, scan: &Scan) -> Result
 
 pub(super) fn vanished(conn: &Connection, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, StoreError> {
     let forgotten = head(conn, mailbox)?.forgotten;
-    let sql = "SELECT first, last FROM expunged WHERE mailbox = ?1 AND mod_seq > ?2 ORDER BY first";
-    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
-    let values = (mailbox.value() as i64, mod_seq(since));
-    let rows = statement
-        .query_map(values, |row| Ok((rows::uid(row, 0)?, rows::uid(row, 1)?)))
-        .map_err(failed)?;
-    let mut uids = UidSet::new();
-    for row in rows {
-        let (first, last) = row.map_err(failed)?;
-        uids.insert_range(first, last);
-    }
+    let uids = expunged(conn, mailbox, since).map_err(failed)?;
     Ok(Vanished::new(uids, since >= forgotten))
+}
+
+/// The UIDs that were expunged after a mod-sequence and are remembered.
+pub(super) fn expunged(conn: &Connection, mailbox: MailboxId, since: ModSeq) -> Result<UidSet> {
+    let sql = "SELECT first, last FROM expunged WHERE mailbox = ?1 AND mod_seq > ?2 ORDER BY first";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query((mailbox.value() as i64, mod_seq(since)))?;
+    let mut uids = UidSet::new();
+    while let Some(row) = rows.next()? {
+        uids.insert_range(rows::uid(row, 0)?, rows::uid(row, 1)?);
+    }
+    Ok(uids)
 }
 
 pub(super) fn spool(
@@ -238,19 +240,7 @@ fn messages(
     since: ModSeq,
     limit: usize,
 ) -> Result<(Vec<Message>, Option<Uid>)> {
-    let mut statement = conn.prepare_cached(if fields.contains(Fields::TEXT) {
-        WITH_TEXT
-    } else if fields.contains(Fields::INDEX) || fields.contains(Fields::SORT) {
-        WITH_INDEX
-    } else if fields.contains(Fields::BLOB) {
-        WITH_BLOB
-    } else if fields == Fields::NONE {
-        BARE
-    } else if fields == Fields::FLAGS {
-        FLAGS
-    } else {
-        ALONE
-    })?;
+    let mut statement = conn.prepare_cached(&selection(fields))?;
     let (mut messages, mut octets) = (Vec::with_capacity(limit), 0);
     for range in uids.ranges() {
         let (first, last) = (range.start().value(), range.end().value());
@@ -273,6 +263,54 @@ fn messages(
         }
     }
     Ok((messages, None))
+}
+
+/// The query for the fields of messages, each in its own column: what is not asked for is not read.
+fn selection(fields: Fields) -> String {
+    let has = |field| fields.contains(field);
+    let is_of_blob = has(Fields::BLOB) || has(Fields::INDEX) || has(Fields::SORT);
+    let columns = [
+        (has(Fields::FLAGS), "flags"),
+        (has(Fields::FLAGS), "keywords"),
+        (has(Fields::DATES), "internal_date"),
+        (has(Fields::DATES), "save_date"),
+        (has(Fields::SIZE) || has(Fields::BLOB), "message.octets"),
+        (has(Fields::BLOB), "message.blob"),
+        (has(Fields::THREAD), "thread"),
+        (has(Fields::BLOB), "hash"),
+        (has(Fields::INDEX), "part_index"),
+        (has(Fields::SORT), "sort_keys"),
+        (has(Fields::SORT), "threading"),
+        (has(Fields::TEXT), "text.content"),
+        (has(Fields::TEXT), "body.content"),
+        (has(Fields::TEXT), "body.crc"),
+        (has(Fields::SKETCH), "sketch.content"),
+        (has(Fields::SKETCH), "sketch.crc"),
+    ];
+    let tables = [
+        (is_of_blob, "CROSS JOIN blob ON blob.id = message.blob"),
+        (has(Fields::TEXT), "LEFT JOIN text ON text.blob = message.blob"),
+        (
+            has(Fields::TEXT),
+            "LEFT JOIN body ON text.blob IS NULL AND body.blob = message.blob",
+        ),
+        (
+            has(Fields::SKETCH),
+            "LEFT JOIN sketch ON sketch.blob = message.blob",
+        ),
+    ];
+    let mut sql = "SELECT uid, mod_seq".to_owned();
+    for (is_asked, column) in columns {
+        sql += ", ";
+        sql += if is_asked { column } else { "NULL" };
+    }
+    sql += " FROM message";
+    for (_, table) in tables.iter().filter(|(is_asked, _)| *is_asked) {
+        sql += " ";
+        sql += table;
+    }
+    // `+mod_seq` keeps the query planner on the table: the few that the index would find are handled before.
+    sql + " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid"
 }
 
 fn message(row: &Row<'_>, fields: Fields) -> Result<Message> {
@@ -300,6 +338,13 @@ fn message(row: &Row<'_>, fields: Fields) -> Result<Message> {
     if fields.contains(Fields::SORT) {
         message.sort_keys = row.get::<_, Vec<u8>>(11)?.into();
         message.threading = Threading::from_bytes(row.get_ref(12)?.as_blob()?);
+    }
+    if fields.contains(Fields::SKETCH) {
+        // A damaged one would hide messages: none hides nothing.
+        let content = row.get_ref(16)?.as_blob_or_null()?;
+        let crc = row.get::<_, Option<u32>>(17)?;
+        let content = content.filter(|content| Some(crc32fast::hash(content)) == crc);
+        message.sketch = content.map(Bytes::copy_from_slice).unwrap_or_default();
     }
     if fields.contains(Fields::TEXT) {
         message.text = row.get::<_, Option<Vec<u8>>>(13)?.map(Into::into);
@@ -332,24 +377,3 @@ const MOST_MESSAGES: usize = 10_000;
 /// A page ends behind the message whose text takes it above this.
 const MOST_OCTETS: usize = 4 << 20;
 const FEW_CHANGES: i64 = 1000;
-// `+mod_seq` keeps the query planner on the table: the few that the index would find are handled before.
-const BARE: &str = "SELECT uid, mod_seq
-    FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
-const FLAGS: &str = "SELECT uid, mod_seq, flags, keywords
-    FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
-const ALONE: &str = "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, octets, blob, thread
-    FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
-const WITH_BLOB: &str =
-    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, thread,
-    hash FROM message CROSS JOIN blob ON blob.id = message.blob
-    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
-const WITH_INDEX: &str =
-    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, blob, thread,
-    hash, part_index, sort_keys, threading FROM message CROSS JOIN blob ON blob.id = message.blob
-    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";
-const WITH_TEXT: &str =
-    "SELECT uid, mod_seq, flags, keywords, internal_date, save_date, message.octets, message.blob, thread,
-    hash, part_index, sort_keys, threading, text.content, body.content, body.crc
-    FROM message CROSS JOIN blob ON blob.id = message.blob LEFT JOIN text ON text.blob = message.blob
-    LEFT JOIN body ON text.blob IS NULL AND body.blob = message.blob
-    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND +mod_seq > ?4 ORDER BY uid";

@@ -142,6 +142,24 @@ const STEPS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX acl_identifier ON acl (identifier);
     ",
+    // Sketches of texts, and contents of mailboxes. Messages that are there already are searched without the one, and the
+    // other is made when a mailbox is next opened. No other table has columns of these types in this order: rows are
+    // told apart by that where the tables of a damaged database are lost.
+    "
+    CREATE TABLE sketch (
+        blob INTEGER PRIMARY KEY,
+        crc INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        octets INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE contents (
+        mailbox INTEGER PRIMARY KEY,
+        mod_seq INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        content BLOB NOT NULL
+    ) STRICT;
+    ",
 ];
 
 /// The latest version of the tables.

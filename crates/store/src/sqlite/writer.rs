@@ -26,6 +26,7 @@ use super::{
     Durability,
     apply::{Failure, Transaction},
     cache::Cache,
+    contents::{self, Packed},
     links::Done,
     room::Room,
 };
@@ -43,6 +44,8 @@ pub(super) enum Job {
         moves: Vec<Move>,
         reply: mpsc::Sender<Result<(), CommitError>>,
     },
+    /// Keep what a mailbox contains.
+    Keep(Packed),
     /// Look which packs can go.
     Tidy,
 }
@@ -172,6 +175,12 @@ impl Writer {
                     // Whoever asked may have given up.
                     let _ = reply.send(done);
                 }
+                Job::Keep(packed) => {
+                    // It is for the next time; where it fails, all messages are read then as well.
+                    if !self.room.is_low() && self.keep(&packed).is_err() {
+                        self.roll_back();
+                    }
+                }
                 Job::Tidy => {}
             }
             self.tidy();
@@ -190,6 +199,18 @@ impl Writer {
                 .execute((it.blob, from.0, from.1, to.0, to.1))
                 .map_err(failed)?;
         }
+        self.execute("COMMIT")?;
+        self.tally.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn keep(&mut self, packed: &Packed) -> Result<(), CommitError> {
+        // Sessions that opened the mailbox at once have all found the same.
+        if contents::is_kept(&self.conn, packed).map_err(|error| engine_failed(&error))? {
+            return Ok(());
+        }
+        self.execute("BEGIN IMMEDIATE")?;
+        contents::keep(&self.conn, packed).map_err(|error| engine_failed(&error))?;
         self.execute("COMMIT")?;
         self.tally.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(())

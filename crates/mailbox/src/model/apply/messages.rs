@@ -74,6 +74,7 @@ impl MessageSteps for Transaction<'_> {
         added.blob = Some(blob.unpinned());
         added.index = message.index.clone();
         added.sort_keys = message.sort_keys.clone();
+        added.sketch = message.sketch.clone();
         added.text = message.text.clone();
         added.threading = message.threading.clone();
         self.add_copy(place, added)

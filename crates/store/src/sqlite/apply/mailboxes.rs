@@ -95,6 +95,9 @@ impl MailboxSteps for Transaction<'_> {
         self.conn
             .prepare_cached(sql)?
             .execute((mailbox.value() as i64, uid_validity.value()))?;
+        self.conn
+            .prepare_cached("DELETE FROM contents WHERE mailbox = ?1")?
+            .execute([mailbox.value() as i64])?;
         let it = self.mailbox(mailbox)?;
         it.uid_validity = uid_validity;
         it.uid_next = uid_next.map_or(1 << 32, |uid| u64::from(uid.value()));
@@ -133,7 +136,7 @@ impl MailboxSteps for Transaction<'_> {
             self.links.unlink(stored.blob);
         }
         let id = mailbox.value() as i64;
-        for table in ["message", "expunged", "annotation", "acl"] {
+        for table in ["message", "expunged", "annotation", "acl", "contents"] {
             let sql = format!("DELETE FROM {table} WHERE mailbox = ?1");
             self.conn.prepare_cached(&sql)?.execute([id])?;
         }

@@ -16,6 +16,7 @@ use crate::{
         check::{self, StoredBody},
         failed,
         finding::{Finding, Loss},
+        links,
     },
 };
 
@@ -120,10 +121,7 @@ pub(super) fn digest(conn: &Connection, packs: &Packs, body: &StoredBody) -> Res
         meta.threading.to_bytes(),
     );
     conn.execute(sql, values).map_err(failed)?;
-    let Some(text) = &meta.text else { return Ok(()) };
-    conn.execute("INSERT OR IGNORE INTO text VALUES (?1, ?2)", (body.id, &text[..]))
-        .map_err(failed)?;
-    Ok(())
+    links::insert_text(conn, body.id, &meta).map_err(failed)
 }
 
 /// Makes rows for bodies in the database that have none.

@@ -307,6 +307,8 @@ fn mend_rules(conn: &Connection, packs: &Packs) -> Result<(), StoreError> {
         .iter()
         .chain(NUMBERS)
         .try_for_each(|rule| restore(conn, rule))?;
+    // They are made anew when their mailboxes are opened.
+    conn.execute("DELETE FROM contents", []).map_err(failed)?;
     for finding in check::indexes(conn)? {
         let Finding::Index { id } = finding else { continue };
         if let Some(body) = StoredBody::find(conn, id as i64)? {

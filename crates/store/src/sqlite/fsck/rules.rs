@@ -153,9 +153,11 @@ pub(in crate::sqlite) const NUMBERS: &[Rule] = &[
                      WHERE message.thread = k.thread AND mailbox.account = k.account)",
     },
     Rule {
-        what: "texts that belong to nothing",
-        broken: "SELECT blob FROM text WHERE blob NOT IN (SELECT id FROM blob)",
-        mend: "DELETE FROM text WHERE blob NOT IN (SELECT id FROM blob)",
+        what: "texts and sketches that belong to nothing",
+        broken: "SELECT blob FROM text WHERE blob NOT IN (SELECT id FROM blob)
+                 UNION ALL SELECT blob FROM sketch WHERE blob NOT IN (SELECT id FROM blob)",
+        mend: "DELETE FROM text WHERE blob NOT IN (SELECT id FROM blob);
+               DELETE FROM sketch WHERE blob NOT IN (SELECT id FROM blob)",
     },
     Rule {
         what: "annotations and rights on mailboxes that are gone",

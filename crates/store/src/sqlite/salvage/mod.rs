@@ -100,6 +100,7 @@ const TABLES: &[Table] = &[
     table("blob", "nbiiIIbbb", 7, true),
     table("body", "nib", 3, true),
     table("text", "nb", 2, true),
+    table("sketch", "nibi", 4, true),
     table("spool", "nbI", 3, true),
     table("thread_key", "iii", 3, false),
     table("annotation", "iitb", 4, true),
