@@ -461,7 +461,13 @@ fn old_store(folder: &Path, version: usize) {
         let links = if blob == 1 { 2 } else { 1 };
         let columns = "(id, hash, octets, links, part_index)";
         let hash = BlobHash::of(&octets);
-        let values = params![blob as i64, hash.as_bytes(), octets.len() as i64, links, &meta.index[..]];
+        let values = params![
+            blob as i64,
+            hash.as_bytes(),
+            octets.len() as i64,
+            links,
+            &meta.index[..]
+        ];
         conn.execute(
             &format!("INSERT INTO blob {columns} VALUES (?1, ?2, ?3, ?4, ?5)"),
             values,

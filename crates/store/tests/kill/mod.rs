@@ -38,7 +38,9 @@ pub(crate) fn after_kills<E: Engine>() {
     let mut highest = [0; SESSIONS];
     let (mut acknowledged, mut random) = (0, 88_172_645_463_325_252);
     for round in 0..ROUNDS {
-        let lines = run_and_kill(folder.path(), Duration::from_millis(60 + next(&mut random) % 300));
+        let lines = 20 + next(&mut random) % 80;
+        let after = Duration::from_micros(next(&mut random) % 50_000);
+        let lines = run_and_kill(folder.path(), lines as usize, after);
         let store = E::open(folder.path());
         E::check(&store);
         for session in 0..SESSIONS {
@@ -108,7 +110,8 @@ pub(crate) fn after_an_end<E: Engine>() {
     }
 }
 
-fn run_and_kill(folder: &Path, after: Duration) -> Vec<Line> {
+/// Kills a child that has said so much, after a while.
+fn run_and_kill(folder: &Path, enough: usize, after: Duration) -> Vec<Line> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([
@@ -125,13 +128,13 @@ fn run_and_kill(folder: &Path, after: Duration) -> Vec<Line> {
         .spawn()
         .unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
-    // The time runs from the child's first word on; what it said before the kill stays in the pipe.
+    // The time runs from then on, however slow the machine is; what it said before the kill stays in the pipe.
     let (sender, first) = std::sync::mpsc::channel();
     let reader = thread::spawn(move || {
         let mut lines: Vec<Line> = Vec::new();
         for line in output.split(b'\n').map_while(Result::ok) {
             log(&mut lines, std::str::from_utf8(&line).unwrap());
-            if !lines.is_empty() {
+            if lines.len() == enough {
                 let _ = sender.send(());
             }
         }
