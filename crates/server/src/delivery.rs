@@ -8,8 +8,8 @@ use bytes::Bytes;
 use mailwright_address::{EmailAddress, Host};
 use mailwright_mailbox::digest::text::Walk;
 use mailwright_mailbox::{
-    Account, Batch, BlobRef, BlobWriter, CommitError, Flags, MailboxId, MailboxName, MessageMeta, Op,
-    Outcome, SpecialUse, Store, StoreError, digest,
+    Account, Batch, BlobRef, BlobWriter, CommitError, Flags, MailboxId, MailboxInfo, MailboxName,
+    MessageMeta, Op, Outcome, SpecialUse, Store, StoreError, digest,
 };
 use std::collections::HashSet;
 
@@ -207,6 +207,39 @@ impl WrittenMessage {
         }
         Ok(ops)
     }
+
+    /// The operations that put the message into the Junk mailbox of each account, or into its INBOX if it has none. The
+    /// octets are kept once.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot tell the mailboxes, or not make those that are missing.
+    pub async fn deliver_to_junk<S: Store>(
+        &self,
+        store: &S,
+        accounts: &[Account],
+    ) -> Result<Vec<Op>, CommitError> {
+        let mut ops = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            ops.push(self.append(junk(store, account).await?, Flags::new(), unix_now()));
+        }
+        Ok(ops)
+    }
+}
+
+/// Where mail of an account goes that is thought to be unwanted: its mailbox for Junk (RFC 6154 §2), else one called
+/// so, else INBOX.
+async fn junk<S: Store>(store: &S, account: &Account) -> Result<MailboxId, CommitError> {
+    let inbox = inbox(store, account).await?;
+    let mailboxes = store
+        .mailboxes(account)
+        .await
+        .map_err(|error| CommitError::Io(error.to_string()))?;
+    let by_use = |mailbox: &&MailboxInfo| mailbox.special_use == Some(SpecialUse::Junk);
+    let by_name = |mailbox: &&MailboxInfo| mailbox.name.as_str() == "Junk";
+    let found = mailboxes.iter().find(by_use);
+    let found = found.or_else(|| mailboxes.iter().find(by_name));
+    Ok(found.map_or(inbox, |mailbox| mailbox.id))
 }
 
 /// The mailboxes every account begins with.

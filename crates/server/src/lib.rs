@@ -52,6 +52,7 @@
 //! | [`control`] | the socket for commands to a running server |
 //! | [`tls`] | certificates and trust |
 //! | [`delivery`] | from an address to mailboxes |
+//! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
@@ -78,6 +79,7 @@ mod files;
 mod gate;
 pub mod http;
 pub mod imap;
+pub mod judge;
 mod listen;
 mod maildrops;
 mod names;

@@ -6,6 +6,7 @@ use crate::config::{Config, ConfigError};
 use crate::control;
 use crate::delivery;
 use crate::gate::Gate;
+use crate::judge::{Filter, Judge};
 use crate::listen::Bound;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
@@ -29,6 +30,7 @@ pub struct Server;
 pub struct Builder<S> {
     config: Config,
     store: S,
+    filters: Vec<Arc<dyn Filter>>,
 }
 
 /// A server that runs. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in order.
@@ -72,7 +74,11 @@ pub enum StartError {
 impl Server {
     /// Begins with a configuration.
     pub fn builder(config: Config) -> Builder<()> {
-        Builder { config, store: () }
+        Builder {
+            config,
+            store: (),
+            filters: Vec::new(),
+        }
     }
 }
 
@@ -82,7 +88,17 @@ impl Builder<()> {
         Builder {
             config: self.config,
             store,
+            filters: self.filters,
         }
+    }
+}
+
+impl<S> Builder<S> {
+    /// Adds a filter, which judges mail after those that were added before.
+    #[must_use]
+    pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
+        self.filters.push(filter);
+        self
     }
 }
 
@@ -93,7 +109,11 @@ impl<S: Store> Builder<S> {
     ///
     /// When accounts, certificates, an address or the store cannot be used. Nothing runs then.
     pub async fn start(self) -> Result<Running<S>, StartError> {
-        let Self { config, store } = self;
+        let Self {
+            config,
+            store,
+            filters,
+        } = self;
         let accounts = Accounts::load(&config)?;
         let tls = Tls::load(&config)?;
         let mut bound = Vec::with_capacity(config.listeners.len());
@@ -115,7 +135,14 @@ impl<S: Store> Builder<S> {
         }
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
-        let shared = Arc::new(Shared::new(config, accounts, store, tls, orders));
+        let shared = Arc::new(Shared::new(
+            config,
+            accounts,
+            store,
+            tls,
+            orders,
+            Judge::new(filters),
+        ));
         let addresses = bound.iter().map(Bound::address).collect();
         let (mut listeners, mut workers) = (Parts::default(), Parts::default());
         for listener in bound {

@@ -2,6 +2,8 @@
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::dns::Dns;
+use crate::judge::Judge;
 use crate::maildrops::Maildrops;
 use crate::orders::Orders;
 use crate::sessions::Sessions;
@@ -35,14 +37,31 @@ pub struct Shared<S> {
     pub orders: Orders,
     /// How many IMAP sessions each account has.
     pub(crate) sessions: Sessions,
+    /// The resolver.
+    pub dns: Dns,
+    /// What decides about mail that comes in.
+    pub(crate) judge: Judge,
     /// Which maildrops POP3 sessions have open.
     pub(crate) maildrops: Maildrops,
 }
 
 impl<S> Shared<S> {
     /// Joins the parts.
-    pub(crate) fn new(config: Config, accounts: Accounts, store: S, tls: Tls, orders: Orders) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a runtime.
+    pub(crate) fn new(
+        config: Config,
+        accounts: Accounts,
+        store: S,
+        tls: Tls,
+        orders: Orders,
+        judge: Judge,
+    ) -> Self {
         Self {
+            dns: Dns::from_config(&config),
+            judge,
             workers: Workers::new(config.limits.search_threads),
             sessions: Sessions::new(
                 config.limits.sessions_per_account,

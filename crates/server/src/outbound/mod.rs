@@ -26,7 +26,6 @@ mod pool;
 mod reports;
 mod trust;
 
-use crate::dns::Dns;
 use crate::http::Client;
 use crate::orders::{Note, Reply, Waiting};
 use crate::policies::{Keep, Policies};
@@ -311,7 +310,7 @@ impl<S: Store> Worker<S> {
 }
 
 fn router<S>(shared: &Shared<S>) -> Router {
-    let dns = Dns::from_config(&shared.config);
+    let dns = shared.dns.clone();
     let client = Client::new(dns.clone(), shared.tls.verified());
     let keep = Keep::ReadAndWrite(shared.config.policies_file());
     let policies = Policies::new(client, shared.config.outbound.https_port, keep);

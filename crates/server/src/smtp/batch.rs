@@ -25,16 +25,16 @@ impl Envelope {
     ) -> Result<Batch, CommitError> {
         let mut batch = Batch::new(unix_now());
         if let Some(written) = &received.local {
-            let mut accounts: Vec<Account> = Vec::new();
-            for account in recipients.iter().flat_map(|r| &r.targets.accounts) {
-                if !accounts.contains(account) {
-                    accounts.push(account.clone());
-                }
-            }
-            for account in &accounts {
+            let inboxes = accounts_of(recipients, false);
+            let mut junk = accounts_of(recipients, true);
+            // Who gets it for another address too has seen it.
+            junk.retain(|account| !inboxes.contains(account));
+            for account in inboxes.iter().chain(&junk) {
                 batch = shared.within_quota(batch, account, room);
             }
-            for op in written.deliver_to(&shared.store, &accounts).await? {
+            let ops = written.deliver_to(&shared.store, &inboxes).await?;
+            let to_junk = written.deliver_to_junk(&shared.store, &junk).await?;
+            for op in ops.into_iter().chain(to_junk) {
                 batch.push(op);
             }
         }
@@ -109,6 +109,19 @@ impl Envelope {
         record.smtputf8 = params.smtputf8 && !(received.is_ascii && ascii_addresses);
         record
     }
+}
+
+/// The accounts of the recipients who get the message into Junk, or of those who do not.
+fn accounts_of(recipients: &[&Accepted], quarantined: bool) -> Vec<Account> {
+    let mut accounts: Vec<Account> = Vec::new();
+    for accepted in recipients.iter().filter(|it| it.quarantined == quarantined) {
+        for account in &accepted.targets.accounts {
+            if !accounts.contains(account) {
+                accounts.push(account.clone());
+            }
+        }
+    }
+    accounts
 }
 
 /// By when a message should arrive, which says it from the moment of MAIL on (RFC 2852 §4).

@@ -2,7 +2,9 @@
 //! programs (RFC 6409 §8), octets counted and indexed as they pass.
 
 use super::envelope::Envelope;
+use super::held::{Held, Holder};
 use crate::delivery::{MessageWriter, WrittenMessage};
+use crate::judge::Draft;
 use bytes::Bytes;
 use mailwright_address::ForwardPath;
 use mailwright_mailbox::{BlobRef, BlobWriter, Store, StoreError};
@@ -25,15 +27,33 @@ pub(super) struct Trace {
 
 /// Takes the octets of one message.
 pub(super) struct Intake<S: Store> {
-    /// The form for mailboxes here, with `Return-Path`.
-    local: Option<MessageWriter<S>>,
-    /// The form for other servers.
-    remote: Option<S::BlobWriter>,
-    /// `Return-Path`, until it is written.
-    return_path: Option<String>,
+    way: Way<S>,
     fix_up: FixUp,
-    is_ascii: bool,
-    size: u64,
+}
+
+/// What becomes of the octets as they come.
+enum Way<S: Store> {
+    /// They go on to where the message is kept.
+    Through(Box<Forms<S>>),
+    /// They wait for the end; then the fields come in front.
+    Held { holder: Holder<S>, received: String },
+}
+
+/// A whole message.
+pub(super) enum Taken {
+    /// The store has it.
+    Stored(Received),
+    /// It is to be judged.
+    Held(Waiting),
+}
+
+/// A message that is to be judged, and then kept.
+pub(super) struct Waiting {
+    pub(super) held: Held,
+    /// The trace field of this server.
+    pub(super) received: String,
+    /// How many `Received` fields it came with.
+    pub(super) hops: usize,
 }
 
 /// A message that the store has, and that nothing refers to yet.
@@ -49,34 +69,151 @@ pub(super) struct Received {
 }
 
 impl<S: Store> Intake<S> {
-    /// Begins a message, which gets what `additions` says where it is missing.
-    pub(super) fn new(store: &S, envelope: &Envelope, trace: &Trace, additions: Option<Additions>) -> Self {
+    /// Begins a message, which gets what `additions` says where it is missing, and which waits at its end if it is to
+    /// be judged.
+    pub(super) fn new(
+        store: &S,
+        envelope: &Envelope,
+        trace: &Trace,
+        additions: Option<Additions>,
+        judged: bool,
+    ) -> Self {
+        let received = received_field(envelope, trace);
+        let fix_up = additions.map_or_else(FixUp::nothing, FixUp::new);
+        let (way, fix_up) = match judged {
+            true => {
+                let holder = Holder::new();
+                (Way::Held { holder, received }, fix_up)
+            }
+            false => (
+                Way::Through(Box::new(Forms::new(store, envelope))),
+                fix_up.with_trace(received),
+            ),
+        };
+        Self { way, fix_up }
+    }
+
+    /// Takes the next octets.
+    pub(super) async fn write(&mut self, store: &S, data: Bytes) -> Result<(), StoreError> {
+        let mut out = Vec::new();
+        self.fix_up.push(data, &mut out);
+        self.pass_all(store, out).await
+    }
+
+    /// Ends the message.
+    pub(super) async fn finish(mut self, store: &S) -> Result<Taken, Failed> {
+        let mut out = Vec::new();
+        let found = std::mem::replace(&mut self.fix_up, FixUp::nothing()).finish(&mut out);
+        self.pass_all(store, out).await?;
+        let hops = found.received as usize;
+        match self.way {
+            Way::Through(forms) => Ok(Taken::Stored(forms.finish(store, hops).await?)),
+            Way::Held { holder, .. } if holder.header_is_too_large() => Err(Failed::HeaderTooLarge),
+            Way::Held { holder, received } => Ok(Taken::Held(Waiting {
+                held: holder.finish().await?,
+                received,
+                hops,
+            })),
+        }
+    }
+
+    async fn pass_all(&mut self, store: &S, pieces: Vec<Bytes>) -> Result<(), StoreError> {
+        for piece in pieces {
+            match &mut self.way {
+                Way::Through(forms) => forms.write(piece).await?,
+                Way::Held { holder, .. } => holder.write(store, piece).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// Keeps the message for its recipients, with its header as it is in `draft`.
+    pub(super) async fn keep<S: Store>(
+        self,
+        store: &S,
+        envelope: &Envelope,
+        draft: &Draft,
+    ) -> Result<Received, StoreError> {
+        let mut out = Forms::new(store, envelope);
+        let original = self.held.rest.reader(store);
+        let rest = draft.rest(&original);
+        let (mut at, end) = (0, rest.len());
+        out.write(draft.head()).await?;
+        while at < end {
+            let octets = rest.read(at..end.min(at + COPIED_AT_ONCE)).await?;
+            if octets.is_empty() {
+                return Err(StoreError::Corrupt(
+                    "a message that was held has lost its end".into(),
+                ));
+            }
+            at += octets.len() as u64;
+            out.write(octets).await?;
+        }
+        out.finish(store, self.hops).await
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The store failed.
+    Store(StoreError),
+    /// Its header is larger than one that can be judged.
+    HeaderTooLarge,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// How much of a message that was held is in memory while it is put in its place.
+const COPIED_AT_ONCE: u64 = 256 << 10;
+
+/// The forms in which a message is kept.
+struct Forms<S: Store> {
+    /// For mailboxes here, with `Return-Path`.
+    local: Option<MessageWriter<S>>,
+    /// For other servers.
+    remote: Option<S::BlobWriter>,
+    /// `Return-Path`, until it is written.
+    return_path: Option<String>,
+    is_ascii: bool,
+    size: u64,
+}
+
+impl<S: Store> Forms<S> {
+    fn new(store: &S, envelope: &Envelope) -> Self {
         let reverse_path = envelope.mail.path.address().map_or("", |a| a.as_str());
         Self {
             local: envelope.is_local().then(|| MessageWriter::new(store)),
             remote: envelope.is_remote().then(|| store.new_blob()),
             return_path: Some(trace::return_path(reverse_path)),
-            fix_up: additions
-                .map_or_else(FixUp::nothing, FixUp::new)
-                .with_trace(received_field(envelope, trace)),
             is_ascii: true,
             size: 0,
         }
     }
 
-    /// Takes the next octets.
-    pub(super) async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
+    async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
         self.is_ascii = self.is_ascii && data.is_ascii();
-        let mut out = Vec::new();
-        self.fix_up.push(data, &mut out);
-        self.pass_all(out).await
+        self.size += data.len() as u64;
+        if let Some(remote) = &mut self.remote {
+            remote.write(data.clone()).await?;
+        }
+        if let Some(local) = &mut self.local {
+            // Mailboxes alone have it, in front of everything.
+            if let Some(return_path) = self.return_path.take() {
+                local.write(return_path.into()).await?;
+            }
+            local.write(data).await?;
+        }
+        Ok(())
     }
 
-    /// Ends the message.
-    pub(super) async fn finish(mut self, store: &S) -> Result<Received, StoreError> {
-        let mut out = Vec::new();
-        let found = std::mem::replace(&mut self.fix_up, FixUp::nothing()).finish(&mut out);
-        self.pass_all(out).await?;
+    async fn finish(self, store: &S, hops: usize) -> Result<Received, StoreError> {
         let remote = match self.remote {
             Some(writer) => Some(writer.finish().await?),
             None => None,
@@ -90,32 +227,8 @@ impl<S: Store> Intake<S> {
             remote,
             size: self.size,
             is_ascii: self.is_ascii,
-            hops: found.received as usize,
+            hops,
         })
-    }
-
-    async fn pass_all(&mut self, pieces: Vec<Bytes>) -> Result<(), StoreError> {
-        for piece in pieces {
-            // Mailboxes alone have it, in front of everything.
-            if let Some(return_path) = self.return_path.take()
-                && let Some(local) = &mut self.local
-            {
-                local.write(return_path.into()).await?;
-            }
-            self.pass(piece).await?;
-        }
-        Ok(())
-    }
-
-    async fn pass(&mut self, data: Bytes) -> Result<(), StoreError> {
-        self.size += data.len() as u64;
-        if let Some(remote) = &mut self.remote {
-            remote.write(data.clone()).await?;
-        }
-        if let Some(local) = &mut self.local {
-            local.write(data).await?;
-        }
-        Ok(())
     }
 }
 

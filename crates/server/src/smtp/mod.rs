@@ -12,7 +12,9 @@
 
 mod batch;
 mod envelope;
+mod held;
 mod intake;
+mod judged;
 mod policy;
 
 use crate::Stream;
@@ -22,6 +24,7 @@ use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, TlsMode};
 use crate::conn::{Conn, Turn};
 use crate::delivery::{Destination, Targets};
 use crate::gate::Pass;
+use crate::judge::Action;
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -33,7 +36,7 @@ use mailwright_message::date::DateTime;
 use mailwright_smtp::proxy::Versions;
 use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
 use mailwright_smtp::submission::Additions;
-use mailwright_smtp::{self as smtp, EnhancedCode, Rcpt, Rejection, Server};
+use mailwright_smtp::{self as smtp, EnhancedCode, Mail, Rcpt, Rejection, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -151,6 +154,8 @@ struct Session<'a, S: Store> {
     tls: Option<String>,
     /// The client was greeted, or turned away, once.
     greeted: bool,
+    /// What filters want done with all messages of the connection.
+    action: Action,
     account: Option<Account>,
     grant: Option<Grant>,
     envelope: Option<Envelope>,
@@ -172,6 +177,7 @@ impl<'a, S: Store> Session<'a, S> {
             listener,
             tls: stream.tls_description(),
             greeted: false,
+            action: Action::Accept,
             account: None,
             grant: None,
             envelope: None,
@@ -182,7 +188,7 @@ impl<'a, S: Store> Session<'a, S> {
     /// Handles an event; a question is answered when it returns.
     async fn event(&mut self, machine: &mut Server, event: Event) {
         match event {
-            Event::Connect => self.greet(machine),
+            Event::Connect => self.greet(machine).await,
             Event::Hello(_) => machine.accept(),
             Event::Vrfy(lookup) => self.verify(machine, &lookup.name),
             // Both are offered to those alone who may.
@@ -211,17 +217,21 @@ impl<'a, S: Store> Session<'a, S> {
                 self.grant = self.shared.accounts.grant(&identity);
                 tracing::debug!(peer = %self.peer, user = ?identity.authcid, "logged in");
             }
-            Event::Mail(mail) => match self.judge_sender(&mail) {
-                Ok(()) => {
-                    self.envelope = Some(Envelope::new(*mail));
+            Event::Mail(mail) => match self.take_sender(machine, &mail).await {
+                Ok(action) => {
+                    self.envelope = Some(Envelope::new(*mail, action));
                     machine.accept();
                 }
                 Err(rejection) => self.refuse(machine, rejection),
             },
-            Event::Rcpt(rcpt) => match self.take_recipient(&rcpt).await {
-                Ok(targets) => {
+            Event::Rcpt(rcpt) => match self.take_recipient(machine, &rcpt).await {
+                Ok((targets, quarantined)) => {
                     if let Some(envelope) = &mut self.envelope {
-                        envelope.recipients.push(Accepted { rcpt, targets });
+                        envelope.recipients.push(Accepted {
+                            rcpt,
+                            targets,
+                            quarantined,
+                        });
                     }
                     machine.accept();
                 }
@@ -236,7 +246,7 @@ impl<'a, S: Store> Session<'a, S> {
             }
             Event::Body(data) => {
                 if let Some(intake) = &mut self.intake
-                    && let Err(error) = intake.write(data).await
+                    && let Err(error) = intake.write(&self.shared.store, data).await
                 {
                     tracing::error!(peer = %self.peer, "a message cannot be stored: {error}");
                     self.intake = None;
@@ -254,16 +264,24 @@ impl<'a, S: Store> Session<'a, S> {
         }
     }
 
-    /// Where the mail of a recipient goes, if it may and there is room for it.
-    async fn take_recipient(&mut self, rcpt: &Rcpt) -> Result<Targets, Rejection> {
+    /// Whether mail may come from a sender, and what filters want done with it if so.
+    async fn take_sender(&mut self, machine: &Server, mail: &Mail) -> Result<Action, Rejection> {
+        self.judge_sender(mail)?;
+        self.filter_sender(machine, mail).await
+    }
+
+    /// Where the mail of a recipient goes, if it may and there is room for it, and whether it goes into Junk there.
+    async fn take_recipient(&mut self, machine: &Server, rcpt: &Rcpt) -> Result<(Targets, bool), Rejection> {
         let targets = self.judge_recipient(rcpt)?;
         let declared = self.envelope.as_ref().and_then(|it| it.mail.params.size);
         let shared = Arc::clone(&self.shared);
-        policy::judge_room(&shared, targets, declared).await
+        let targets = policy::judge_room(&shared, targets, declared).await?;
+        let quarantined = self.filter_recipient(machine, rcpt).await?;
+        Ok((targets, quarantined))
     }
 
     /// Greets a client, once it is known who it is and that it can wait.
-    fn greet(&mut self, machine: &mut Server) {
+    async fn greet(&mut self, machine: &mut Server) {
         let (proxy, xclient) = (machine.session().proxy(), machine.session().xclient());
         let addresses = proxy.and_then(|header| header.addresses);
         if let Some(addresses) = addresses {
@@ -295,7 +313,10 @@ impl<'a, S: Store> Session<'a, S> {
             let early = Rejection::new(554, EnhancedCode::new(5, 5, 1), "You spoke before the greeting");
             return self.refuse(machine, early.expect("5xx and 5.x.x belong together"));
         }
-        machine.accept();
+        match self.filter_connection(machine).await {
+            Ok(()) => machine.accept(),
+            Err(rejection) => self.refuse(machine, rejection),
+        }
     }
 
     /// Says whether an address is one of ours (RFC 5321 §3.5).
@@ -339,7 +360,9 @@ impl<'a, S: Store> Session<'a, S> {
                 let host = Host::Domain(self.shared.config.hostname.clone());
                 Additions::new(date, entropy(), host)
             });
-        self.intake = Some(Intake::new(&self.shared.store, envelope, &trace, additions));
+        let judged = self.shared.judge.holds();
+        let store = &self.shared.store;
+        self.intake = Some(Intake::new(store, envelope, &trace, additions, judged));
     }
 
     /// Stores the message, and says so only when it is durable.
@@ -348,17 +371,16 @@ impl<'a, S: Store> Session<'a, S> {
         let (Some(envelope), Some(intake)) = (envelope, intake) else {
             return answer_all(machine, &Err(Rejection::TRY_AGAIN));
         };
-        let received = match intake.finish(&self.shared.store).await {
-            Ok(received) => received,
-            Err(error) => {
-                tracing::error!(peer = %self.peer, "a message cannot be stored: {error}");
-                return answer_all(machine, &Err(of_store(&error)));
+        let id = envelope.id.clone();
+        let (envelope, received) = match self.take_message(machine, envelope, intake).await {
+            Ok(taken) => taken,
+            Err(Some(rejection)) => {
+                tracing::info!(%id, peer = %self.peer, "message refused: {rejection}");
+                return answer_all(machine, &Err(rejection));
             }
+            // What is thrown away looks as if it had been taken.
+            Err(None) => return answer_all(machine, &Ok(format!("OK, {id}"))),
         };
-        if received.hops > policy::MAX_HOPS {
-            tracing::warn!(peer = %self.peer, hops = received.hops, "routing loop");
-            return answer_all(machine, &Err(Rejection::LOOP));
-        }
         let all: Vec<&Accepted> = envelope.recipients.iter().collect();
         let mut stored = self.store(&envelope, &all, &received, Room::ForAll).await;
         if let Err(rejection) = &stored
