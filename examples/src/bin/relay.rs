@@ -10,12 +10,11 @@
 //! may connect may send, so listen where only friends are.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // an example brings sockets, threads, files and the clock
 
-mod spool;
-
 use clap::Parser;
 use mailwright_address::ReversePath;
 use mailwright_examples::net::{Conn, Fallible, Socket, Turn};
 use mailwright_examples::outgoing::deliver;
+use mailwright_examples::spool::Spool;
 use mailwright_message::date::DateTime;
 use mailwright_message::dsn::{Notification, Returned};
 use mailwright_message::trace::Received;
@@ -26,7 +25,6 @@ use mailwright_queue::{
 use mailwright_smtp::client::{self, Delivery, Failure, StartTls, Transaction};
 use mailwright_smtp::server::{self, Event};
 use mailwright_smtp::{BodyType, EnhancedCode, Mail, Protocol, Rcpt, Rejection, Server, dsn};
-use spool::Spool;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;

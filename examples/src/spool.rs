@@ -1,7 +1,7 @@
 //! Messages on disk: `KEY.mail` has the octets, `KEY.queue` the record. A message is there when its record is.
 
+use crate::net::Fallible;
 use bytes::Bytes;
-use mailwright_examples::net::Fallible;
 use mailwright_queue::Key;
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,14 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A folder of messages.
-pub(crate) struct Spool {
+#[derive(Debug)]
+pub struct Spool {
     folder: PathBuf,
     last: AtomicU64,
 }
 
 impl Spool {
     /// Opens a folder, which is made if it is not there.
-    pub(crate) fn open(folder: &Path) -> Fallible<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read; all others fail as the disk does.
+    pub fn open(folder: &Path) -> Fallible<Self> {
         fs::create_dir_all(folder)?;
         let spool = Self {
             folder: folder.into(),
@@ -28,7 +33,7 @@ impl Spool {
     }
 
     /// Adds a message; it is on disk when this returns.
-    pub(crate) fn add(&self, record: &[u8], message: &[u8]) -> Fallible<()> {
+    pub fn add(&self, record: &[u8], message: &[u8]) -> Fallible<()> {
         let key = Key::new(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let mut file = File::create(self.path(key, "mail"))?;
         file.write_all(message)?;
@@ -37,7 +42,7 @@ impl Spool {
     }
 
     /// Puts another record in the place of one.
-    pub(crate) fn replace(&self, key: Key, record: &[u8]) -> Fallible<()> {
+    pub fn replace(&self, key: Key, record: &[u8]) -> Fallible<()> {
         let unnamed = self.path(key, "new");
         let mut file = File::create(&unnamed)?;
         file.write_all(record)?;
@@ -47,19 +52,34 @@ impl Spool {
     }
 
     /// Removes a message.
-    pub(crate) fn remove(&self, key: Key) -> Fallible<()> {
+    pub fn remove(&self, key: Key) -> Fallible<()> {
         fs::remove_file(self.path(key, "queue"))?;
         fs::remove_file(self.path(key, "mail"))?;
         Ok(File::open(&self.folder)?.sync_all()?)
     }
 
+    /// Moves a message into a folder within this one, out of the way.
+    pub fn set_aside(&self, key: Key, folder: &str) -> Fallible<()> {
+        let folder = self.folder.join(folder);
+        fs::create_dir_all(&folder)?;
+        // Copied first: at any moment the message is in one place at least.
+        for kind in ["mail", "queue"] {
+            let from = self.path(key, kind);
+            let name = from.file_name().expect("made of a name");
+            fs::copy(&from, folder.join(name))?;
+            File::open(folder.join(name))?.sync_all()?;
+        }
+        File::open(&folder)?.sync_all()?;
+        self.remove(key)
+    }
+
     /// The octets of a message.
-    pub(crate) fn message(&self, key: Key) -> Fallible<Bytes> {
+    pub fn message(&self, key: Key) -> Fallible<Bytes> {
         Ok(fs::read(self.path(key, "mail"))?.into())
     }
 
     /// Records in the order of their keys.
-    pub(crate) fn read(&self, after: Option<Key>, limit: usize) -> Fallible<Vec<(Key, Bytes)>> {
+    pub fn read(&self, after: Option<Key>, limit: usize) -> Fallible<Vec<(Key, Bytes)>> {
         let keys = self.keys()?.into_iter();
         let keys = keys
             .filter(|key| after.is_none_or(|after| *key > after))
