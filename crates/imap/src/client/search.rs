@@ -179,7 +179,7 @@ fn put_keys(text: &mut Text, mut keys: Vec<SearchKey>, always_charset: bool) {
     if always_charset {
         text.raw(" UTF-8");
     } else if printed.has_8bit() {
-        text.raw(" CHARSET UTF-8");
+        text.charset();
     }
     text.raw_octets(&printed.finish(false));
 }

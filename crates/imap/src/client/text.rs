@@ -12,6 +12,8 @@ pub(super) struct Text(Vec<Part>);
 enum Part {
     Octets(Vec<u8>),
     Mailbox(Mailbox),
+    /// What says that the strings of a search are UTF-8, where that has to be said.
+    Charset,
 }
 
 impl Text {
@@ -46,6 +48,13 @@ impl Text {
         self
     }
 
+    /// Says that the strings of a search are UTF-8. Where UTF-8 is enabled they are that anyway, and to say so is an
+    /// error (RFC 6855 §3).
+    pub(super) fn charset(&mut self) -> &mut Self {
+        self.0.push(Part::Charset);
+        self
+    }
+
     pub(super) fn string(&mut self, text: &[u8]) -> &mut Self {
         put_string(self.octets(), text, false);
         self
@@ -72,17 +81,19 @@ impl Text {
     pub(super) fn has_8bit(&self) -> bool {
         self.0.iter().any(|part| match part {
             Part::Octets(octets) => !octets.is_ascii(),
-            Part::Mailbox(_) => false,
+            Part::Mailbox(_) | Part::Charset => false,
         })
     }
 
-    /// The whole text; `utf8` says that mailbox names are UTF-8.
+    /// The whole text; `utf8` says that UTF-8 is enabled.
     pub(super) fn finish(self, utf8: bool) -> Vec<u8> {
         let mut text = Vec::new();
         for part in self.0 {
             match part {
                 Part::Octets(octets) => text.extend_from_slice(&octets),
                 Part::Mailbox(mailbox) => put_string(&mut text, &mailbox.to_wire(utf8), true),
+                Part::Charset if utf8 => {}
+                Part::Charset => text.extend_from_slice(b" CHARSET UTF-8"),
             }
         }
         text

@@ -26,6 +26,9 @@ impl Server {
         if returns.all && returns.partial.is_some() {
             return self.bad("ALL and PARTIAL exclude each other");
         }
+        if !self.may_name(command.charset.as_ref()) {
+            return;
+        }
         // RFC 4731 §3.1: no option at all means ALL. SAVE alone wants to hear nothing (RFC 5182 §2.1).
         returns.all |= returns == ReturnOptions::default();
         let mut sources = Vec::with_capacity(command.sources.len());

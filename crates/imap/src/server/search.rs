@@ -84,6 +84,9 @@ impl Server {
         {
             return;
         }
+        if !self.may_name(charset.as_ref()) {
+            return self.forget_saved(returns);
+        }
         if self.enabled.rev2 {
             // RFC 9051 §6.4.4: there is no other answer.
             returns.get_or_insert_default();
@@ -190,6 +193,16 @@ impl Server {
                 .raw(" NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported\r\n");
         }
         written
+    }
+
+    /// Whether the strings of a search may be said to be in a charset; if not the client has been told. Where it has
+    /// enabled UTF-8 they are in that (RFC 6855 §3).
+    pub(super) fn may_name(&mut self, charset: Option<&Bytes>) -> bool {
+        let conflict = self.enabled.utf8 && charset.is_some();
+        if conflict {
+            self.bad("With UTF8=ACCEPT there is no CHARSET");
+        }
+        !conflict
     }
 
     /// Whether these options are offered; if not the client has been told.
