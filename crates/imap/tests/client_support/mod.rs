@@ -12,11 +12,14 @@ use mailwright_imap::{
 };
 use mailwright_sasl::{Credentials, Mechanism};
 use mailwright_wire::testing::{Fixture, Seen};
+use mailwright_wire::{Machine, Step};
 use std::time::Instant;
 
 pub struct Host {
     pub config: Config,
     pub tls: bool,
+    /// What the server said before the transcript begins.
+    pub given: Option<String>,
     /// What is left of the message that is being uploaded.
     upload: Vec<u8>,
 }
@@ -28,6 +31,7 @@ impl Host {
         Self {
             config,
             tls: false,
+            given: None,
             upload: Vec::new(),
         }
     }
@@ -505,7 +509,13 @@ impl Fixture for Host {
 
     fn start(&mut self, now: Instant) -> Client {
         let client = Client::new(self.config.clone(), [2; 32], now);
-        if self.tls { client.over_tls() } else { client }
+        let mut client = if self.tls { client.over_tls() } else { client };
+        if let Some(given) = &self.given {
+            client.recv_buf()[..given.len()].copy_from_slice(given.as_bytes());
+            client.received(given.len());
+            while let Step::Event(_) = client.poll(now).unwrap() {}
+        }
+        client
     }
 
     fn event(&mut self, _: &mut Client, event: Event) -> Seen {

@@ -10,9 +10,13 @@
 )] // shared by tests that use a part each
 
 mod extensions;
+mod fetch;
+mod host;
 
 use bytes::Bytes;
 use extensions::Annotations;
+use fetch::{Fetching, matches};
+pub use host::Host;
 use mailwright_imap::{
     AppendRequest, BodyItem, Capabilities, Change, Code, Config, CopyUid, Criterion, DateTime, Event,
     FetchItem, FetchRequest, Flag, Flags, ListRow, Namespaces, ObjectId, Quota, Rejection, Rights,
@@ -22,6 +26,7 @@ use mailwright_imap::{
 use mailwright_message::Index;
 use mailwright_sasl::{Answer, Question, Secret};
 use mailwright_wire::testing::{Fixture, Seen};
+use mailwright_wire::{Machine, Step};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
@@ -159,14 +164,8 @@ pub struct Backend {
     pub peak_output: usize,
     pub metadata: Annotations,
     pub quota: Vec<Quota>,
-}
-
-/// A FETCH under way: messages, and the section that is being streamed.
-struct Fetching {
-    request: FetchRequest,
-    todo: Vec<u32>,
-    items: Vec<FetchItem>,
-    stream: Option<Bytes>,
+    /// Every password is the right one.
+    pub is_open: bool,
 }
 
 impl Backend {
@@ -181,6 +180,7 @@ impl Backend {
             peak_output: 0,
             metadata: Annotations::new(),
             quota: extensions::sample_quota(),
+            is_open: false,
         }
     }
 
@@ -225,7 +225,11 @@ impl Backend {
                 let good = accounts
                     .iter()
                     .any(|&(u, p)| username == u && password == Secret::from(p));
-                server.answer_auth(if good { Answer::Accept } else { Answer::Deny });
+                server.answer_auth(if good || self.is_open {
+                    Answer::Accept
+                } else {
+                    Answer::Deny
+                });
             }
             Event::Auth(_) => server.answer_auth(Answer::Deny),
             Event::Select { mailbox, .. } => self.select(server, &mailbox),
@@ -474,194 +478,6 @@ impl Backend {
             None => server.accept(),
         }
     }
-
-    fn fetch(&mut self, server: &mut Server, request: FetchRequest) {
-        let mut todo: Vec<u32> = Vec::new();
-        let since = request.changed_since.unwrap_or(0);
-        for mail in &self.current().mails {
-            if request.uids.contains(mail.uid) && (since == 0 || mail.mod_seq > since) {
-                todo.insert(0, mail.uid);
-            }
-        }
-        if let (Some(_), Some(gone)) = (&request.vanished, &self.current().gone) {
-            let gone = gone.iter().filter(|(_, at)| *at > since).map(|(uid, _)| *uid);
-            server.vanished(&gone.collect());
-        }
-        self.fetching = Some(Fetching {
-            request,
-            todo,
-            items: vec![],
-            stream: None,
-        });
-        self.go_on_fetching(server);
-    }
-
-    fn go_on_fetching(&mut self, server: &mut Server) {
-        let mut fetching = self.fetching.take().expect("a FETCH is being answered");
-        while server.has_room() {
-            if let Some(rest) = &mut fetching.stream {
-                let piece = rest.split_to(rest.len().min(self.piece));
-                if server.fetch_piece(piece) == 0 {
-                    fetching.stream = None;
-                }
-            } else if let Some(item) = fetching.items.pop() {
-                let uid = fetching.todo.last().copied().expect("items belong to a message");
-                self.item(server, uid, &item, &mut fetching);
-                if fetching.items.is_empty() {
-                    fetching.todo.pop();
-                }
-            } else if let Some(&uid) = fetching.todo.last() {
-                self.begin_row(server, uid, &mut fetching);
-            } else {
-                if fetching.request.mark_seen {
-                    server.notify(Change::UpTo(self.current().highest));
-                }
-                return server.accept();
-            }
-        }
-        self.fetching = Some(fetching);
-    }
-
-    fn begin_row(&mut self, server: &mut Server, uid: u32, fetching: &mut Fetching) {
-        fetching.items = fetching.request.items.iter().rev().cloned().collect();
-        let Some(mut row) = server.fetch(uid) else {
-            fetching.items.clear();
-            fetching.todo.pop();
-            return;
-        };
-        let mailbox = self.current();
-        let at = mailbox.mails.iter().position(|m| m.uid == uid).unwrap();
-        if fetching.request.mark_seen && mailbox.mails[at].flags.insert(Flag::Seen) {
-            mailbox.mails[at].mod_seq = mailbox.next_mod_seq();
-            let mail = &mailbox.mails[at];
-            if !fetching.items.contains(&FetchItem::Flags) {
-                row.flags(&mail.flags);
-            }
-            row.mod_seq(mail.mod_seq);
-        }
-        if fetching.items.is_empty() {
-            fetching.todo.pop();
-        }
-    }
-
-    fn item(&mut self, server: &mut Server, uid: u32, item: &FetchItem, fetching: &mut Fetching) {
-        let limit = self.piece;
-        let mail = self.current().mails.iter().find(|m| m.uid == uid).unwrap();
-        let mut row = server.fetch_row().expect("the row is open");
-        match item {
-            FetchItem::Flags => _ = row.flags(&mail.flags),
-            FetchItem::InternalDate => _ = row.internal_date(mail.date),
-            FetchItem::Size => _ = row.size(mail.octets.len() as u64),
-            FetchItem::Envelope => _ = row.envelope_of(&mail.index),
-            FetchItem::Body => _ = row.body_of(&mail.index),
-            FetchItem::BodyStructure => _ = row.body_structure_of(&mail.index),
-            FetchItem::Section(item) => match section(mail, item) {
-                None => _ = row.section_missing(item),
-                Some(section) if section.len() <= limit => _ = row.section(item, &section),
-                Some(section) => {
-                    let range = row.section_stream(item, section.len() as u64);
-                    let owed = section.slice(range.start as usize..range.end as usize);
-                    fetching.stream = (!owed.is_empty()).then_some(owed);
-                }
-            },
-            FetchItem::ModSeq => _ = row.mod_seq(mail.mod_seq),
-            FetchItem::EmailId => _ = row.email_id(&ObjectId::new(format!("M{uid}")).unwrap()),
-            FetchItem::ThreadId => {
-                let thread = (uid % 2 == 1).then(|| ObjectId::new(format!("T{uid}")).unwrap());
-                row.thread_id(thread.as_ref());
-            }
-            FetchItem::SaveDate => _ = row.save_date((uid % 2 == 1).then_some(mail.date)),
-            FetchItem::Preview { lazy } => {
-                let body = String::from_utf8_lossy(&mail.octets[mail.index.root().body().start as usize..]);
-                row.preview((!lazy || uid % 2 == 1).then(|| body.trim_end()));
-            }
-            // This backend decodes base64 and nothing else.
-            FetchItem::Binary(item) => match decoded(mail, &item.part) {
-                None => _ = row.binary_missing(item),
-                Some(octets) if octets.len() <= limit => _ = row.binary(item, &octets),
-                Some(octets) => {
-                    let range = row.binary_stream(item, octets.len() as u64);
-                    let owed = octets.slice(range.start as usize..range.end as usize);
-                    fetching.stream = (!owed.is_empty()).then_some(owed);
-                }
-            },
-            FetchItem::BinarySize(part) => {
-                let len = decoded(mail, part).map_or(0, |octets| octets.len());
-                row.binary_size(part, len as u64);
-            }
-            other => panic!("unexpected item {other:?}"),
-        }
-    }
-}
-
-fn section(mail: &Mail, item: &BodyItem) -> Option<Bytes> {
-    let range = item.section.locate(&mail.index)?;
-    let octets = mail.octets.slice(range.start as usize..range.end as usize);
-    Some(match &item.section.text {
-        SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => item.section.text.pick(&octets),
-        _ => octets,
-    })
-}
-
-fn decoded(mail: &Mail, part: &[NonZeroU32]) -> Option<Bytes> {
-    let section = mailwright_imap::Section {
-        part: part.to_vec(),
-        text: SectionText::All,
-    };
-    let range = section.locate(&mail.index)?;
-    let octets = mail.octets.slice(range.start as usize..range.end as usize);
-    let text: Vec<u8> = octets
-        .iter()
-        .copied()
-        .filter(|b| !b.is_ascii_whitespace())
-        .collect();
-    match mail.octets.windows(6).any(|w| w.eq_ignore_ascii_case(b"base64")) {
-        true => mailwright_sasl::base64_decode(&text).map(|octets| octets.to_vec().into()),
-        false => Some(octets),
-    }
-}
-
-fn matches(criterion: &Criterion, mail: &Mail) -> bool {
-    let contains = |text: &[u8], part: &str| {
-        let text = String::from_utf8_lossy(text).to_lowercase();
-        text.contains(&part.to_lowercase())
-    };
-    let parts = || {
-        let body = mail.index.root().body();
-        mail.octets.split_at(body.start as usize)
-    };
-    match criterion {
-        Criterion::All => true,
-        Criterion::Uids(uids) => uids.contains(mail.uid),
-        Criterion::Flag(flag) => mail.flags.contains(flag),
-        Criterion::Before(date) => mail.date.date() < *date,
-        Criterion::On(date) => mail.date.date() == *date,
-        Criterion::Since(date) => mail.date.date() >= *date,
-        Criterion::Larger(n) => mail.octets.len() as u64 > *n,
-        Criterion::Smaller(n) => (mail.octets.len() as u64) < *n,
-        Criterion::Header { name, value } => {
-            let names = SectionText::HeaderFields(vec![Bytes::from(name.clone())]);
-            let picked = names.pick(parts().0);
-            picked.len() > 2 && contains(&picked, value)
-        }
-        Criterion::Body(value) => contains(parts().1, value),
-        Criterion::Text(value) => contains(&mail.octets, value),
-        Criterion::ModSeq(n) => mail.mod_seq >= *n,
-        // The clock of this backend stands at 3,600 seconds after its messages.
-        Criterion::Younger(seconds) => *seconds >= 3600,
-        Criterion::Older(seconds) => *seconds <= 3600,
-        Criterion::EmailId(id) => id.as_str() == format!("M{}", mail.uid),
-        Criterion::ThreadId(id) => id.as_str() == format!("T{}", mail.uid),
-        Criterion::SavedBefore(date) => mail.date.date() < *date,
-        Criterion::SavedOn(date) => mail.date.date() == *date,
-        Criterion::SavedSince(date) => mail.date.date() >= *date,
-        Criterion::SaveDateSupported => true,
-        Criterion::Not(inner) => !matches(inner, mail),
-        Criterion::Or(a, b) => matches(a, mail) || matches(b, mail),
-        Criterion::And(all) => all.iter().all(|c| matches(c, mail)),
-        // This backend keeps no dates of sending.
-        _ => false,
-    }
 }
 
 /// The message of RFC 3501 §8: its header has the 342 octets, its body the 3028 octets and 92 lines told there.
@@ -709,132 +525,4 @@ pub const VALIDITY: NonZeroU32 = NonZeroU32::new(3_857_529_045).unwrap();
 
 pub fn parse_flags(text: &str) -> Flags {
     text.split_whitespace().filter_map(Flag::parse).collect()
-}
-
-/// The backend under the transcript runner.
-pub struct Host {
-    pub backend: Backend,
-    pub config: Config,
-    pub transport: Transport,
-    pub preauth: bool,
-}
-
-impl Host {
-    pub fn new(mailboxes: Vec<Mailbox>) -> Self {
-        let mut config = Config::default();
-        config.plaintext_login = true;
-        config.greeting = "ready".into();
-        config.capabilities = Capabilities::basic();
-        Self {
-            backend: Backend::new(mailboxes),
-            config,
-            transport: Transport::Plaintext,
-            preauth: false,
-        }
-    }
-}
-
-impl Fixture for Host {
-    type Machine = Server;
-
-    fn origin(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn start(&mut self, now: Instant) -> Server {
-        self.backend.upload.clear();
-        let config = Arc::new(self.config.clone());
-        match self.preauth {
-            true => Server::preauthenticated(config, self.transport, [7; 32], now),
-            false => Server::new(config, self.transport, [7; 32], now),
-        }
-    }
-
-    fn event(&mut self, _: &mut Server, event: Event) -> Seen {
-        let seen = match &event {
-            Event::AppendData(data) => Seen::Body(data.clone()),
-            other => Seen::Line(format!("{other:?}")),
-        };
-        self.backend.event(event);
-        seen
-    }
-
-    /// `A:` gives refusals, `DO:` changes behind the session's back.
-    fn answer(&mut self, server: &mut Server, text: &str) {
-        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let set = || {
-            let ranges = rest.split(',').map(|r| r.split_once('-').unwrap_or((r, r)));
-            UidSet::from_ranges(ranges.map(|(a, b)| a.parse().unwrap()..=b.parse().unwrap()))
-        };
-        match word {
-            "default" => self.backend.answer(server),
-            "no" => {
-                self.backend.question = None;
-                self.backend.upload.clear();
-                server.reject(Rejection::new(None, rest.to_owned()));
-            }
-            "unavailable" => {
-                self.backend.question = None;
-                server.answer_auth(Answer::Unavailable);
-            }
-            "expunged" => {
-                let uids = set();
-                if let Some(name) = self.backend.selected.clone() {
-                    let mailbox = self.backend.mailbox(&name).unwrap();
-                    mailbox.remove(&uids);
-                    server.notify(Change::Expunged(uids));
-                    server.notify(Change::UpTo(mailbox.highest));
-                } else {
-                    self.backend.mailbox("INBOX").unwrap().remove(&uids);
-                }
-            }
-            "appended" => {
-                let octets: Bytes = rest.replace("\\r\\n", "\r\n").into();
-                let mailbox = self.backend.current();
-                let uid = mailbox.add(Flags::new(), DateTime::new(0, 0), octets);
-                server.notify(Change::Appended(UidSet::from(uid..=uid)));
-                server.notify(Change::UpTo(mailbox.highest));
-            }
-            "flags" => {
-                let (uid, flags) = rest.split_once(' ').unwrap();
-                let (uid, flags) = (uid.parse().unwrap(), parse_flags(flags));
-                let selected = self.backend.selected.clone();
-                let name = selected.as_deref().unwrap_or("INBOX");
-                let mailbox = self.backend.mailbox(name).unwrap();
-                let mod_seq = Some(mailbox.next_mod_seq()).filter(|n| *n > 0);
-                if let Some(m) = mailbox.mails.iter_mut().find(|m| m.uid == uid) {
-                    m.flags = flags.clone();
-                    m.mod_seq = mod_seq.unwrap_or(1);
-                }
-                if selected.is_some() {
-                    server.notify(Change::Flags { uid, flags, mod_seq });
-                    server.notify(Change::UpTo(mailbox.highest));
-                }
-            }
-            // Before the default answer to the question that is open.
-            "progress" => {
-                let mut numbers = rest.split(' ').map(|n| n.parse().ok());
-                server.in_progress(numbers.next().flatten(), numbers.next().flatten());
-                self.backend.answer(server);
-            }
-            "notice" => extensions::notice(&self.backend, server, rest),
-            "soft" => {
-                server.warn_over_quota();
-                self.backend.answer(server);
-            }
-            "forget" => self.backend.mailbox("INBOX").unwrap().gone = None,
-            "no-mod-seqs" => self.backend.mailbox("INBOX").unwrap().highest = 0,
-            "shutdown" => server.shutdown(rest),
-            "abort" => server.abort(),
-            other => panic!("unknown answer {other}"),
-        }
-    }
-
-    fn default_answer(&mut self, server: &mut Server) {
-        self.backend.answer(server);
-    }
-
-    fn tls_started(&mut self, server: &mut Server) {
-        server.tls_started();
-    }
 }
