@@ -8,7 +8,9 @@ use super::session::{Session, Stop};
 use crate::conn::{ConnError, Turn};
 use bytes::Bytes;
 use mailwright_imap::{self as imap, BodyItem, DateTime, FetchItem, FetchRequest, Rejection, SectionText};
-use mailwright_mailbox::{Fields, FlagChange, Flags, MailboxId, Message, ModSeq, Scan, SystemFlags, UidSet};
+use mailwright_mailbox::{
+    Fields, FlagChange, Flags, MailboxId, Message, ModSeq, Page, Scan, SystemFlags, UidSet,
+};
 use mailwright_message::{Index, preview};
 use std::ops::Range;
 
@@ -33,16 +35,14 @@ impl<B: Backend> Session<B> {
             true => self.mark_seen(mailbox, uids.clone()).await?,
             false => UidSet::new(),
         };
-        // A body makes a row long; rows of flags come by the thousand.
-        let wants_bodies = request.items.iter().any(|item| {
-            matches!(
-                item,
-                FetchItem::Section(_) | FetchItem::Binary(_) | FetchItem::Preview { .. }
-            )
-        });
-        let limit = if wants_bodies { 50 } else { 1000 };
+        let wanted = Wanted {
+            items: &request.items,
+            mailbox,
+            needs_index: request.items.iter().any(needs_index),
+            seen,
+        };
         let mut fields = fields(&request.items);
-        if !seen.is_empty() {
+        if !wanted.seen.is_empty() {
             fields = fields | Fields::FLAGS;
         }
         let since = request.changed_since.map(ModSeq::new);
@@ -52,23 +52,35 @@ impl<B: Backend> Session<B> {
                 self.conn.machine().vanished(&uids_to_imap(&vanished.uids));
             }
         }
-        let mut scan = Scan::new(uids, fields).limit(limit);
+        let mut scan = Scan::new(uids, fields).limit(wanted.limit());
         scan.since = since;
-        let mut next = Some(scan);
-        while let Some(scan) = next {
-            let page = mail.scan(mailbox, scan.clone()).await?;
-            for message in &page.messages {
-                let row = self
-                    .row(&request.items, mailbox, message, seen.contains(message.uid))
-                    .await;
-                if !self.left_out(mailbox, message, &row).await? {
+        let mut page = mail.scan(mailbox, scan.clone()).await?;
+        while let Some(next) = scan.after(&page) {
+            // The next page is read while this one is told. To be polled first is to begin first.
+            let ahead = mail.scan(mailbox, next.clone());
+            let (ahead, told) = tokio::join!(biased; ahead, self.tell_rows(&wanted, &page));
+            told?;
+            (scan, page) = (next, ahead?);
+        }
+        self.tell_rows(&wanted, &page).await?;
+        self.yes()
+    }
+
+    async fn tell_rows(&mut self, wanted: &Wanted<'_>, page: &Page) -> Result<(), Stop> {
+        for message in &page.messages {
+            if wanted.needs_index {
+                let row = self.row(wanted, message).await;
+                if !self.left_out(wanted.mailbox, message, &row).await? {
                     row?;
                 }
+            } else {
+                self.begin_row(wanted, message, None, None);
+            }
+            if !self.conn.machine().has_room() {
                 self.make_room().await?;
             }
-            next = scan.after(&page);
         }
-        self.yes()
+        Ok(())
     }
 
     /// Whether a row was not begun because its message was expunged since the page was read: the others are told
@@ -109,18 +121,10 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    async fn row(
-        &mut self,
-        items: &[FetchItem],
-        mailbox: MailboxId,
-        message: &Message,
-        seen: bool,
-    ) -> Result<(), Stop> {
-        let uid = message.uid.value();
-        let index = match items.iter().any(needs_index) {
-            true => Some(body::index_of(&*self.mail()?, mailbox, message).await?),
-            false => None,
-        };
+    /// The row of a message whose structure or octets have to be looked at.
+    async fn row(&mut self, wanted: &Wanted<'_>, message: &Message) -> Result<(), Stop> {
+        let (items, mailbox) = (wanted.items, wanted.mailbox);
+        let index = body::index_of(&*self.mail()?, mailbox, message).await?;
         // Whatever has to be read is read before the row is begun: until then the answer can still be NO.
         let mut sections = vec![];
         let mut parts = vec![];
@@ -129,32 +133,56 @@ impl<B: Backend> Session<B> {
         let mut room = AT_ONCE;
         let of = (mailbox, message);
         for item in items {
-            let Some(index) = &index else { break };
             match item {
                 FetchItem::Section(item) => {
-                    let found = self.section(item, index, mailbox, message, &mut room).await?;
+                    let found = self.section(item, &index, mailbox, message, &mut room).await?;
                     sections.push((item, found));
                 }
                 FetchItem::Binary(item) => {
-                    let found = self.decoded(&item.part, index, of, &mut room).await?;
+                    let found = self.decoded(&item.part, &index, of, &mut room).await?;
                     parts.push((item, found));
                 }
                 FetchItem::BinarySize(part) => {
-                    let len = self.decoded_len(part, index, of).await?;
+                    let len = self.decoded_len(part, &index, of).await?;
                     let missing = || Rejection::new(Some(imap::Code::NonExistent), "There is no such part");
                     sizes.push((part, len.ok_or_else(missing)?));
                 }
                 FetchItem::Preview { lazy } if !lazy || message.size() <= CHEAP => {
-                    preview = Some(self.preview(index, mailbox, message).await?);
+                    preview = Some(self.preview(&index, mailbox, message).await?);
                 }
                 _ => {}
             }
         }
-        let Some(mut row) = self.conn.machine().fetch(uid) else {
+        if !self.begin_row(wanted, message, Some(&index), preview.as_deref()) {
             return Ok(());
+        }
+        let mut row = self.conn.machine().fetch_row().expect("the row was begun");
+        for (part, len) in sizes {
+            row.binary_size(part, len);
+        }
+        for (item, section) in sections {
+            self.give(item, section, mailbox, message).await?;
+        }
+        for (item, part) in parts {
+            self.give_decoded(item, part, of).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins the row of a message with all but sections and parts; false if the session does not know the message.
+    fn begin_row(
+        &mut self,
+        wanted: &Wanted<'_>,
+        message: &Message,
+        index: Option<&Index>,
+        preview: Option<&str>,
+    ) -> bool {
+        let Some(mut row) = self.conn.machine().fetch(message.uid.value()) else {
+            return false;
         };
+        let seen = wanted.seen.contains(message.uid);
         let mut flags_told = false;
-        for item in items {
+        for item in wanted.items {
             match item {
                 FetchItem::Flags => {
                     row.flags(&flags_to_imap(&message.flags));
@@ -167,17 +195,17 @@ impl<B: Backend> Session<B> {
                     row.size(message.size());
                 }
                 FetchItem::Envelope => {
-                    if let Some(index) = &index {
+                    if let Some(index) = index {
                         row.envelope_of(index);
                     }
                 }
                 FetchItem::Body => {
-                    if let Some(index) = &index {
+                    if let Some(index) = index {
                         row.body_of(index);
                     }
                 }
                 FetchItem::BodyStructure => {
-                    if let Some(index) = &index {
+                    if let Some(index) = index {
                         row.body_structure_of(index);
                     }
                 }
@@ -194,7 +222,7 @@ impl<B: Backend> Session<B> {
                     row.save_date(dated.then(|| DateTime::new(message.save_date, 0)));
                 }
                 FetchItem::Preview { .. } => {
-                    row.preview(preview.as_deref());
+                    row.preview(preview);
                 }
                 // The mod-sequence, sections and parts follow below.
                 _ => {}
@@ -203,20 +231,11 @@ impl<B: Backend> Session<B> {
         if seen && !flags_told {
             row.flags(&flags_to_imap(&message.flags));
         }
-        let asked = flags_told || seen || items.contains(&FetchItem::ModSeq);
+        let asked = flags_told || seen || wanted.items.contains(&FetchItem::ModSeq);
         if asked && has_mod_seqs::<B::Mailboxes>() {
             row.mod_seq(message.mod_seq.value());
         }
-        for (part, len) in sizes {
-            row.binary_size(part, len);
-        }
-        for (item, section) in sections {
-            self.give(item, section, mailbox, message).await?;
-        }
-        for (item, part) in parts {
-            self.give_decoded(item, part, of).await?;
-        }
-        Ok(())
+        true
     }
 
     /// The first words of a message (RFC 8970), as far as they are found near its beginning.
@@ -343,6 +362,29 @@ impl<B: Backend> Session<B> {
             }
         }
         Ok(())
+    }
+}
+
+/// What a FETCH asks for.
+struct Wanted<'a> {
+    items: &'a [FetchItem],
+    mailbox: MailboxId,
+    /// The structure of each message has to be known.
+    needs_index: bool,
+    /// The messages that this FETCH has marked as read.
+    seen: UidSet,
+}
+
+impl Wanted<'_> {
+    /// How many messages are read at a time: a body makes a row long; rows of flags come by the thousand.
+    fn limit(&self) -> usize {
+        let is_long = |item: &FetchItem| {
+            matches!(
+                item,
+                FetchItem::Section(_) | FetchItem::Binary(_) | FetchItem::Preview { .. }
+            )
+        };
+        if self.items.iter().any(is_long) { 50 } else { 500 }
     }
 }
 
