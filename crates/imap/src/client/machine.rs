@@ -11,7 +11,7 @@ use std::time::Instant;
 impl Client {
     /// What is to be done when nothing can be read or sent at once.
     fn rest(&self) -> Step<Event> {
-        match self.has_output() {
+        match self.layer.has_output(&self.tx) {
             true => Step::Write,
             false => Step::Read,
         }
@@ -40,19 +40,21 @@ impl Client {
 
     fn waits_for_peer(&self) -> bool {
         if self.failed.is_some() {
-            return self.has_output();
+            return self.layer.has_output(&self.tx);
         }
         match self.stage {
             Stage::Greeting => true,
-            Stage::StartTls | Stage::Closed => self.has_output(),
+            Stage::StartTls | Stage::Closed => self.layer.has_output(&self.tx),
             // The caller is to move.
-            Stage::Ready if self.owes_message() => self.has_output(),
-            Stage::Ready => self.has_output() || (!self.open.is_empty() && self.idling_since().is_none()),
+            Stage::Ready if self.owes_message() => self.layer.has_output(&self.tx),
+            Stage::Ready => {
+                self.layer.has_output(&self.tx) || (!self.open.is_empty() && self.idling_since().is_none())
+            }
         }
     }
 
     fn time_is_up(&mut self) {
-        if let (false, Sending::Idle(idle)) = (self.has_output(), &mut self.sending)
+        if let (false, Sending::Idle(idle)) = (self.layer.has_output(&self.tx), &mut self.sending)
             && idle.since.is_some()
             && !idle.done_sent
         {
@@ -61,7 +63,7 @@ impl Client {
             self.moved = true;
             return;
         }
-        self.drop_output();
+        self.layer.drop_output(&mut self.tx);
         self.fail(Error::Timeout);
     }
 
@@ -77,14 +79,14 @@ impl Client {
                 return Ok(Step::Event(event));
             }
             if let Some(error) = &self.failed {
-                return match self.has_output() {
+                return match self.layer.has_output(&self.tx) {
                     true => Ok(Step::Write),
                     false => Err(error.clone()),
                 };
             }
             match self.stage {
-                Stage::StartTls if !self.has_output() => return Ok(Step::StartTls),
-                Stage::Closed if !self.has_output() => return Ok(Step::Close),
+                Stage::StartTls if !self.layer.has_output(&self.tx) => return Ok(Step::StartTls),
+                Stage::Closed if !self.layer.has_output(&self.tx) => return Ok(Step::Close),
                 Stage::StartTls | Stage::Closed => return Ok(Step::Write),
                 Stage::Greeting | Stage::Ready => self.go_on(),
             }
@@ -93,7 +95,7 @@ impl Client {
             }
             // What the server says is looked at when the message is complete: how its words are cut must not matter.
             if self.owes_message() {
-                return Ok(match self.has_output() {
+                return Ok(match self.layer.has_output(&self.tx) {
                     true => Step::Write,
                     false => Step::Answer,
                 });
@@ -105,9 +107,9 @@ impl Client {
                 }
                 Ok(None) if self.inflate() => {}
                 Ok(None) => match self.rest() {
-                    Step::Read if self.input_has_ended() => self.ended(),
+                    Step::Read if self.layer.has_ended(&self.rx) => self.ended(),
                     Step::Read => {
-                        self.shrink();
+                        self.layer.shrink();
                         return Ok(Step::Read);
                     }
                     step => return Ok(step),
@@ -124,13 +126,13 @@ impl Machine for Client {
 
     fn poll(&mut self, now: Instant) -> Result<Step<Event>, Error> {
         let step = self.turn(now);
-        self.deflate();
+        self.layer.deflate(&mut self.tx);
         step
     }
 
     fn recv_buf(&mut self) -> &mut [u8] {
-        if let Some(compression) = &mut self.compression {
-            return compression.input().room();
+        if let Some(room) = self.layer.room() {
+            return room;
         }
         match (self.stage, self.framer.section_left()) {
             // Whatever comes before the handshake is not for this engine to read.
@@ -143,25 +145,19 @@ impl Machine for Client {
     }
 
     fn received(&mut self, n: usize) {
-        match &mut self.compression {
-            Some(compression) => compression.input().received(n),
-            None => self.rx.received(n),
-        }
+        self.layer.received(n, &mut self.rx);
     }
 
     fn send_buf(&self) -> &[u8] {
-        self.wire_output().data()
+        self.layer.output(&self.tx).data()
     }
 
     fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
-        self.wire_output().vectored(chunks)
+        self.layer.output(&self.tx).vectored(chunks)
     }
 
     fn sent(&mut self, n: usize) {
-        match &mut self.compression {
-            Some(compression) => compression.sent(n),
-            None => self.tx.sent(n),
-        }
+        self.layer.sent(n, &mut self.tx);
         self.moved |= n > 0;
     }
 

@@ -90,7 +90,7 @@ pub use reply::{Appended, Copied, Reply, ReplyCode, ReplyKind, UidList};
 pub use row::{RawItem, Row, SectionHead};
 pub use search::{Search, SortKey};
 
-use crate::compression::Compression;
+use crate::compression::Layer;
 use bytes::Bytes;
 use command::Kind;
 use mailwright_sasl as sasl;
@@ -113,7 +113,7 @@ pub struct Client {
     nonces: sasl::NonceSource,
     rx: RecvBuf,
     tx: SendBuf,
-    compression: Option<Box<Compression>>,
+    layer: Layer,
     framer: Framer,
     stage: Stage,
     events: VecDeque<Event>,
@@ -172,7 +172,7 @@ impl Client {
             nonces: sasl::NonceSource::new(entropy),
             rx: RecvBuf::new(Self::BUFFER),
             tx: SendBuf::new(),
-            compression: None,
+            layer: Layer::default(),
             framer: Framer::default(),
             stage: Stage::Greeting,
             events: VecDeque::new(),
@@ -262,13 +262,13 @@ impl Client {
 
     /// Whether more of a message may be given before what was given is sent.
     pub fn has_room(&self) -> bool {
-        self.tx.len() + self.wire_output().len() < Self::BUFFER
+        self.tx.len() + self.layer.output(&self.tx).len() < Self::BUFFER
     }
 
     /// Gives a message up in the middle. There is no way to tell the server but to close the connection, which
     /// drops the message: the engine fails with [`Error::CutShort`].
     pub fn abort(&mut self) {
-        self.drop_output();
+        self.layer.drop_output(&mut self.tx);
         self.failed.get_or_insert(Error::CutShort);
     }
 

@@ -18,7 +18,7 @@ impl Server {
             self.active = true;
             return;
         }
-        let done = matches!(self.phase, Phase::Closing) && !self.has_output();
+        let done = matches!(self.phase, Phase::Closing) && !self.layer.has_output(&self.tx);
         if now < self.deadline || done {
             return;
         }
@@ -26,20 +26,20 @@ impl Server {
             true => (Error::IdleTimeout, "Idle for too long"),
             false => (Error::LoginTimeout, "Login took too long"),
         };
-        let can_hear = !self.has_output() && !matches!(self.phase, Phase::StartTls);
+        let can_hear = !self.layer.has_output(&self.tx) && !matches!(self.phase, Phase::StartTls);
         if can_hear && self.failed.is_none() {
             self.fail(error, text);
             self.deadline = now + FAREWELL_TIME;
         } else {
             // The client does not take our output, so it will not take a farewell either.
-            self.drop_output();
+            self.layer.drop_output(&mut self.tx);
             self.failed.get_or_insert(error);
         }
     }
 
     /// Nothing the client does could help: the embedder has to answer.
     pub(super) fn waits_for_caller(&self) -> bool {
-        matches!(self.phase, Phase::Asked(_)) && !self.has_output() && self.failed.is_none()
+        matches!(self.phase, Phase::Asked(_)) && !self.layer.has_output(&self.tx) && self.failed.is_none()
     }
 }
 

@@ -30,7 +30,7 @@ mod unauthenticate;
 pub use fetch::FetchRow;
 
 use crate::codec::{Frame, Framer, TooLong};
-use crate::compression::Compression;
+use crate::compression::Layer;
 use crate::{Capabilities, Change, Config, Error, Event, Updates, View};
 use append::Appending;
 use bytes::Bytes;
@@ -74,7 +74,7 @@ pub struct Server {
     enabled: Enabled,
     rx: RecvBuf,
     tx: SendBuf,
-    compression: Option<Box<Compression>>,
+    layer: Layer,
     framer: Framer,
     state: State,
     phase: Phase,
@@ -235,7 +235,7 @@ impl Server {
             // One octet more than the longest command, so that a longer one shows.
             rx: RecvBuf::new(config.max_command_before_login + 1),
             tx: SendBuf::new(),
-            compression: None,
+            layer: Layer::default(),
             framer: Framer::default(),
             state: State::NotAuthenticated,
             phase: Phase::Command,
@@ -395,7 +395,7 @@ impl Server {
         if self.inflate() {
             return Turn::Again;
         }
-        if self.input_has_ended() {
+        if self.layer.has_ended(&self.rx) {
             self.failed = Some(Error::Closed);
             return Turn::Again;
         }
@@ -445,8 +445,8 @@ impl Machine for Server {
         self.watch_clock(now);
         loop {
             if let Some(error) = self.failed {
-                self.deflate();
-                return if self.has_output() {
+                self.layer.deflate(&mut self.tx);
+                return if self.layer.has_output(&self.tx) {
                     Ok(Step::Write)
                 } else {
                     Err(error)
@@ -456,19 +456,23 @@ impl Machine for Server {
                 return Ok(Step::Event(event));
             }
             if !self.has_room() {
-                self.deflate();
+                self.layer.deflate(&mut self.tx);
                 return Ok(Step::Write);
             }
             if let Turn::Wait(step) = self.turn() {
-                self.deflate();
-                return Ok(if self.has_output() { Step::Write } else { step });
+                self.layer.deflate(&mut self.tx);
+                return Ok(if self.layer.has_output(&self.tx) {
+                    Step::Write
+                } else {
+                    step
+                });
             }
         }
     }
 
     fn recv_buf(&mut self) -> &mut [u8] {
-        if let Some(compression) = &mut self.compression {
-            return compression.input().room();
+        if let Some(room) = self.layer.room() {
+            return room;
         }
         match &self.phase {
             Phase::Append(_) => self.rx.room_for(APPEND_READ),
@@ -477,32 +481,26 @@ impl Machine for Server {
     }
 
     fn received(&mut self, n: usize) {
-        match &mut self.compression {
-            Some(compression) => compression.input().received(n),
-            None => self.rx.received(n),
-        }
+        self.layer.received(n, &mut self.rx);
         self.active = true;
     }
 
     fn send_buf(&self) -> &[u8] {
-        self.wire_output().data()
+        self.layer.output(&self.tx).data()
     }
 
     fn send_bufs<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
-        self.wire_output().vectored(chunks)
+        self.layer.output(&self.tx).vectored(chunks)
     }
 
     fn sent(&mut self, n: usize) {
         // After a failure the output may have been dropped while a write was on its way.
         let n = if self.failed.is_some() {
-            n.min(self.wire_output().len())
+            n.min(self.layer.output(&self.tx).len())
         } else {
             n
         };
-        match &mut self.compression {
-            Some(compression) => compression.sent(n),
-            None => self.tx.sent(n),
-        }
+        self.layer.sent(n, &mut self.tx);
         self.active = true;
     }
 

@@ -11,7 +11,7 @@ impl Server {
             return self.bad("the command is not known");
         }
         self.reply_now(&Reply::ok("Unauthenticated"));
-        self.end_compression();
+        self.layer.end(&mut self.tx);
         self.state = State::NotAuthenticated;
         self.watching = None;
         self.enabled = super::enable::Enabled::default();
