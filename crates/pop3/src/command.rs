@@ -1,14 +1,23 @@
 //! Command lines (RFC 1939 §3, RFC 2449 §4)
 
+use crate::text::Text;
+
 /// A command of a client, borrowed from its line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command<'a> {
+    #[cfg(feature = "apop")]
+    Apop {
+        user: &'a str,
+        digest: &'a str,
+    },
+    /// Without a mechanism, the client asks which there are.
     Auth {
-        mechanism: &'a str,
+        mechanism: Option<&'a str>,
         initial: Option<&'a str>,
     },
     Capa,
     Dele(u32),
+    Lang(Option<&'a str>),
     List(Option<u32>),
     Noop,
     Pass(&'a str),
@@ -23,6 +32,7 @@ pub(crate) enum Command<'a> {
     },
     Uidl(Option<u32>),
     User(&'a str),
+    Utf8,
 }
 
 impl<'a> Command<'a> {
@@ -31,10 +41,10 @@ impl<'a> Command<'a> {
     /// # Errors
     ///
     /// What to tell the client.
-    pub(crate) fn parse(line: &'a [u8]) -> Result<Self, &'static str> {
-        let line = core::str::from_utf8(line).map_err(|_| "command is not UTF-8")?;
+    pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Text> {
+        let line = core::str::from_utf8(line).map_err(|_| Text::NotUtf8)?;
         if line.chars().any(char::is_control) {
-            return Err("command holds a control character");
+            return Err(Text::ControlCharacter);
         }
         let (verb, rest) = match line.split_once(' ') {
             Some((verb, rest)) => (verb, Some(rest)),
@@ -44,28 +54,34 @@ impl<'a> Command<'a> {
         let is = |name: &str| verb.eq_ignore_ascii_case(name);
         if is("USER") {
             return Ok(Self::User(
-                args.0
-                    .trim_matches(' ')
-                    .non_empty()
-                    .ok_or("user name is missing")?,
+                args.0.trim_matches(' ').non_empty().ok_or(Text::UserMissing)?,
             ));
         }
         if is("PASS") {
             // The one argument there is, so that spaces belong to it (RFC 1939 §7).
-            return Ok(Self::Pass(rest.ok_or("password is missing")?));
+            return Ok(Self::Pass(rest.ok_or(Text::PasswordMissing)?));
         }
         if is("AUTH") {
             let [mechanism, initial] = args.split()?;
-            return Ok(Self::Auth {
-                mechanism: mechanism.ok_or("mechanism is missing")?,
-                initial,
+            return Ok(Self::Auth { mechanism, initial });
+        }
+        #[cfg(feature = "apop")]
+        if is("APOP") {
+            let [user, digest] = args.split()?;
+            return Ok(Self::Apop {
+                user: user.ok_or(Text::UserMissing)?,
+                digest: digest.ok_or(Text::DigestMissing)?,
             });
+        }
+        if is("LANG") {
+            let [range] = args.split()?;
+            return Ok(Self::Lang(range));
         }
         if is("TOP") {
             let [message, lines] = args.split()?;
             return Ok(Self::Top {
-                message: number(message)?.ok_or(MISSING_NUMBER)?,
-                lines: number(lines)?.ok_or("number of lines is missing")?,
+                message: number(message)?.ok_or(Text::MessageMissing)?,
+                lines: number(lines)?.ok_or(Text::LinesMissing)?,
             });
         }
         let with_number = [
@@ -80,7 +96,7 @@ impl<'a> Command<'a> {
                 (Some(n), _) => Ok(make(n)),
                 (None, "LIST") => Ok(Self::List(None)),
                 (None, "UIDL") => Ok(Self::Uidl(None)),
-                (None, _) => Err(MISSING_NUMBER),
+                (None, _) => Err(Text::MessageMissing),
             };
         }
         let bare = match () {
@@ -90,7 +106,8 @@ impl<'a> Command<'a> {
             () if is("RSET") => Self::Rset,
             () if is("STAT") => Self::Stat,
             () if is("STLS") => Self::Stls,
-            () => return Err("unknown command"),
+            () if is("UTF8") => Self::Utf8,
+            () => return Err(Text::UnknownCommand),
         };
         let [] = args.split()?;
         Ok(bare)
@@ -101,12 +118,12 @@ impl<'a> Command<'a> {
 struct Args<'a>(&'a str);
 
 impl<'a> Args<'a> {
-    fn split<const N: usize>(self) -> Result<[Option<&'a str>; N], &'static str> {
+    fn split<const N: usize>(self) -> Result<[Option<&'a str>; N], Text> {
         let mut words = self.0.split(' ').filter(|w| !w.is_empty());
         let args = core::array::from_fn(|_| words.next());
         match words.next() {
             None => Ok(args),
-            Some(_) => Err("too many arguments"),
+            Some(_) => Err(Text::TooManyArguments),
         }
     }
 }
@@ -121,15 +138,13 @@ impl NonEmpty for str {
     }
 }
 
-const MISSING_NUMBER: &str = "message number is missing";
-
 /// Digits alone: no sign, nothing that does not fit.
-fn number<T: core::str::FromStr>(word: Option<&str>) -> Result<Option<T>, &'static str> {
+fn number<T: core::str::FromStr>(word: Option<&str>) -> Result<Option<T>, Text> {
     let Some(word) = word else { return Ok(None) };
     if !word.bytes().all(|b| b.is_ascii_digit()) {
-        return Err("argument is not a number");
+        return Err(Text::NotANumber);
     }
-    word.parse().map(Some).map_err(|_| "number is too large")
+    word.parse().map(Some).map_err(|_| Text::NumberTooLarge)
 }
 
 #[cfg(test)]
@@ -141,21 +156,21 @@ mod tests {
         for (line, want) in [
             ("QUIT", Ok(Command::Quit)),
             ("quit  ", Ok(Command::Quit)),
-            ("STAT x", Err("too many arguments")),
+            ("STAT x", Err(Text::TooManyArguments)),
             ("LIST", Ok(Command::List(None))),
             ("List  2 ", Ok(Command::List(Some(2)))),
             ("LIST 4294967295", Ok(Command::List(Some(u32::MAX)))),
-            ("LIST 4294967296", Err("number is too large")),
-            ("LIST -1", Err("argument is not a number")),
-            ("LIST +1", Err("argument is not a number")),
-            ("LIST 1 2", Err("too many arguments")),
+            ("LIST 4294967296", Err(Text::NumberTooLarge)),
+            ("LIST -1", Err(Text::NotANumber)),
+            ("LIST +1", Err(Text::NotANumber)),
+            ("LIST 1 2", Err(Text::TooManyArguments)),
             ("UIDL", Ok(Command::Uidl(None))),
             ("UIDL 007", Ok(Command::Uidl(Some(7)))),
-            ("RETR", Err("message number is missing")),
+            ("RETR", Err(Text::MessageMissing)),
             ("RETR 1", Ok(Command::Retr(1))),
             ("DELE 0", Ok(Command::Dele(0))),
-            ("TOP 1", Err("number of lines is missing")),
-            ("TOP", Err("message number is missing")),
+            ("TOP 1", Err(Text::LinesMissing)),
+            ("TOP", Err(Text::MessageMissing)),
             ("TOP 1 0", Ok(Command::Top { message: 1, lines: 0 })),
             (
                 "TOP 1 18446744073709551615",
@@ -164,32 +179,58 @@ mod tests {
                     lines: u64::MAX,
                 }),
             ),
-            ("TOP 1 18446744073709551616", Err("number is too large")),
-            ("USER", Err("user name is missing")),
-            ("USER  ", Err("user name is missing")),
+            ("TOP 1 18446744073709551616", Err(Text::NumberTooLarge)),
+            ("USER", Err(Text::UserMissing)),
+            ("USER  ", Err(Text::UserMissing)),
             ("USER a b ", Ok(Command::User("a b"))),
-            ("PASS", Err("password is missing")),
+            ("PASS", Err(Text::PasswordMissing)),
             ("PASS ", Ok(Command::Pass(""))),
             ("pass  a b ", Ok(Command::Pass(" a b "))),
             ("PASS p\u{e4}ss", Ok(Command::Pass("p\u{e4}ss"))),
-            ("AUTH", Err("mechanism is missing")),
+            (
+                "AUTH ",
+                Ok(Command::Auth {
+                    mechanism: None,
+                    initial: None,
+                }),
+            ),
             (
                 "AUTH plain =",
                 Ok(Command::Auth {
-                    mechanism: "plain",
+                    mechanism: Some("plain"),
                     initial: Some("="),
                 }),
             ),
-            ("AUTH a b c", Err("too many arguments")),
-            ("", Err("unknown command")),
-            (" STAT", Err("unknown command")),
-            ("LAST", Err("unknown command")),
-            ("ST\0AT", Err("command holds a control character")),
-            ("STAT\r", Err("command holds a control character")),
-            ("STAT\t", Err("command holds a control character")),
+            ("AUTH a b c", Err(Text::TooManyArguments)),
+            ("", Err(Text::UnknownCommand)),
+            (" STAT", Err(Text::UnknownCommand)),
+            ("utf8", Ok(Command::Utf8)),
+            ("UTF8 USER", Err(Text::TooManyArguments)),
+            ("LANG", Ok(Command::Lang(None))),
+            ("lang  de-AT ", Ok(Command::Lang(Some("de-AT")))),
+            ("LANG de en", Err(Text::TooManyArguments)),
+            ("LAST", Err(Text::UnknownCommand)),
+            ("ST\0AT", Err(Text::ControlCharacter)),
+            ("STAT\r", Err(Text::ControlCharacter)),
+            ("STAT\t", Err(Text::ControlCharacter)),
         ] {
             assert_eq!(Command::parse(line.as_bytes()), want, "{line:?}");
         }
-        assert_eq!(Command::parse(b"USER \xff"), Err("command is not UTF-8"));
+        #[cfg(feature = "apop")]
+        for (line, want) in [
+            (
+                "APOP bob c4c9",
+                Ok(Command::Apop {
+                    user: "bob",
+                    digest: "c4c9",
+                }),
+            ),
+            ("APOP bob", Err(Text::DigestMissing)),
+            ("APOP", Err(Text::UserMissing)),
+            ("APOP bob c4c9 x", Err(Text::TooManyArguments)),
+        ] {
+            assert_eq!(Command::parse(line.as_bytes()), want, "{line:?}");
+        }
+        assert_eq!(Command::parse(b"USER \xff"), Err(Text::NotUtf8));
     }
 }

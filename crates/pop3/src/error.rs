@@ -29,8 +29,11 @@ pub enum Error {
     /// The caller wants to send a password without TLS, and
     /// [`client::Config::allow_plaintext`](crate::client::Config) does not let it.
     PlaintextRefused,
-    /// The caller's user name or password holds a control character, and USER and PASS cannot carry it.
+    /// The caller's user name, password or language range holds what a command line cannot carry.
     Unsendable,
+    /// The caller wants APOP, and the greeting had no timestamp for it.
+    #[cfg(feature = "apop")]
+    NoTimestamp,
     /// The caller wants STLS under TLS.
     AlreadyTls,
     /// The caller gives a command behind QUIT, or after the conversation ended.
@@ -53,7 +56,9 @@ impl fmt::Display for Error {
             Self::LineTooLong => f.write_str("the server sent a line that is too long"),
             Self::Unsolicited => f.write_str("the server sent a reply that nobody asked for"),
             Self::PlaintextRefused => f.write_str("passwords are not sent without TLS"),
-            Self::Unsendable => f.write_str("the user name or password holds a control character"),
+            Self::Unsendable => f.write_str("an argument holds what a command line cannot carry"),
+            #[cfg(feature = "apop")]
+            Self::NoTimestamp => f.write_str("the server does not offer APOP"),
             Self::AlreadyTls => f.write_str("the connection is under TLS already"),
             Self::Finished => f.write_str("the conversation is over"),
             Self::Sasl(what) => write!(f, "login: {what}"),

@@ -1,6 +1,18 @@
 //! The snapshot of a maildrop that a session works on (RFC 1939 §4, §5, §7)
 
 use core::fmt;
+use core::time::Duration;
+
+/// How long a site lets messages lie in a maildrop: EXPIRE (RFC 2449 §6.7). It is told, and nothing more: what
+/// is to be removed the embedder removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Expire {
+    /// Nothing is ever removed but by its owner.
+    Never,
+    /// The least number of days that a message stays. 0 means that what was fetched may not be left.
+    Days(u32),
+}
 
 /// The messages of a maildrop as they are at login: a size and a unique id for each, numbered from 1.
 ///
@@ -16,6 +28,8 @@ pub struct Maildrop {
     deleted: Vec<u64>,
     left: u32,
     octets: u64,
+    expire: Option<Expire>,
+    login_delay: Option<Duration>,
 }
 
 /// A message cannot be added to a [`Maildrop`].
@@ -77,6 +91,18 @@ impl Maildrop {
         Ok(())
     }
 
+    /// Says how long messages stay in this maildrop, if that is not
+    /// [`server::Config::expire`](crate::server::Config).
+    pub fn set_expire(&mut self, expire: Expire) {
+        self.expire = Some(expire);
+    }
+
+    /// Says how long this user has to wait between logins, in whole seconds, if that is not
+    /// [`server::Config::login_delay`](crate::server::Config).
+    pub fn set_login_delay(&mut self, delay: Duration) {
+        self.login_delay = Some(delay);
+    }
+
     /// How many messages there are, those marked as deleted included.
     pub fn len(&self) -> usize {
         self.sizes.len()
@@ -85,6 +111,14 @@ impl Maildrop {
     /// Whether there are no messages at all.
     pub fn is_empty(&self) -> bool {
         self.sizes.is_empty()
+    }
+
+    pub(crate) fn expire(&self) -> Option<Expire> {
+        self.expire
+    }
+
+    pub(crate) fn login_delay(&self) -> Option<Duration> {
+        self.login_delay
     }
 
     /// The highest message number.

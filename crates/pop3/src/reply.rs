@@ -1,5 +1,7 @@
-//! Status lines and response codes (RFC 1939 §3, RFC 2449 §8, RFC 3206)
+//! Status lines and response codes (RFC 1939 §3, RFC 2449 §8, RFC 3206, RFC 6856 §5)
 
+use crate::language::Language;
+use crate::text::Text;
 use core::fmt;
 use mailwright_wire::SendBuf;
 use std::borrow::Cow;
@@ -18,15 +20,18 @@ pub enum ResponseCode {
     SysPerm,
     /// `AUTH`: the credentials are at fault (RFC 3206 §5).
     Auth,
+    /// `UTF8`: the message holds UTF-8, and the client is not in UTF-8 mode (RFC 6856 §5).
+    Utf8,
 }
 
 impl ResponseCode {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::InUse,
         Self::LoginDelay,
         Self::SysTemp,
         Self::SysPerm,
         Self::Auth,
+        Self::Utf8,
     ];
 
     /// The code as it stands between the brackets.
@@ -37,13 +42,19 @@ impl ResponseCode {
             Self::SysTemp => "SYS/TEMP",
             Self::SysPerm => "SYS/PERM",
             Self::Auth => "AUTH",
+            Self::Utf8 => "UTF8",
         }
     }
 
+    /// The code of this name. One that says more than is known here, behind a slash, is what is known of it
+    /// (RFC 2449 §8).
     fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|c| c.as_str().eq_ignore_ascii_case(name))
+        let is_name = |code: &Self| {
+            let (start, more) = name.split_at_checked(code.as_str().len())?;
+            let ends = more.is_empty() || more.starts_with('/');
+            (ends && start.eq_ignore_ascii_case(code.as_str())).then_some(())
+        };
+        Self::ALL.into_iter().find(|code| is_name(code).is_some())
     }
 }
 
@@ -51,38 +62,40 @@ impl ResponseCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     code: Option<ResponseCode>,
-    text: Cow<'static, str>,
+    text: Sentence,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sentence {
+    Known(Text),
+    Own(Cow<'static, str>),
 }
 
 impl Rejection {
     /// Another session has the maildrop open (RFC 1939 §4, RFC 2449 §8.1.2).
-    pub const IN_USE: Self = Self::fixed(
-        Some(ResponseCode::InUse),
-        "another session has this maildrop open",
-    );
+    pub const IN_USE: Self = Self::known(Some(ResponseCode::InUse), Text::InUse);
     /// Something is wrong here that is likely to pass.
-    pub const UNAVAILABLE: Self = Self::fixed(Some(ResponseCode::SysTemp), "temporarily unavailable");
+    pub const UNAVAILABLE: Self = Self::known(Some(ResponseCode::SysTemp), Text::Unavailable);
     /// The message cannot be given, though it is listed.
-    pub const NO_SUCH_MESSAGE: Self = Self::fixed(None, "no such message");
+    pub const NO_SUCH_MESSAGE: Self = Self::known(None, Text::NoSuchMessage);
+    /// The message cannot be given, because it holds UTF-8 where only ASCII may be, and the client is not in
+    /// UTF-8 mode (RFC 6856 §5).
+    pub const UTF8: Self = Self::known(Some(ResponseCode::Utf8), Text::Utf8Needed);
 
-    /// Makes a refusal. What does not fit on one line of printable ASCII is made to: other characters
-    /// become `?`, and the end is cut off.
+    /// Makes a refusal. What does not fit on one line is made to: control characters become `?`, and so does
+    /// what is not ASCII as long as the client has chosen no language; the end is cut off.
     pub fn new(code: Option<ResponseCode>, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
-            text: text.into(),
+            text: Sentence::Own(text.into()),
         }
     }
 
-    const fn fixed(code: Option<ResponseCode>, text: &'static str) -> Self {
+    const fn known(code: Option<ResponseCode>, text: Text) -> Self {
         Self {
             code,
-            text: Cow::Borrowed(text),
+            text: Sentence::Known(text),
         }
-    }
-
-    pub(crate) fn put(&self, tx: &mut SendBuf) {
-        put_err(tx, self.code, &self.text);
     }
 }
 
@@ -125,30 +138,103 @@ impl fmt::Display for Reply {
     }
 }
 
-/// `+OK text`
+/// How a server speaks to people.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Voice {
+    /// The language that LANG chose. Only from then on text may be UTF-8 (RFC 6856 §3.2).
+    language: Option<Language>,
+}
+
+impl Voice {
+    pub(crate) fn speak(&mut self, language: Language) {
+        self.language = Some(language);
+    }
+
+    pub(crate) fn language(&self) -> Option<&Language> {
+        self.language.as_ref()
+    }
+
+    /// `+OK text`
+    pub(crate) fn ok(&self, tx: &mut SendBuf, text: Text) {
+        self.ok_with(tx, text, [0; 2]);
+    }
+
+    /// `+OK text`, with numbers in it.
+    pub(crate) fn ok_with(&self, tx: &mut SendBuf, text: Text, numbers: [u64; 2]) {
+        tx.put(b"+OK ");
+        self.sentence(tx, text, numbers);
+    }
+
+    /// `+OK tag text`: how a change of language is told.
+    pub(crate) fn ok_tagged(&self, tx: &mut SendBuf, tag: &str, text: Text) {
+        tx.put_all([b"+OK ", tag.as_bytes(), b" "]);
+        self.sentence(tx, text, [0; 2]);
+    }
+
+    /// `-ERR [CODE] text`
+    pub(crate) fn err(&self, tx: &mut SendBuf, code: Option<ResponseCode>, text: Text) {
+        put_code(tx, code);
+        self.sentence(tx, text, [0; 2]);
+    }
+
+    pub(crate) fn reject(&self, tx: &mut SendBuf, rejection: &Rejection) {
+        put_code(tx, rejection.code);
+        match &rejection.text {
+            Sentence::Known(text) => self.sentence(tx, *text, [0; 2]),
+            Sentence::Own(text) => self.put(tx, text),
+        }
+    }
+
+    /// Puts what is left of a line. Texts of the embedder must not be able to break the line or its limit.
+    pub(crate) fn put(&self, tx: &mut SendBuf, text: &str) {
+        put_line(tx, text, self.language.is_some());
+    }
+
+    fn sentence(&self, tx: &mut SendBuf, text: Text, numbers: [u64; 2]) {
+        let template = match &self.language {
+            Some(language) => language.say(text),
+            None => text.as_english(),
+        };
+        match template.contains('{') {
+            false => self.put(tx, template),
+            true => {
+                let [first, second] = numbers.map(|n| n.to_string());
+                self.put(tx, &template.replace("{0}", &first).replace("{1}", &second));
+            }
+        }
+    }
+}
+
+/// `+OK text` in ASCII.
 pub(crate) fn put_ok(tx: &mut SendBuf, text: &str) {
     tx.put(b"+OK ");
-    put_text(tx, text);
+    put_line(tx, text, false);
 }
 
-/// `-ERR [CODE] text`
-pub(crate) fn put_err(tx: &mut SendBuf, code: Option<ResponseCode>, text: &str) {
+fn put_code(tx: &mut SendBuf, code: Option<ResponseCode>) {
     tx.put(b"-ERR ");
     if let Some(code) = code {
-        tx.put(b"[");
-        tx.put(code.as_str().as_bytes());
-        tx.put(b"] ");
+        tx.put_all([b"[", code.as_str().as_bytes(), b"] "]);
     }
-    put_text(tx, text);
 }
 
-/// Puts what is left of a line. Texts of the embedder must not be able to break the line or its limit.
-pub(crate) fn put_text(tx: &mut SendBuf, text: &str) {
-    for c in text.chars().take(MAX_TEXT) {
-        tx.put(&[if matches!(c, ' '..='~') { c as u8 } else { b'?' }]);
+/// Puts text on what is left of a line, and ends it.
+pub(crate) fn put_line(tx: &mut SendBuf, text: &str, may_be_utf8: bool) {
+    let mut room = MAX_TEXT;
+    for c in text.chars() {
+        let c = match c {
+            ' '..='~' => c,
+            c if may_be_utf8 && !c.is_control() => c,
+            _ => '?',
+        };
+        if c.len_utf8() > room {
+            break;
+        }
+        room -= c.len_utf8();
+        tx.put(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
     tx.put(b"\r\n");
 }
 
 /// RFC 1939 §3: status lines have at most 512 octets, with all that stands around the text.
-const MAX_TEXT: usize = 480;
+const MAX_TEXT: usize = 420;

@@ -1,10 +1,11 @@
-//! The locks of maildrops (RFC 1939 §4).
+//! The locks of maildrops (RFC 1939 §4), and the pace of logins (RFC 2449 §6.5).
 
 use mailwright_mailbox::MailboxId;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Which maildrops are open: each by one session at a time (RFC 1939 §4).
 ///
@@ -19,6 +20,8 @@ pub(crate) struct Maildrops {
 struct Inner {
     open: Mutex<HashSet<MailboxId>>,
     released: Notify,
+    /// When each maildrop was opened last, as far back as it matters.
+    logins: Mutex<HashMap<MailboxId, Instant>>,
 }
 
 /// One open maildrop; released when dropped.
@@ -48,6 +51,21 @@ impl Maildrops {
         tokio::time::timeout(Self::PATIENCE, attempt).await.ok()
     }
 
+    /// How long it is until a maildrop may be opened again, if it may not at once.
+    pub(crate) fn wait_for_login(&self, maildrop: MailboxId, delay: Duration) -> Option<Duration> {
+        let last = *self.inner.logins().get(&maildrop)?;
+        delay.checked_sub(last.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// Notes that a maildrop was opened.
+    pub(crate) fn logged_in(&self, maildrop: MailboxId, delay: Duration) {
+        let mut logins = self.inner.logins();
+        logins.retain(|_, last| last.elapsed() < delay);
+        if !delay.is_zero() {
+            logins.insert(maildrop, Instant::now());
+        }
+    }
+
     fn try_lock(&self, maildrop: MailboxId) -> Option<Lock> {
         self.inner.open().insert(maildrop).then(|| Lock {
             maildrop,
@@ -59,6 +77,10 @@ impl Maildrops {
 impl Inner {
     fn open(&self) -> std::sync::MutexGuard<'_, HashSet<MailboxId>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn logins(&self) -> std::sync::MutexGuard<'_, HashMap<MailboxId, Instant>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,7 +94,27 @@ impl Drop for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn logins_keep_their_distance() {
+        let maildrops = Maildrops::default();
+        let (bob, carol) = (MailboxId::new(1), MailboxId::new(2));
+        let delay = Duration::from_secs(60);
+        assert_eq!(maildrops.wait_for_login(bob, delay), None);
+        maildrops.logged_in(bob, delay);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(
+            maildrops.wait_for_login(bob, delay),
+            Some(Duration::from_secs(40))
+        );
+        assert_eq!(maildrops.wait_for_login(carol, delay), None);
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(maildrops.wait_for_login(bob, delay), None);
+        maildrops.logged_in(carol, delay);
+        assert_eq!(maildrops.inner.logins().len(), 1, "what is over is forgotten");
+        maildrops.logged_in(carol, Duration::ZERO);
+        assert!(maildrops.inner.logins().is_empty());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn one_session_has_it_and_the_next_one_waits_a_moment() {
@@ -88,7 +130,7 @@ mod tests {
         });
         tokio::time::sleep(Maildrops::PATIENCE / 2).await;
         drop(first);
-        let real = Instant::now();
+        let real = std::time::Instant::now();
         assert!(waiting.await.expect("the task ends"), "it was free in time");
         assert!(real.elapsed() < Maildrops::PATIENCE);
         assert!(maildrops.inner.open().is_empty());

@@ -11,10 +11,23 @@ pub enum Command {
     Capa,
     /// STLS: go on under TLS. Leads to [`Step::StartTls`](mailwright_wire::Step::StartTls).
     Stls,
-    /// USER and PASS: log in with a password, which needs no AUTH on the server's side.
+    /// USER and PASS: log in with a password, which needs no AUTH on the server's side. What is not ASCII goes
+    /// out as UTF-8, which a server promises to understand if it announces `UTF8 USER` (RFC 6856 §2.2).
     Login(Credentials),
+    /// APOP: log in with a digest of the password and the timestamp in the greeting (RFC 1939 §7). Better than
+    /// a password in the clear and worse than anything else.
+    #[cfg(feature = "apop")]
+    Apop(Credentials),
     /// AUTH: log in with a SASL mechanism (RFC 5034).
     Auth(Mechanism, Credentials),
+    /// UTF8: go into UTF-8 mode (RFC 6856 §2), before login and not before STLS. Messages may then hold UTF-8
+    /// in their headers, which servers otherwise refuse with
+    /// [`ResponseCode::Utf8`](crate::ResponseCode::Utf8), or alter.
+    Utf8,
+    /// LANG: speak in this language, as a basic language range (RFC 6856 §3), such as `de-AT`, or `*` for what
+    /// the server likes best. `None` asks which there are, and gives
+    /// [`Event::Language`](super::Event::Language)s.
+    Lang(Option<String>),
     /// STAT: how much is there? Gives [`Event::Stat`](super::Event::Stat).
     Stat,
     /// LIST: sizes, of all messages or of one. Gives [`Event::Size`](super::Event::Size)s.
@@ -55,6 +68,16 @@ impl Command {
             Self::Noop => ("NOOP", [None; 2]),
             Self::Rset => ("RSET", [None; 2]),
             Self::Quit => ("QUIT", [None; 2]),
+            Self::Utf8 => ("UTF8", [None; 2]),
+            Self::Lang(range) => {
+                tx.put(b"LANG");
+                if let Some(range) = range {
+                    tx.put_all([b" ", range.as_bytes()]);
+                }
+                return tx.put(b"\r\n");
+            }
+            #[cfg(feature = "apop")]
+            Self::Apop(_) => unreachable!("logins take more than a line"),
             Self::Login(_) | Self::Auth(..) => unreachable!("logins take more than a line"),
         };
         tx.put(verb.as_bytes());
@@ -67,6 +90,10 @@ impl Command {
 
     /// Whether nothing may be sent between this command and its reply, nor it before the reply to another.
     pub(super) fn stands_alone(&self) -> bool {
+        #[cfg(feature = "apop")]
+        if let Self::Apop(_) = self {
+            return true;
+        }
         matches!(self, Self::Stls | Self::Login(_) | Self::Auth(..) | Self::Quit)
     }
 }

@@ -1,6 +1,6 @@
-//! USER and PASS (RFC 1939 §7), AUTH (RFC 5034)
+//! USER, PASS and APOP (RFC 1939 §7), AUTH (RFC 5034)
 
-use super::status;
+use super::replies::status;
 use crate::{Error, Reply};
 use mailwright_sasl as sasl;
 use mailwright_sasl::{ClientStep, Credentials};
@@ -86,6 +86,22 @@ impl Login {
         }
         Ok(Some(outcome.map(Reply::parse).map_err(Reply::parse)))
     }
+}
+
+/// Writes the whole of APOP.
+#[cfg(feature = "apop")]
+pub(super) fn apop(timestamp: &str, credentials: &Credentials, tx: &mut SendBuf) {
+    let Some(password) = credentials.password() else {
+        return;
+    };
+    let digest = crate::apop::digest(timestamp, password);
+    tx.put_all([
+        b"APOP ",
+        credentials.username().as_bytes(),
+        b" ",
+        digest.as_bytes(),
+        b"\r\n",
+    ]);
 }
 
 fn respond(

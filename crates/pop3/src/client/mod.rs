@@ -1,4 +1,4 @@
-//! The client engine (RFC 1939, RFC 2449, RFC 2595, RFC 5034)
+//! The client engine (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856)
 //!
 //! ```text
 //!  command() ─▶ queue ─▶ send_buf          recv_buf ─▶ replies in the same order ─▶ events
@@ -10,58 +10,27 @@
 mod capabilities;
 mod command;
 mod config;
+mod event;
 mod login;
+mod replies;
 
 pub use capabilities::Capabilities;
 pub use command::Command;
 pub use config::Config;
+pub use event::Event;
 
+use crate::language::is_tag;
 use crate::{Error, Phase, Reply};
-use bytes::Bytes;
 use login::Login;
+#[cfg(feature = "apop")]
+use login::apop;
 use mailwright_sasl as sasl;
-use mailwright_wire::{BareNewlines, DotDecoder, DotPiece, LineFramer, Machine, RecvBuf, SendBuf, Step};
+use mailwright_wire::{DotDecoder, DotPiece, LineFramer, Machine, RecvBuf, SendBuf, Step};
+use replies::status;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// What a server said. Nothing here owes an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The server is there.
-    Greeting(Reply),
-    /// What the server can do.
-    Capabilities(Capabilities),
-    /// How much is in the maildrop.
-    Stat {
-        /// How many messages.
-        messages: u32,
-        /// Their size, as the server counts it.
-        octets: u64,
-    },
-    /// The size of a message.
-    Size {
-        /// The number of the message, counted from 1.
-        message: u32,
-        /// Its size, as the server counts it.
-        octets: u64,
-    },
-    /// The unique id of a message, which stays its own over sessions.
-    UniqueId {
-        /// The number of the message, counted from 1.
-        message: u32,
-        /// The unique id; any characters without line break, as the server sent it.
-        uid: String,
-    },
-    /// The next octets of the message, with the dot-stuffing removed and all else as the server sent it.
-    Body(Bytes),
-    /// The oldest command that was open is done; all that it gives was told before.
-    Done(Reply),
-    /// The server refused the oldest command that was open.
-    Refused(Reply),
-}
 
 /// The client's end of a POP3 connection.
 #[derive(Debug)]
@@ -79,6 +48,9 @@ pub struct Client {
     opening: Reply,
     pipelining: bool,
     quitting: bool,
+    /// The timestamp of the greeting, which APOP digests. It outlives STLS: whoever forged it gets no answer.
+    #[cfg(feature = "apop")]
+    timestamp: Option<String>,
     is_tls: bool,
     bindings: sasl::ChannelBindings,
     /// What the server offered last, if it was asked.
@@ -119,6 +91,8 @@ impl Client {
             opening: Reply::default(),
             pipelining: false,
             quitting: false,
+            #[cfg(feature = "apop")]
+            timestamp: None,
             is_tls: false,
             bindings: sasl::ChannelBindings::none(),
             mechanisms: None,
@@ -158,6 +132,15 @@ impl Client {
                 }
                 self.check_plaintext(will_be_tls)?;
             }
+            #[cfg(feature = "apop")]
+            Command::Apop(credentials) => {
+                let name = credentials.username();
+                let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+                if !is_word || credentials.password().is_none() {
+                    return Err(Error::Unsendable);
+                }
+            }
+            Command::Lang(Some(range)) if range != "*" && !is_tag(range) => return Err(Error::Unsendable),
             Command::Auth(mechanism, _) if mechanism.is_plaintext() => self.check_plaintext(will_be_tls)?,
             Command::Quit => self.quitting = true,
             _ => {}
@@ -234,6 +217,13 @@ impl Client {
                 Command::Login(credentials) => {
                     self.state = State::Login(Box::new(Login::user(credentials.clone(), &mut self.tx)));
                 }
+                #[cfg(feature = "apop")]
+                Command::Apop(credentials) => {
+                    let Some(timestamp) = &self.timestamp else {
+                        return self.fail(Error::NoTimestamp);
+                    };
+                    apop(timestamp, credentials, &mut self.tx);
+                }
                 Command::Auth(mechanism, credentials) => {
                     let exchange = sasl::Client::new(*mechanism, credentials.clone(), &self.nonces.draw())
                         .bound_to(
@@ -251,97 +241,6 @@ impl Client {
         }
     }
 
-    /// Takes a line of the server, without its ending.
-    fn line(&mut self, line: &[u8]) -> Result<(), Error> {
-        match &mut self.state {
-            State::Greeting => {
-                let reply = status(line)?.map_err(|text| Error::Refused(Reply::parse(text)))?;
-                self.events.push_back(Event::Greeting(Reply::parse(reply)));
-                self.state = State::Ready;
-            }
-            State::Login(login) => match login.reply(line, &mut self.tx)? {
-                None => {}
-                Some(Ok(reply)) => self.end(Event::Done(reply)),
-                Some(Err(reply)) => self.end(Event::Refused(reply)),
-            },
-            State::Capabilities(capabilities) if line == b"." => {
-                let capabilities = core::mem::take(capabilities);
-                self.pipelining = capabilities.has("PIPELINING");
-                self.mechanisms = Some(capabilities.mechanisms());
-                self.events.push_back(Event::Capabilities(capabilities));
-                self.done();
-            }
-            State::Capabilities(capabilities) => {
-                if capabilities.len() < self.config.max_capabilities {
-                    capabilities.push(Reply::parse(line).text);
-                }
-            }
-            State::Rows if line == b"." => self.done(),
-            State::Rows => self.row(line.strip_prefix(b".").unwrap_or(line))?,
-            _ => self.status(line)?,
-        }
-        Ok(())
-    }
-
-    fn status(&mut self, line: &[u8]) -> Result<(), Error> {
-        let command = self.in_flight.front().ok_or(Error::Unsolicited)?;
-        let text = match status(line)? {
-            Ok(text) => text,
-            Err(text) => {
-                self.end(Event::Refused(Reply::parse(text)));
-                return Ok(());
-            }
-        };
-        self.opening = Reply::parse(text);
-        match command {
-            Command::Capa => self.state = State::Capabilities(Capabilities::default()),
-            Command::List(None) | Command::Uidl(None) => self.state = State::Rows,
-            Command::Retr(_) | Command::Top { .. } => {
-                self.state = State::Body(DotDecoder::new(BareNewlines::Keep));
-            }
-            Command::Stls => {
-                // What the server sent in the clear behind its reply may be somebody else's.
-                self.rx.clear();
-                self.lines.reset();
-                self.state = State::StartTls;
-            }
-            Command::List(Some(_)) | Command::Uidl(Some(_)) => {
-                self.row(text)?;
-                self.done();
-            }
-            Command::Stat => {
-                let (messages, rest) = number(text).ok_or(Error::Malformed)?;
-                let (octets, _) = number(rest).ok_or(Error::Malformed)?;
-                let messages = u32::try_from(messages).map_err(|_| Error::Malformed)?;
-                self.events.push_back(Event::Stat { messages, octets });
-                self.done();
-            }
-            _ => self.done(),
-        }
-        Ok(())
-    }
-
-    /// A row of a listing: the number of a message and what the open command asked about it.
-    fn row(&mut self, row: &[u8]) -> Result<(), Error> {
-        let (message, rest) = number(row).ok_or(Error::Malformed)?;
-        let message = u32::try_from(message).map_err(|_| Error::Malformed)?;
-        self.events
-            .push_back(if let Some(Command::Uidl(_)) = self.in_flight.front() {
-                let uid = core::str::from_utf8(rest).map_err(|_| Error::Malformed)?.trim();
-                Event::UniqueId {
-                    message,
-                    uid: Some(uid)
-                        .filter(|u| !u.is_empty())
-                        .ok_or(Error::Malformed)?
-                        .to_owned(),
-                }
-            } else {
-                let (octets, _) = number(rest).ok_or(Error::Malformed)?;
-                Event::Size { message, octets }
-            });
-        Ok(())
-    }
-
     fn body(&mut self, now: Instant) -> Option<Step<Event>> {
         let State::Body(decoder) = &mut self.state else {
             return None;
@@ -357,6 +256,17 @@ impl Client {
                 self.events.pop_front().map(Step::Event)
             }
         }
+    }
+
+    /// Whether a server that hung up had answered QUIT, and left out the end of the line alone.
+    fn farewell(&mut self) -> bool {
+        let answers_quit = matches!(self.in_flight.front(), Some(Command::Quit));
+        let line = self.rx.data();
+        if !answers_quit || status(line).is_err() {
+            return false;
+        }
+        let line = self.rx.take(line.len());
+        self.line(&line).is_ok()
     }
 
     /// The oldest command is complete.
@@ -439,6 +349,9 @@ impl Machine for Client {
                 return Ok(Step::Write);
             }
             if step == Step::Read && self.rx.is_eof() {
+                if self.farewell() {
+                    continue;
+                }
                 self.fail(Error::Closed);
                 continue;
             }
@@ -475,33 +388,4 @@ impl Machine for Client {
     fn deadline(&self) -> Option<Instant> {
         self.waits_for_peer().then_some(self.by)
     }
-}
-
-/// What stands behind `+OK`, or behind `-ERR`.
-fn status(line: &[u8]) -> Result<Result<&[u8], &[u8]>, Error> {
-    let after = |word: &str| {
-        let (start, rest) = line.split_at_checked(word.len())?;
-        let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
-        (start.eq_ignore_ascii_case(word.as_bytes()) && ends).then(|| rest.trim_ascii())
-    };
-    match (after("+OK"), after("-ERR")) {
-        (Some(text), _) => Ok(Ok(text)),
-        (_, Some(text)) => Ok(Err(text)),
-        _ => Err(Error::Malformed),
-    }
-}
-
-/// The number that `text` starts with, behind any spaces, and the rest behind it.
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let text = text.trim_ascii_start();
-    let end = text
-        .iter()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
-    let digits = core::str::from_utf8(&text[..end]).ok()?;
-    let rest = &text[end..];
-    if !rest.first().is_none_or(u8::is_ascii_whitespace) {
-        return None;
-    }
-    Some((digits.parse().ok()?, rest))
 }

@@ -1,3 +1,4 @@
+use crate::{Expire, Language};
 use mailwright_sasl::Mechanism;
 use std::time::Duration;
 
@@ -21,6 +22,30 @@ pub struct Config {
     pub mechanisms: Vec<Mechanism>,
     /// Whether passwords may be sent without TLS. Default `false` (RFC 5034 §4, RFC 8314 §4.1).
     pub allow_plaintext: bool,
+    /// The host name of the timestamp in the greeting, which offers APOP (RFC 1939 §7); without it there is
+    /// none. Default `None`: APOP needs a password that is stored as it is, rests on MD5, and lets whoever
+    /// listens guess the password at leisure.
+    #[cfg(feature = "apop")]
+    pub apop: Option<String>,
+    /// Whether UTF8 is offered (RFC 6856 §2). Default `false`: the embedder must then heed
+    /// [`Event::Retrieve`](crate::server::Event::Retrieve)'s `utf8`.
+    pub utf8: bool,
+    /// Whether UTF8 says that user names and passwords may be UTF-8 (RFC 6856 §2.2), if it is offered. Default
+    /// `false`: SASLprep is wanted then, which the feature `saslprep` of mailwright-sasl does.
+    pub utf8_user: bool,
+    /// The languages that LANG offers (RFC 6856 §3), the preferred one first; none offers no LANG. English is
+    /// spoken until a client asks. Default none.
+    pub languages: Vec<Language>,
+    /// How long messages stay: EXPIRE (RFC 2449 §6.7). If it differs between users, the shortest. Default
+    /// `None`, which says nothing.
+    pub expire: Option<Expire>,
+    /// How long a user has to wait between logins, in whole seconds: LOGIN-DELAY (RFC 2449 §6.5). If it differs
+    /// between users, the longest. It is the embedder who answers a login that is too early with
+    /// [`ResponseCode::LoginDelay`](crate::ResponseCode::LoginDelay). Default `None`, which says nothing.
+    pub login_delay: Option<Duration>,
+    /// Whether EXPIRE and LOGIN-DELAY differ between users, so that a client does well to ask again after
+    /// login: adds `USER` to them before it. Default `false`.
+    pub by_user: bool,
     /// The time a client has to log in, from the connection on. Default 2 minutes.
     pub login_timeout: Duration,
     /// How long a client may send no command, or take nothing of what is sent. Default 10 minutes, which is
@@ -49,6 +74,14 @@ impl Default for Config {
             user_pass: true,
             mechanisms: Mechanism::USUAL.to_vec(),
             allow_plaintext: false,
+            #[cfg(feature = "apop")]
+            apop: None,
+            utf8: false,
+            utf8_user: false,
+            languages: Vec::new(),
+            expire: None,
+            login_delay: None,
+            by_user: false,
             login_timeout: Duration::from_secs(2 * 60),
             idle_timeout: Duration::from_secs(10 * 60),
             max_line: 512,

@@ -1,4 +1,4 @@
-//! The server engine (RFC 1939, RFC 2449, RFC 2595, RFC 5034)
+//! The server engine (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856)
 //!
 //! ```text
 //!               ┌──── AuthFailed, or the maildrop was rejected ────┐
@@ -14,53 +14,26 @@
 //!
 //! States with a question mark wait for the embedder.
 
+mod auth;
+mod capa;
 mod commands;
 mod config;
+mod event;
 
 pub use config::Config;
+pub use event::Event;
 
 use crate::maildrop::Maildrop;
-use crate::reply::{put_err, put_ok};
+use crate::reply::{Voice, put_ok};
+use crate::text::Text;
 use crate::top::TopCut;
-use crate::{Error, Phase, Rejection, ResponseCode};
+use crate::{Error, Language, Phase, Rejection, ResponseCode};
 use bytes::Bytes;
 use mailwright_sasl as sasl;
 use mailwright_wire::{DotEncoder, LineFramer, Machine, RecvBuf, SendBuf, Step};
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// What a client did, and what the embedder has to decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A question: the client wants to log in. Answer with [`Server::answer_auth`].
-    Auth(sasl::Question),
-    /// A notice: it did not get in, and was told. A good place to count failures of its address.
-    AuthFailed(sasl::Failure),
-    /// A question: the client is who it says and wants its maildrop. Lock the maildrop for this session alone
-    /// (RFC 1939 §4), and answer with [`Server::open`] or [`Server::reject`]; [`Rejection::IN_USE`] if another
-    /// session has it.
-    Open(sasl::Identity),
-    /// A question: the client wants the message of this number, counted from 1. Answer with its octets, in
-    /// pieces: [`Server::message_chunk`] and [`Server::message_end`]; or with [`Server::reject`].
-    Retrieve {
-        /// The number of the message in the maildrop that was opened.
-        message: u32,
-        /// `None` for the whole message. Otherwise only the header and this many lines of the body are
-        /// wanted; the engine cuts there itself, but need not be given more.
-        body_lines: Option<u64>,
-    },
-    /// A question, and the only one that changes anything: the client said QUIT, and these messages are to be
-    /// removed for good. Never empty, ascending. Answer with [`Server::accept`] once they are, or with
-    /// [`Server::reject`] if some could not be removed.
-    ///
-    /// If the conversation ends in any other way, nothing is removed (RFC 1939 §6).
-    Update {
-        /// The numbers of the messages, counted from 1.
-        deleted: Vec<u32>,
-    },
-}
 
 /// The server's end of a POP3 connection.
 #[derive(Debug)]
@@ -75,6 +48,11 @@ pub struct Server {
     event: Option<Event>,
     /// There from login on.
     maildrop: Option<Maildrop>,
+    voice: Voice,
+    /// UTF-8 mode (RFC 6856 §2.1).
+    is_utf8: bool,
+    #[cfg(feature = "apop")]
+    timestamp: Option<String>,
     is_tls: bool,
     bindings: sasl::ChannelBindings,
     shut_down: bool,
@@ -103,9 +81,13 @@ enum State {
 #[derive(Debug)]
 enum Ask {
     Auth(Box<sasl::Server>),
+    #[cfg(feature = "apop")]
+    Apop(auth::Apop),
     Open,
     Retrieve(Transfer),
-    Update { count: usize },
+    Update {
+        count: usize,
+    },
 }
 
 /// A message on its way to the client.
@@ -130,16 +112,34 @@ impl Server {
     /// `entropy` must be fresh, unpredictable randomness for each connection: nonces come from it.
     pub fn new(config: impl Into<Arc<Config>>, entropy: [u8; 32], now: Instant) -> Self {
         let config = config.into();
+        #[allow(unused_mut)] // one nonce goes into the timestamp, where there is one
+        let mut nonces = sasl::NonceSource::new(entropy);
         let mut tx = SendBuf::new();
-        put_ok(&mut tx, &config.greeting);
+        #[cfg(feature = "apop")]
+        let timestamp = config
+            .apop
+            .as_deref()
+            .map(|host| crate::apop::timestamp(&nonces.draw()[..16], host));
+        #[cfg(feature = "apop")]
+        let greeting = match &timestamp {
+            Some(timestamp) => format!("{} {timestamp}", config.greeting.replace(['<', '>'], "")),
+            None => config.greeting.clone(),
+        };
+        #[cfg(not(feature = "apop"))]
+        let greeting = config.greeting.clone();
+        put_ok(&mut tx, &greeting);
         Self {
-            nonces: sasl::NonceSource::new(entropy),
+            nonces,
             rx: RecvBuf::new(config.max_line.max(config.max_sasl_line).max(4096)),
             tx,
             lines: LineFramer::new(config.max_line),
             state: State::Authorization { user: None },
             event: None,
             maildrop: None,
+            voice: Voice::default(),
+            is_utf8: false,
+            #[cfg(feature = "apop")]
+            timestamp,
             is_tls: false,
             bindings: sasl::ChannelBindings::none(),
             shut_down: false,
@@ -166,11 +166,15 @@ impl Server {
     ///
     /// Panics if that is not what was asked last.
     pub fn answer_auth(&mut self, answer: sasl::Answer) {
-        let State::Asked(Ask::Auth(mut exchange)) = self.take_question() else {
-            panic!("no answer to a login is owed")
-        };
-        let step = exchange.answer(answer);
-        self.sasl_step(exchange, step);
+        match self.take_question() {
+            State::Asked(Ask::Auth(mut exchange)) => {
+                let step = exchange.answer(answer);
+                self.sasl_step(exchange, step);
+            }
+            #[cfg(feature = "apop")]
+            State::Asked(Ask::Apop(login)) => self.apop_answer(login, answer),
+            _ => panic!("no answer to a login is owed"),
+        }
     }
 
     /// Answers [`Event::Open`] with the maildrop of the client.
@@ -183,10 +187,8 @@ impl Server {
             panic!("no maildrop is owed")
         };
         let (messages, octets) = maildrop.totals();
-        put_ok(
-            &mut self.tx,
-            &format!("maildrop has {messages} messages ({octets} octets)"),
-        );
+        let numbers = [messages.into(), octets];
+        self.voice.ok_with(&mut self.tx, Text::MaildropOpen, numbers);
         self.maildrop = Some(maildrop);
         self.state = State::Transaction;
         self.errors = 0;
@@ -215,7 +217,9 @@ impl Server {
                 top.is_done()
             }
         };
-        transfer.body(&mut self.tx).encode(chunk, &mut self.tx);
+        transfer
+            .body(&self.voice, &mut self.tx)
+            .encode(chunk, &mut self.tx);
         !is_done
     }
 
@@ -228,7 +232,7 @@ impl Server {
         let State::Asked(Ask::Retrieve(mut transfer)) = self.take_question() else {
             panic!("no message is owed")
         };
-        transfer.body(&mut self.tx);
+        transfer.body(&self.voice, &mut self.tx);
         if let Some(body) = transfer.body {
             body.finish(&mut self.tx);
         }
@@ -249,7 +253,7 @@ impl Server {
         };
         self.state = State::Transaction;
         match transfer.body {
-            None => Rejection::UNAVAILABLE.put(&mut self.tx),
+            None => self.voice.reject(&mut self.tx, &Rejection::UNAVAILABLE),
             Some(_) => self.failed = Some(Error::MessageAborted),
         }
     }
@@ -263,7 +267,7 @@ impl Server {
         let State::Asked(Ask::Update { count }) = self.take_question() else {
             panic!("no answer to an update is owed")
         };
-        put_ok(&mut self.tx, &format!("{count} messages deleted, bye"));
+        self.voice.ok_with(&mut self.tx, Text::Updated, [count as u64, 0]);
         self.state = State::Closing;
     }
 
@@ -282,7 +286,7 @@ impl Server {
             State::Asked(Ask::Retrieve(_)) => panic!("a part of the message was given"),
             _ => panic!("no answer is owed that can be a rejection"),
         };
-        rejection.put(&mut self.tx);
+        self.voice.reject(&mut self.tx, &rejection);
     }
 
     /// Goes on under TLS, after [`Step::StartTls`]: in the state after the greeting, with nothing kept of what
@@ -294,6 +298,8 @@ impl Server {
     pub fn tls_started(&mut self) {
         assert!(matches!(self.state, State::StartTls), "TLS was not asked for");
         self.state = State::Authorization { user: None };
+        // RFC 2595 §4: nothing counts that was said before.
+        self.voice = Voice::default();
         self.is_tls = true;
         self.moved = true;
     }
@@ -313,6 +319,17 @@ impl Server {
     /// Whether the connection is under TLS.
     pub fn is_tls(&self) -> bool {
         self.is_tls
+    }
+
+    /// Whether the client is in UTF-8 mode (RFC 6856 §2.1).
+    pub fn is_utf8(&self) -> bool {
+        self.is_utf8
+    }
+
+    /// The language that the client has chosen (RFC 6856 §3), for the texts of [`Rejection`]s; `None` means
+    /// English in ASCII.
+    pub fn language(&self) -> Option<&Language> {
+        self.voice.language()
     }
 
     /// How many octets were dropped that the client had sent in the clear behind STLS. More than none is an
@@ -374,11 +391,11 @@ impl Server {
 
 impl Transfer {
     /// The encoder of the body, behind the status line.
-    fn body(&mut self, tx: &mut SendBuf) -> &mut DotEncoder {
+    fn body(&mut self, voice: &Voice, tx: &mut SendBuf) -> &mut DotEncoder {
         self.body.get_or_insert_with(|| {
             match self.top {
-                None => put_ok(tx, &format!("{} octets", self.octets)),
-                Some(_) => put_ok(tx, "top of message follows"),
+                None => voice.ok_with(tx, Text::SizeFollows, [self.octets, 0]),
+                Some(_) => voice.ok(tx, Text::TopFollows),
             }
             DotEncoder::new()
         })
@@ -412,7 +429,8 @@ impl Machine for Server {
             let step = match &self.state {
                 State::Authorization { .. } | State::Sasl(_) | State::Transaction => {
                     if self.shut_down {
-                        put_err(&mut self.tx, Some(ResponseCode::SysTemp), "shutting down");
+                        let code = Some(ResponseCode::SysTemp);
+                        self.voice.err(&mut self.tx, code, Text::ShuttingDown);
                         self.failed = Some(Error::ShutDown);
                         continue;
                     }

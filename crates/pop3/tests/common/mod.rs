@@ -15,6 +15,9 @@ pub struct ServerFixture {
     pub messages: Vec<(String, Bytes)>,
     /// Messages are handed over in pieces of this size.
     pub piece: usize,
+    pub accounts: fn(&Question) -> Answer,
+    /// Done to each maildrop before it is opened.
+    pub prepare: fn(&mut Maildrop),
     question: Option<Event>,
     at: usize,
 }
@@ -28,6 +31,8 @@ impl ServerFixture {
             config,
             messages: vec![message("uid-1", 120), message("uid-2", 200)],
             piece: 7,
+            accounts: account,
+            prepare: |_| {},
             question: None,
             at: 0,
         }
@@ -43,6 +48,7 @@ impl ServerFixture {
         for (uid, body) in &self.messages {
             maildrop.push(body.len() as u64, uid).unwrap();
         }
+        (self.prepare)(&mut maildrop);
         maildrop
     }
 
@@ -106,17 +112,19 @@ impl Fixture for ServerFixture {
     fn event(&mut self, _: &mut Server, event: Event) -> Seen {
         let line = match &event {
             Event::Auth(Question::Password { username, .. }) => format!("password of {username}"),
-            Event::Auth(question) => format!("scram of {}", question.username()),
+            Event::Auth(question @ Question::Scram { .. }) => format!("scram of {}", question.username()),
+            Event::Auth(question) => format!("secret of {}", question.username()),
             Event::AuthFailed(failure) => return Seen::Line(failure.to_string()),
             Event::Open(identity) => format!("open {}", identity.acting()),
             Event::Retrieve {
                 message,
-                body_lines: None,
-            } => format!("retrieve {message}"),
-            Event::Retrieve {
-                message,
-                body_lines: Some(n),
-            } => format!("top {n} of {message}"),
+                body_lines,
+                utf8,
+                ..
+            } => {
+                let what = body_lines.map_or("retrieve".to_owned(), |n| format!("top {n} of"));
+                format!("{what} {message}{}", if *utf8 { " in UTF-8" } else { "" })
+            }
             Event::Update { deleted } => format!("update {deleted:?}"),
             other => panic!("unknown event {other:?}"),
         };
@@ -132,6 +140,8 @@ impl Fixture for ServerFixture {
             ("unavailable", Some(Event::Auth(_))) => server.answer_auth(Answer::Unavailable),
             ("in-use", _) => server.reject(Rejection::IN_USE),
             ("too soon", _) => server.reject(Rejection::new(Some(ResponseCode::LoginDelay), "wait")),
+            ("utf8", _) => server.reject(Rejection::UTF8),
+            ("permanent", _) => server.reject(Rejection::new(Some(ResponseCode::SysPerm), "it is broken")),
             ("hostile", _) => server.reject(Rejection::new(None, "a\r\n+OK\u{e9}".to_owned())),
             ("no", _) => server.reject(rejection()),
             ("abort", Some(Event::Retrieve { .. })) => server.message_abort(),
@@ -148,7 +158,7 @@ impl Fixture for ServerFixture {
 
     fn default_answer(&mut self, server: &mut Server) {
         match self.question.take().expect("something was asked") {
-            Event::Auth(question) => server.answer_auth(account(&question)),
+            Event::Auth(question) => server.answer_auth((self.accounts)(&question)),
             Event::Open(_) => server.open(self.maildrop()),
             Event::Update { .. } => server.accept(),
             retrieve @ Event::Retrieve { message, .. } => {
@@ -167,13 +177,18 @@ impl Fixture for ServerFixture {
 /// A client that does what `DO:` lines say.
 pub struct ClientFixture {
     pub config: client::Config,
+    /// What commands there are beyond those of every test.
+    pub more: fn(&[&str]) -> Option<Command>,
 }
 
 impl ClientFixture {
     pub fn new() -> Self {
         let mut config = client::Config::default();
         config.allow_plaintext = true;
-        Self { config }
+        Self {
+            config,
+            more: |_| None,
+        }
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -193,6 +208,8 @@ pub fn client_event(event: client::Event) -> Seen {
         Stat { messages, octets } => format!("stat {messages} {octets}"),
         Size { message, octets } => format!("size {message} {octets}"),
         UniqueId { message, uid } => format!("uid {message} {uid}"),
+        Language { tag, name } => format!("language {tag}: {name}"),
+        OddRow(row) => format!("odd row {:?}", row.escape_ascii().to_string()),
         Body(data) => return Seen::Body(data),
         Done(reply) => format!("done: {reply}"),
         Refused(reply) => format!("refused: {:?} {}", reply.code, reply.text),
@@ -239,10 +256,13 @@ impl Fixture for ClientFixture {
                     lines: n(2),
                 },
                 ["dele", _] => Command::Dele(n(1)),
+                ["utf8"] => Command::Utf8,
+                ["lang"] => Command::Lang(None),
+                ["lang", range] => Command::Lang(Some(range.to_owned())),
                 ["noop"] => Command::Noop,
                 ["rset"] => Command::Rset,
                 ["quit"] => Command::Quit,
-                _ => panic!("unknown command {text:?}"),
+                _ => (self.more)(&words).unwrap_or_else(|| panic!("unknown command {text:?}")),
             };
             client.command(command).unwrap();
         }

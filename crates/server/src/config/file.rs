@@ -283,6 +283,7 @@ struct LimitsSection {
     refusal_delay: Option<Text<Span>>,
     imap_timeout: Option<Text<Span>>,
     pop3_timeout: Option<Text<Span>>,
+    pop3_login_delay: Option<Text<Span>>,
     write_timeout: Option<Text<Span>>,
     shutdown_grace: Option<Text<Span>>,
 }
@@ -620,6 +621,7 @@ impl LimitsSection {
             refusal_delay: span(self.refusal_delay, usual.refusal_delay),
             imap_timeout: span(self.imap_timeout, usual.imap_timeout),
             pop3_timeout: span(self.pop3_timeout, usual.pop3_timeout),
+            pop3_login_delay: span(self.pop3_login_delay, usual.pop3_login_delay),
             write_timeout: span(self.write_timeout, usual.write_timeout),
             shutdown_grace: span(self.shutdown_grace, usual.shutdown_grace),
         }

@@ -480,6 +480,8 @@ pub struct Limits {
     pub imap_timeout: Duration,
     /// How long a POP3 client may be silent. RFC 1939 §3: at least 10 minutes.
     pub pop3_timeout: Duration,
+    /// How long a POP3 client has to wait between logins (RFC 2449 §6.5), in whole seconds; zero for no time.
+    pub pop3_login_delay: Duration,
     /// How long a client may take nothing of what is sent to it.
     pub write_timeout: Duration,
     /// How long connections may finish what they do when the server stops.
@@ -521,6 +523,7 @@ impl Default for Limits {
             refusal_delay: Duration::ZERO,
             imap_timeout: Duration::from_secs(30 * 60),
             pop3_timeout: Duration::from_secs(10 * 60),
+            pop3_login_delay: Duration::ZERO,
             write_timeout: Duration::from_secs(5 * 60),
             shutdown_grace: Duration::from_secs(10),
         }

@@ -8,7 +8,10 @@
 //! ```
 //!
 //! A message's unique id is `UIDVALIDITY.UID`: it stays the same over sessions, is that of IMAP, and is never
-//! given to another message.
+//! given to another message. A client that is not in UTF-8 mode (RFC 6856) is given a header in ASCII in place of one
+//! in UTF-8: see [`surrogate`].
+
+mod surrogate;
 
 use crate::accounts::Grant;
 use crate::clock::unix_now;
@@ -18,11 +21,12 @@ use crate::maildrops::Lock;
 use crate::random::entropy;
 use crate::shared::Shared;
 use crate::{Stream, delivery};
+use bytes::Bytes;
 use mailwright_mailbox::{
     Account, Batch, BlobRef, Fields, MailboxId, Op, Scan, Store, StoreError, Uid, UidSet, UidValidity,
 };
 use mailwright_pop3::server::{Config, Event};
-use mailwright_pop3::{Maildrop, Rejection, ResponseCode, Server};
+use mailwright_pop3::{Expire, Language, Maildrop, Rejection, ResponseCode, Server};
 use mailwright_sasl::Identity;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,6 +101,12 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     config.implementation = Some("Mailwright".to_owned());
     config.stls = listener.tls == TlsMode::Starttls;
     config.allow_plaintext = shared.config.plaintext_login.allows(peer.ip());
+    config.utf8 = true;
+    config.languages = vec![Language::ENGLISH, Language::GERMAN];
+    // Nothing here removes what its owner does not.
+    config.expire = Some(Expire::Never);
+    let delay = shared.config.limits.pop3_login_delay;
+    config.login_delay = (!delay.is_zero()).then_some(delay);
     config.idle_timeout = shared.config.limits.pop3_timeout;
     config
 }
@@ -128,6 +138,39 @@ struct Transfer {
     at: u64,
     /// How much is read at a time.
     piece: u64,
+    /// Whether the header may be UTF-8.
+    utf8: bool,
+}
+
+impl Transfer {
+    async fn piece<S: Store>(&mut self, store: &S) -> Result<Bytes, StoreError> {
+        let range = self.at..self.blob.size().min(self.at + self.piece);
+        let piece = store.read_blob(&self.blob, range).await?;
+        self.at += piece.len() as u64;
+        Ok(piece)
+    }
+
+    /// The header and what was read with it, in ASCII if it is UTF-8.
+    async fn first_piece<S: Store>(&mut self, store: &S) -> Result<Bytes, StoreError> {
+        let mut start = self.piece(store).await?;
+        loop {
+            if let Some(end) = surrogate::header_end(&start) {
+                let (header, body) = start.split_at(end);
+                return Ok(match surrogate::surrogate(header) {
+                    Some(header) => [&header[..], body].concat().into(),
+                    None => start,
+                });
+            }
+            if start.len() >= surrogate::MAX_HEADER {
+                return Ok(start);
+            }
+            let more = self.piece(store).await?;
+            if more.is_empty() {
+                return Ok(start);
+            }
+            start = [start, more].concat().into();
+        }
+    }
 }
 
 impl<S: Store> Session<S> {
@@ -157,8 +200,13 @@ impl<S: Store> Session<S> {
                 Ok(maildrop) => machine.open(maildrop),
                 Err(rejection) => machine.reject(rejection),
             },
-            Event::Retrieve { message, body_lines } => {
-                self.transfer = match self.retrieve(message, body_lines).await {
+            Event::Retrieve {
+                message,
+                body_lines,
+                utf8,
+                ..
+            } => {
+                self.transfer = match self.retrieve(message, body_lines, utf8).await {
                     Ok(transfer) => Some(transfer),
                     Err(rejection) => return machine.reject(rejection),
                 };
@@ -185,6 +233,12 @@ impl<S: Store> Session<S> {
         let inbox = delivery::inbox(store, &account)
             .await
             .map_err(|error| unavailable(&account, &error))?;
+        let delay = self.shared.config.limits.pop3_login_delay;
+        if let Some(wait) = self.shared.maildrops.wait_for_login(inbox, delay) {
+            tracing::info!(%peer, %account, "logins follow each other too fast");
+            let text = format!("wait {} seconds before the next login", wait.as_secs() + 1);
+            return Err(Rejection::new(Some(ResponseCode::LoginDelay), text));
+        }
         let Some(lock) = self.shared.maildrops.lock(inbox).await else {
             tracing::info!(%peer, %account, "another session has the maildrop");
             return Err(Rejection::IN_USE);
@@ -193,6 +247,7 @@ impl<S: Store> Session<S> {
             .await
             .map_err(|error| unavailable(&account, &error))?;
         tracing::debug!(%peer, %account, messages = uids.len(), "maildrop opened");
+        self.shared.maildrops.logged_in(inbox, delay);
         self.grant = self.shared.accounts.grant(identity);
         self.opened = Some(Opened {
             account,
@@ -203,7 +258,12 @@ impl<S: Store> Session<S> {
         Ok(maildrop)
     }
 
-    async fn retrieve(&self, message: u32, body_lines: Option<u64>) -> Result<Transfer, Rejection> {
+    async fn retrieve(
+        &self,
+        message: u32,
+        body_lines: Option<u64>,
+        utf8: bool,
+    ) -> Result<Transfer, Rejection> {
         let (opened, uid) = self.message(message).ok_or(Rejection::NO_SUCH_MESSAGE)?;
         let scan = Scan::new(uid.into(), Fields::BLOB);
         let page = self.shared.store.scan(opened.inbox, scan).await;
@@ -218,6 +278,7 @@ impl<S: Store> Session<S> {
                 None => WHOLE_PIECE,
                 Some(_) => TOP_PIECE,
             },
+            utf8,
         })
     }
 
@@ -227,14 +288,17 @@ impl<S: Store> Session<S> {
             tracing::error!(peer = %self.peer, "a question of the client was left open");
             return machine.shutdown();
         };
-        let range = transfer.at..transfer.blob.size().min(transfer.at + transfer.piece);
-        if range.is_empty() {
+        if transfer.at == transfer.blob.size() {
             self.transfer = None;
             return machine.message_end();
         }
-        match self.shared.store.read_blob(&transfer.blob, range).await {
+        let store = &self.shared.store;
+        let piece = match transfer.at == 0 && !transfer.utf8 {
+            true => transfer.first_piece(store).await,
+            false => transfer.piece(store).await,
+        };
+        match piece {
             Ok(piece) if !piece.is_empty() => {
-                transfer.at += piece.len() as u64;
                 if !machine.message_chunk(piece) {
                     self.transfer = None;
                     machine.message_end();
