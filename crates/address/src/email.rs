@@ -1,6 +1,7 @@
 //! Mailboxes: local part, `@`, host (RFC 5321 §4.1.2, RFC 6531 §3.3)
 
-use crate::{Domain, Host, ParseError, ParseErrorKind, scan};
+use crate::scan::{self, Mailbox};
+use crate::{Domain, Host, ParseError, ParseErrorKind};
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -27,9 +28,9 @@ impl EmailAddress {
     /// Fails on anything that RFC 5321 §4.1.2 `Mailbox`, with the UTF-8 of RFC 6531 §3.3, does not allow, on
     /// control characters of any kind, and above the limits of this crate.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let (address, end) = Self::scan(text, 0)?;
-        scan::finish(text, end)?;
-        Ok(address)
+        let mailbox = scan::mailbox(text, 0)?;
+        scan::finish(text, mailbox.end)?;
+        Ok(Self::scanned(text, mailbox))
     }
 
     /// Builds an address from the meaning of a local part: it is quoted here if it needs to be, so `local`
@@ -54,6 +55,7 @@ impl EmailAddress {
         Self::of(format!("{local}@{host}").into(), at)
     }
 
+    #[inline(always)]
     fn of(text: Box<str>, at: usize) -> Self {
         let at = u16::try_from(at).expect("a local part has a bound");
         Self { text, at }
@@ -177,16 +179,13 @@ impl EmailAddress {
         )
     }
 
-    /// The address that starts at `from`, and where it ends.
-    #[inline]
-    pub(crate) fn scan(text: &str, from: usize) -> Result<(Self, usize), ParseError> {
-        let at = scan::local_part(text, from)?;
-        let host_start = scan::expect(text, at, b'@')?;
-        let end = match text[host_start..].starts_with('[') {
-            true => Host::scan(text, host_start)?.1,
-            false => scan::domain(text, host_start)?,
-        };
-        Ok((Self::of(text[from..end].into(), at - from), end))
+    /// `mailbox` must be what [`scan::mailbox`] found in `text`.
+    #[inline(always)] // so is what makes a path of it
+    pub(crate) fn scanned(text: &str, mailbox: Mailbox) -> Self {
+        Self::of(
+            text[mailbox.start..mailbox.end].into(),
+            mailbox.at - mailbox.start,
+        )
     }
 }
 

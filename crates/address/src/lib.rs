@@ -78,6 +78,7 @@ pub mod host;
 #[cfg(feature = "idna")]
 pub mod idna;
 pub mod path;
+mod plain;
 mod scan;
 
 pub use domain::Domain;

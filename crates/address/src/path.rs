@@ -1,6 +1,7 @@
 //! Reverse-paths and forward-paths (RFC 5321 §4.1.2)
 
-use crate::{EmailAddress, ParseError, scan};
+use crate::scan::{self, Mailbox};
+use crate::{EmailAddress, ParseError};
 use core::fmt;
 use core::str::FromStr;
 
@@ -31,7 +32,7 @@ impl ReversePath {
     /// # Errors
     ///
     /// Fails if `text` does not start with a `Reverse-path` of RFC 5321 §4.1.2.
-    #[inline]
+    #[inline(always)] // or it is moved from one place to the next, piece by piece
     pub fn parse_prefix(text: &str) -> Result<(Self, &str), ParseError> {
         if let Some(rest) = text.strip_prefix("<>") {
             return Ok((Self::Null, rest));
@@ -81,7 +82,7 @@ impl ForwardPath {
     /// # Errors
     ///
     /// Fails if `text` does not start with a `Forward-path` of RFC 5321 §4.1.2, or `<Postmaster>`.
-    #[inline]
+    #[inline(always)] // or it is moved from one place to the next, piece by piece
     pub fn parse_prefix(text: &str) -> Result<(Self, &str), ParseError> {
         if let Some((start, rest)) = text.split_at_checked(POSTMASTER.len())
             && start.eq_ignore_ascii_case(POSTMASTER)
@@ -153,23 +154,36 @@ impl fmt::Display for ForwardPath {
 const POSTMASTER: &str = "<postmaster>";
 
 /// `"<" [ A-d-l ":" ] Mailbox ">"`, and the rest.
-#[inline]
+#[inline(always)]
 fn path(text: &str) -> Result<(EmailAddress, &str), ParseError> {
+    let mailbox = mailbox(text)?;
+    let rest = &text[mailbox.end + 1..];
+    Ok((EmailAddress::scanned(text, mailbox), rest))
+}
+
+/// Where the mailbox of a path is.
+fn mailbox(text: &str) -> Result<Mailbox, ParseError> {
     let mut at = scan::expect(text, 0, b'<')?;
-    if text[at..].starts_with('@') {
-        loop {
-            at = scan::expect(text, at, b'@')?;
-            at = scan::domain(text, at)?;
-            if text[at..].starts_with(':') {
-                at += 1;
-                break;
-            }
-            at = scan::expect(text, at, b',')?;
-        }
+    if text.as_bytes().get(at) == Some(&b'@') {
+        at = source_route(text, at)?;
     }
-    let (address, end) = EmailAddress::scan(text, at)?;
-    let end = scan::expect(text, end, b'>')?;
-    Ok((address, &text[end..]))
+    let mailbox = scan::mailbox(text, at)?;
+    scan::expect(text, mailbox.end, b'>')?;
+    Ok(mailbox)
+}
+
+/// The end of the source route that starts at `from`, behind its colon.
+#[cold]
+fn source_route(text: &str, from: usize) -> Result<usize, ParseError> {
+    let mut at = from;
+    loop {
+        at = scan::expect(text, at, b'@')?;
+        at = scan::domain(text, at)?;
+        if text.as_bytes().get(at) == Some(&b':') {
+            return Ok(at + 1);
+        }
+        at = scan::expect(text, at, b',')?;
+    }
 }
 
 fn whole<T>(text: &str, (parsed, rest): (T, &str)) -> Result<T, ParseError> {

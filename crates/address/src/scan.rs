@@ -1,7 +1,43 @@
-use crate::{MAX_DOMAIN, MAX_LABEL, MAX_LOCAL_PART, ParseError, ParseErrorKind};
+use crate::{Host, MAX_DOMAIN, MAX_LABEL, MAX_LOCAL_PART, ParseError, ParseErrorKind, plain};
+
+/// Where a mailbox is in a text.
+#[derive(Clone, Copy)]
+pub(crate) struct Mailbox {
+    pub(crate) start: usize,
+    /// Where its `@` is.
+    pub(crate) at: usize,
+    pub(crate) end: usize,
+}
+
+/// The mailbox that starts at `start`.
+#[inline]
+pub(crate) fn mailbox(text: &str, start: usize) -> Result<Mailbox, ParseError> {
+    let at = local_part(text, start)?;
+    let host = expect(text, at, b'@')?;
+    let end = match text.as_bytes().get(host) {
+        Some(b'[') => literal(text, host)?,
+        _ => domain(text, host)?,
+    };
+    Ok(Mailbox { start, at, end })
+}
+
+/// The end of the address literal that starts at `from`.
+#[cold]
+fn literal(text: &str, from: usize) -> Result<usize, ParseError> {
+    Host::scan(text, from).map(|(_, end)| end)
+}
 
 /// The end of the local part that starts at `from`.
+#[inline]
 pub(crate) fn local_part(text: &str, from: usize) -> Result<usize, ParseError> {
+    match plain::local_part(text, from) {
+        Some(end) if text.as_bytes().get(end) == Some(&b'@') => Ok(end),
+        _ => any_local_part(text, from),
+    }
+}
+
+#[cold]
+fn any_local_part(text: &str, from: usize) -> Result<usize, ParseError> {
     let end = if text[from..].starts_with('"') {
         quoted_string(text, from)?
     } else {
@@ -17,7 +53,13 @@ pub(crate) fn local_part(text: &str, from: usize) -> Result<usize, ParseError> {
 }
 
 /// The end of the domain that starts at `from`: everything that domains are made of belongs to it.
+#[inline]
 pub(crate) fn domain(text: &str, from: usize) -> Result<usize, ParseError> {
+    plain::domain(text, from).map_or_else(|| any_domain(text, from), Ok)
+}
+
+#[cold]
+fn any_domain(text: &str, from: usize) -> Result<usize, ParseError> {
     let mut at = from;
     let end = loop {
         let end = label(text, at)?;

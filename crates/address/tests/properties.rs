@@ -27,7 +27,43 @@ fn printable(text: &str) {
     );
 }
 
+/// RFC 5321 §4.1.2 in other words: `Dot-string`.
+fn is_dot_string(text: &str) -> bool {
+    let atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
+    text.split('.')
+        .all(|atom| !atom.is_empty() && atom.bytes().all(atext))
+}
+
+/// RFC 5321 §4.1.2 in other words: `Domain`, with the limits of RFC 1035 §2.3.4.
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 255 && text.split('.').all(label)
+}
+
 proptest! {
+    #[test]
+    fn ascii_addresses_are_those_of_the_grammar(
+        local in "([a-z0-9]{1,9}|[-.+_=]|[ -~]){0,14}",
+        domain in "([A-Za-z0-9]{1,9}|[-.]|[a-z]{64}|[!-~]){0,14}",
+        behind in "[ -~]{0,9}",
+    ) {
+        prop_assume!(!local.starts_with('"') && !domain.starts_with('['));
+        let right = is_dot_string(&local) && local.len() <= 320 && is_domain(&domain);
+        let text = format!("{local}@{domain}");
+        prop_assert_eq!(EmailAddress::parse(&text).is_ok(), right, "{}", text);
+        prop_assert_eq!(Domain::parse(&domain).is_ok(), is_domain(&domain), "{}", domain);
+        let path = format!("<{text}>{behind}");
+        if right {
+            let parsed = ForwardPath::parse_prefix(&path);
+            prop_assert_eq!(parsed, Ok((ForwardPath::Address(text.parse().unwrap()), behind.as_str())));
+        }
+    }
+
     #[test]
     fn whatever_parses_prints_as_written(text in near_misses()) {
         if let Ok(address) = EmailAddress::parse(&text) {

@@ -98,58 +98,64 @@ impl Mail {
     }
 
     /// Parses what follows `MAIL FROM:`.
-    #[inline]
-    pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
+    pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Box<Self>, CommandError> {
         let (path, rest) =
             ReversePath::parse_prefix(text.trim_start_matches(' ')).map_err(CommandError::Sender)?;
-        let mut params = MailParams::default();
-        let mut rest = Parameters::new(rest)?;
+        let mut mail = Box::new(Self::new(path));
+        mail.params.parse(rest, extensions)?;
+        if !mail.params.smtputf8 && !mail.path.is_ascii() {
+            return Err(CommandError::NonAsciiAddress);
+        }
+        Ok(mail)
+    }
+}
+
+impl MailParams {
+    fn parse(&mut self, text: &str, extensions: &Extensions) -> Result<(), CommandError> {
+        let mut rest = Parameters::new(text)?;
         while let Some((keyword, value)) = rest.next()? {
             let is = |name: &str| keyword.eq_ignore_ascii_case(name);
             match () {
                 // RFC 1870 §6: up to 20 digits.
                 () if is("SIZE") && extensions.size => {
-                    set(&mut params.size, value.and_then(|v| decimal(v, 20)))?;
+                    set(&mut self.size, value.and_then(|v| decimal(v, 20)))?;
                 }
                 () if is("BODY") && extensions.eight_bit_mime => {
                     // RFC 3030 §3: without CHUNKING there is no way to carry it.
                     let binary = extensions.binary_mime && extensions.chunking;
                     let body = value.and_then(BodyType::parse);
                     set(
-                        &mut params.body,
+                        &mut self.body,
                         body.filter(|b| binary || *b != BodyType::BinaryMime),
                     )?;
                 }
-                () if is("SMTPUTF8") && extensions.smtputf8 => flag(&mut params.smtputf8, value)?,
+                () if is("SMTPUTF8") && extensions.smtputf8 => flag(&mut self.smtputf8, value)?,
                 () if is("AUTH") && extensions.auth => {
-                    set(&mut params.auth, value.and_then(Submitter::parse))?;
+                    set(&mut self.auth, value.and_then(Submitter::parse))?;
                 }
-                () if is("RET") && extensions.dsn => set(&mut params.ret, value.and_then(Ret::parse))?,
+                () if is("RET") && extensions.dsn => set(&mut self.ret, value.and_then(Ret::parse))?,
                 () if is("ENVID") && extensions.dsn => {
-                    set(&mut params.envid, value.and_then(EnvelopeId::parse))?;
+                    set(&mut self.envid, value.and_then(EnvelopeId::parse))?;
                 }
                 () if is("BY") && extensions.deliver_by => {
-                    set(&mut params.by, value.and_then(DeliverBy::parse))?;
+                    set(&mut self.by, value.and_then(DeliverBy::parse))?;
                 }
                 () if is("HOLDFOR") && extensions.future_release => {
                     let interval = value.and_then(Interval::parse);
-                    set(&mut params.hold, interval.map(Hold::For))?;
+                    set(&mut self.hold, interval.map(Hold::For))?;
                 }
                 () if is("HOLDUNTIL") && extensions.future_release => {
                     let moment = value.and_then(DateTime::parse);
-                    set(&mut params.hold, moment.map(Hold::Until))?;
+                    set(&mut self.hold, moment.map(Hold::Until))?;
                 }
                 () if is("MT-PRIORITY") && extensions.mt_priority => {
-                    set(&mut params.priority, value.and_then(Priority::parse))?;
+                    set(&mut self.priority, value.and_then(Priority::parse))?;
                 }
-                () if is("REQUIRETLS") && extensions.require_tls => flag(&mut params.require_tls, value)?,
+                () if is("REQUIRETLS") && extensions.require_tls => flag(&mut self.require_tls, value)?,
                 () => return Err(CommandError::UnknownParameter),
             }
         }
-        if !params.smtputf8 && !path.is_ascii() {
-            return Err(CommandError::NonAsciiAddress);
-        }
-        Ok(Self { path, params })
+        Ok(())
     }
 }
 
@@ -163,12 +169,24 @@ impl Rcpt {
     }
 
     /// Parses what follows `RCPT TO:`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
         let (path, rest) =
             ForwardPath::parse_prefix(text.trim_start_matches(' ')).map_err(CommandError::Recipient)?;
-        let mut params = RcptParams::default();
-        let mut rest = Parameters::new(rest)?;
+        let params = match rest.is_empty() {
+            true => RcptParams::default(),
+            false => RcptParams::parse(rest, extensions)?,
+        };
+        if !extensions.smtputf8 && !path.is_ascii() {
+            return Err(CommandError::NonAsciiAddress);
+        }
+        Ok(Self { path, params })
+    }
+}
+
+impl RcptParams {
+    fn parse(text: &str, extensions: &Extensions) -> Result<Self, CommandError> {
+        let (mut params, mut rest) = (Self::default(), Parameters::new(text)?);
         while let Some((keyword, value)) = rest.next()? {
             let is = |name: &str| keyword.eq_ignore_ascii_case(name);
             match () {
@@ -181,10 +199,7 @@ impl Rcpt {
                 () => return Err(CommandError::UnknownParameter),
             }
         }
-        if !extensions.smtputf8 && !path.is_ascii() {
-            return Err(CommandError::NonAsciiAddress);
-        }
-        Ok(Self { path, params })
+        Ok(params)
     }
 }
 

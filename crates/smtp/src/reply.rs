@@ -42,7 +42,9 @@ impl Reply {
         }
     }
 
+    /// `text` is one line of ASCII, as all are that this crate has of its own.
     pub(crate) const fn fixed(code: u16, enhanced: EnhancedCode, text: &'static str) -> Self {
+        debug_assert!(text.is_ascii() && text.len() <= MAX_TEXT);
         Self {
             code,
             enhanced: Some(enhanced),
@@ -50,7 +52,9 @@ impl Reply {
         }
     }
 
+    /// Likewise.
     pub(crate) const fn plain(code: u16, text: &'static str) -> Self {
+        debug_assert!(text.is_ascii() && text.len() <= MAX_TEXT);
         Self {
             code,
             enhanced: None,
@@ -138,7 +142,10 @@ impl Reply {
 
     fn write_text(&self, out: &mut SendBuf, enhanced: bool, utf8: bool) {
         let mut head = Head::of(self.code, self.enhanced.filter(|_| enhanced));
-        let mut text = &*self.text;
+        let mut text = match &self.text {
+            Cow::Borrowed(line) => return out.put_all([head.as_bytes(), line.as_bytes(), b"\r\n"]),
+            Cow::Owned(lines) => lines.as_str(),
+        };
         loop {
             let most = floor(text, MAX_TEXT);
             let (line, rest) = match memchr::memchr(b'\n', &text.as_bytes()[..most]) {
@@ -196,12 +203,15 @@ impl Head {
     }
 
     /// Up to 999.
+    #[inline]
     fn number(&mut self, n: u16) {
-        for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
-            if n >= least {
-                self.octet(b'0' + (n / unit % 10) as u8);
-            }
+        if n >= 100 {
+            self.octet(b'0' + (n / 100) as u8);
         }
+        if n >= 10 {
+            self.octet(b'0' + (n / 10 % 10) as u8);
+        }
+        self.octet(b'0' + (n % 10) as u8);
     }
 
     fn octet(&mut self, octet: u8) {

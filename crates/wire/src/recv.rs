@@ -6,9 +6,10 @@ use bytes::{Bytes, BytesMut};
 /// taken and the buffer had grown, its memory is given back, so an idle connection costs at most one read.
 #[derive(Debug)]
 pub struct RecvBuf {
-    /// `buf[..filled]` is data, the rest is zeroed room.
+    /// `buf[start..end]` is data, what is behind it room, and what is before it was skipped.
     buf: BytesMut,
-    filled: usize,
+    start: usize,
+    end: usize,
     limit: usize,
     eof: bool,
 }
@@ -21,7 +22,8 @@ impl RecvBuf {
     pub fn new(limit: usize) -> Self {
         Self {
             buf: BytesMut::new(),
-            filled: 0,
+            start: 0,
+            end: 0,
             limit: limit.max(1),
             eof: false,
         }
@@ -39,22 +41,23 @@ impl RecvBuf {
 
     /// The room to read into; empty when the buffer is full.
     pub fn room(&mut self) -> &mut [u8] {
-        let want = (self.filled + Self::READ_SIZE).min(self.limit).max(self.filled);
-        // Room that a larger read left behind is used in full rather than cut to one step.
-        let end = want.max(self.buf.len().min(self.limit));
-        if self.buf.len() < end {
-            self.buf.resize(end, 0);
-        }
-        &mut self.buf[self.filled..end]
+        self.room_for(Self::READ_SIZE)
     }
 
-    /// Offers up to `size` octets of room, within the limit: for bodies, where large reads pay off.
+    /// Offers up to `size` octets of room, within the limit: for bodies, where large reads pay off. Room that a larger
+    /// read left behind is offered in full, and never less than [`READ_SIZE`](RecvBuf::READ_SIZE).
     pub fn room_for(&mut self, size: usize) -> &mut [u8] {
-        let end = self.filled.saturating_add(size).min(self.limit).max(self.filled);
-        if self.buf.len() < end {
-            self.buf.resize(end, 0);
+        let most = self.limit.saturating_sub(self.data().len());
+        let least = size.max(Self::READ_SIZE).min(most);
+        if self.buf.len() - self.end < least {
+            self.drop_skipped();
+            if self.buf.len() - self.end < least {
+                self.buf.resize(self.end + least, 0);
+            }
         }
-        self.room()
+        let room = &mut self.buf[self.end..];
+        let most = most.min(room.len());
+        &mut room[..most]
     }
 
     /// Takes note of `n` octets that were written into [`room`](RecvBuf::room); 0 is the end of input.
@@ -64,16 +67,17 @@ impl RecvBuf {
     /// Panics if `n` is larger than the room that was offered.
     pub fn received(&mut self, n: usize) {
         assert!(
-            self.filled + n <= self.buf.len(),
+            n <= self.buf.len() - self.end,
             "received() more than recv_buf() offered"
         );
         self.eof |= n == 0;
-        self.filled += n;
+        self.end += n;
     }
 
     /// The unread data.
+    #[inline]
     pub fn data(&self) -> &[u8] {
-        &self.buf[..self.filled]
+        &self.buf[self.start..self.end]
     }
 
     /// Whether the peer ended its side; unread data may be left.
@@ -83,7 +87,7 @@ impl RecvBuf {
 
     /// Whether the buffer holds as much as it may.
     pub fn is_full(&self) -> bool {
-        self.filled >= self.limit
+        self.data().len() >= self.limit
     }
 
     /// Takes the first `n` octets out, without copying them.
@@ -92,9 +96,12 @@ impl RecvBuf {
     ///
     /// Panics if fewer than `n` octets are held.
     pub fn take(&mut self, n: usize) -> Bytes {
-        assert!(n <= self.filled, "take() more than was received");
+        assert!(n <= self.data().len(), "take() more than was received");
+        bytes::Buf::advance(&mut self.buf, self.start);
         let taken = self.buf.split_to(n).freeze();
-        self.consumed(n);
+        self.end -= self.start + n;
+        self.start = 0;
+        self.consumed();
         taken
     }
 
@@ -103,32 +110,48 @@ impl RecvBuf {
     /// # Panics
     ///
     /// Panics if fewer than `n` octets are held.
+    #[inline]
     pub fn skip(&mut self, n: usize) {
-        assert!(n <= self.filled, "skip() more than was received");
-        bytes::Buf::advance(&mut self.buf, n);
-        self.consumed(n);
+        assert!(n <= self.data().len(), "skip() more than was received");
+        self.start += n;
+        self.consumed();
     }
 
     /// Drops all unread data and says how much there was.
     ///
     /// For what must not survive a change of trust: plaintext after STARTTLS (RFC 3207 §4.2).
     pub fn clear(&mut self) -> usize {
-        let dropped = self.filled;
+        let dropped = self.data().len();
         self.skip(dropped);
         dropped
     }
 
-    fn consumed(&mut self, n: usize) {
-        self.filled -= n;
-        if self.filled == 0 && self.buf.len() > 4 * Self::READ_SIZE {
-            self.buf = BytesMut::new();
+    #[inline]
+    fn consumed(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.buf.len() > 4 * Self::READ_SIZE {
+                self.buf = BytesMut::new();
+            }
         }
+    }
+
+    /// Makes room of what was skipped.
+    fn drop_skipped(&mut self) {
+        let held = self.end - self.start;
+        // To move no more than was skipped costs no more than to have read it.
+        match held <= self.start {
+            true => self.buf.copy_within(self.start..self.end, 0),
+            false => bytes::Buf::advance(&mut self.buf, self.start),
+        }
+        (self.start, self.end) = (0, held);
     }
 
     /// Gives back all memory if no data is held: for connections that will be quiet for long.
     pub fn shrink(&mut self) {
-        if self.filled == 0 {
+        if self.data().is_empty() {
             self.buf = BytesMut::new();
+            (self.start, self.end) = (0, 0);
         }
     }
 }

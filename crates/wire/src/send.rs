@@ -33,18 +33,24 @@ impl SendBuf {
 
     /// Appends a copy of `data`.
     pub fn put(&mut self, data: &[u8]) {
-        if self.tail.capacity() == 0 {
-            // What is put in is often a word of a line.
-            self.tail.reserve(data.len().max(Self::FIRST));
-        }
+        self.make_room(data.len());
         self.tail.extend_from_slice(data);
         self.len += data.len();
     }
 
+    #[inline]
+    fn make_room(&mut self, len: usize) {
+        if self.tail.capacity() - self.tail.len() < len {
+            // What is put in is often a word of a line.
+            self.tail.reserve(len.max(Self::FIRST));
+        }
+    }
+
     /// Appends copies of all `parts`, in their order.
+    #[inline]
     pub fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) {
         let len = parts.iter().map(|part| part.len()).sum();
-        self.tail.reserve(len);
+        self.make_room(len);
         for part in parts {
             self.tail.extend_from_slice(part);
         }
