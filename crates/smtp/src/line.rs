@@ -14,6 +14,9 @@ pub(crate) struct LineFramer {
     dropping: bool,
 }
 
+/// Octets of a line end.
+pub(crate) const CRLF: usize = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineFault {
     TooLong,
@@ -42,15 +45,18 @@ impl LineFramer {
 
     /// The next line without its CRLF; `None` when more input is needed.
     pub(crate) fn next(&mut self, rx: &mut RecvBuf) -> Option<Result<Bytes, LineFault>> {
-        self.next_with(rx, Bytes::copy_from_slice)
+        let found = self.find(rx)?;
+        Some(found.map(|len| {
+            let line = Bytes::copy_from_slice(&rx.data()[..len]);
+            rx.skip(len + CRLF);
+            line
+        }))
     }
 
-    /// What `read` makes of the next line without its CRLF; `None` when more input is needed.
-    pub(crate) fn next_with<T>(
-        &mut self,
-        rx: &mut RecvBuf,
-        read: impl FnOnce(&[u8]) -> T,
-    ) -> Option<Result<T, LineFault>> {
+    /// How long the line is that the unread data starts with, without its [`CRLF`]: the caller skips both. `None`
+    /// when more input is needed.
+    #[inline]
+    pub(crate) fn find(&mut self, rx: &mut RecvBuf) -> Option<Result<usize, LineFault>> {
         if self.dropping && !self.drop_line(rx) {
             return None;
         }
@@ -60,9 +66,7 @@ impl LineFramer {
             Some(lf) if lf >= self.max => self.fault(LineFault::TooLong, rx),
             Some(lf) if lf > 0 && data[lf - 1] == b'\r' => {
                 self.scanned = 0;
-                let line = read(&data[..lf - 1]);
-                rx.skip(lf + 1);
-                Some(Ok(line))
+                Some(Ok(lf - 1))
             }
             Some(lf) => {
                 rx.skip(lf + 1);
@@ -76,6 +80,7 @@ impl LineFramer {
         }
     }
 
+    #[cold]
     fn fault<T>(&mut self, fault: LineFault, rx: &mut RecvBuf) -> Option<Result<T, LineFault>> {
         self.scanned = 0;
         self.dropping = true;

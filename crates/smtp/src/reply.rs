@@ -141,7 +141,8 @@ impl Reply {
     }
 
     fn write_text(&self, out: &mut SendBuf, enhanced: bool, utf8: bool) {
-        let mut head = Head::of(self.code, self.enhanced.filter(|_| enhanced));
+        let mut head = Head::default();
+        head.set(self.code, self.enhanced.filter(|_| enhanced));
         let mut text = match &self.text {
             Cow::Borrowed(line) => return out.put_all([head.as_bytes(), line.as_bytes(), b"\r\n"]),
             Cow::Owned(lines) => lines.as_str(),
@@ -175,6 +176,7 @@ impl Reply {
 }
 
 /// What stands before the text in every line of a reply: `250-2.1.5 `.
+#[derive(Default)]
 struct Head {
     octets: [u8; Self::MAX],
     len: usize,
@@ -184,22 +186,18 @@ impl Head {
     /// `250-2.999.999 `
     const MAX: usize = 14;
 
-    fn of(code: u16, enhanced: Option<EnhancedCode>) -> Self {
-        let mut this = Self {
-            octets: [0; Self::MAX],
-            len: 0,
-        };
-        this.number(code);
-        this.octet(b' ');
+    #[inline]
+    fn set(&mut self, code: u16, enhanced: Option<EnhancedCode>) {
+        self.number(code);
+        self.octet(b' ');
         if let Some(code) = enhanced {
-            this.number(code.class.into());
-            this.octet(b'.');
-            this.number(code.subject);
-            this.octet(b'.');
-            this.number(code.detail);
-            this.octet(b' ');
+            self.number(code.class.into());
+            self.octet(b'.');
+            self.number(code.subject);
+            self.octet(b'.');
+            self.number(code.detail);
+            self.octet(b' ');
         }
-        this
     }
 
     /// Up to 999.

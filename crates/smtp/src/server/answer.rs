@@ -3,7 +3,7 @@
 use super::body::{Chunks, Receiving};
 use super::{Asked, Event, Held, Server, State};
 use crate::chunking::Chunk;
-use crate::{EnhancedCode, Error, Limit, Lookup, Rejection, Reply};
+use crate::{EnhancedCode, Error, Limit, Rejection, Reply};
 use mailwright_sasl as sasl;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ impl Server {
                 self.reply(rejection.reply());
                 self.message_answered(left);
             }
-            Asked::Lookup(lookup) => self.reply_to_lookup(rejection.reply(), &lookup),
+            Asked::Lookup(utf8) => self.reply_to_lookup(rejection.reply(), utf8),
             Asked::Mail(_)
             | Asked::FirstChunk(_)
             | Asked::StartTls
@@ -176,7 +176,7 @@ impl Server {
         match self.take_question() {
             Asked::Connect => self.session.greeting(text).write(self.out(), false),
             Asked::Hello(hello) => {
-                self.session.hello = Some(hello);
+                self.session.set_hello(Some(hello));
                 self.abort_transaction();
                 let welcome = self.session.welcome(text, self.horizon());
                 welcome.write(self.out(), false);
@@ -184,8 +184,8 @@ impl Server {
             }
             Asked::StartTls => self.start_tls(&done(220, 0, 0, "Ready to start TLS")),
             Asked::Auth(_) => panic!("{AUTH_OWED}"),
-            Asked::Mail(transaction) => {
-                self.transaction = Some(transaction);
+            Asked::Mail(begun) => {
+                self.transaction = Some(begun.into());
                 self.session.transactions += 1;
                 self.reply(&done(250, 1, 0, "Sender OK"));
             }
@@ -209,13 +209,13 @@ impl Server {
                 self.reply(&done(250, 0, 0, "Message accepted"));
                 self.message_answered(left);
             }
-            Asked::Lookup(lookup) => {
+            Asked::Lookup(utf8) => {
                 let reply = match yes {
                     // RFC 5321 §3.5.3: what a server that does not tell says.
                     Yes::Plain => done(252, 1, 5, "Cannot verify, but will take mail for it if it exists"),
                     Yes::Text(_) | Yes::Reply(_) => done(250, 1, 5, ""),
                 };
-                self.reply_to_lookup(&reply, &lookup);
+                self.reply_to_lookup(&reply, utf8);
             }
             Asked::Help => {
                 self.reply(&done(214, 0, 0, "See RFC 5321"));
@@ -246,9 +246,9 @@ impl Server {
         self.state = State::Chunk(Box::new(chunks));
     }
 
-    fn reply_to_lookup(&mut self, reply: &Reply, lookup: &Lookup) {
+    fn reply_to_lookup(&mut self, reply: &Reply, utf8: bool) {
         let enhanced = self.session.sends_enhanced_codes();
-        match lookup.smtputf8 {
+        match utf8 {
             true => reply.write_utf8(self.out(), enhanced),
             false => reply.write(self.out(), enhanced),
         }

@@ -65,12 +65,12 @@ impl Server {
             }
             Command::Mail(mail) => {
                 let horizon = mail.params.hold.and_then(|_| self.horizon());
-                let transaction = Transaction::begin(open, &mail, config, horizon)?;
+                let begun = Transaction::begin(open, &mail, config, horizon)?;
                 let most = config.limits.transactions;
                 if most > 0 && self.session.transactions >= most {
                     self.fail(Error::Limit(Limit::Transactions));
                 } else {
-                    self.ask(Asked::Mail(transaction), Event::Mail(mail));
+                    self.ask(Asked::Mail(begun), Event::Mail(mail));
                 }
             }
             Command::Rcpt(rcpt) => {
@@ -90,10 +90,10 @@ impl Server {
                 self.flush = true;
             }
             Command::Vrfy(lookup) => {
-                let asked = Asked::Lookup(lookup.clone());
+                let asked = Asked::Lookup(lookup.smtputf8);
                 self.ask_if(questions.vrfy, asked, Event::Vrfy(lookup));
             }
-            Command::Expn(lookup) => self.ask(Asked::Lookup(lookup.clone()), Event::Expn(lookup)),
+            Command::Expn(lookup) => self.ask(Asked::Lookup(lookup.smtputf8), Event::Expn(lookup)),
             Command::Help(topic) => self.ask_if(questions.help, Asked::Help, Event::Help(topic)),
             Command::Quit => {
                 self.reply(&Reply::fixed(221, EnhancedCode::new(2, 0, 0), "Goodbye"));

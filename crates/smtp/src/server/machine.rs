@@ -1,6 +1,7 @@
 //! How the server engine is driven: input in, output out, and time (RFC 5321 §4.5.3.2)
 
 use super::{BODY_ROOM, Event, Held, MAX_INPUT, MAX_OUTPUT, Server, State, line_fault};
+use crate::line::CRLF;
 use crate::proxy::{self, Progress};
 use crate::{Command, Error, Rejection, Stage, Violation};
 use mailwright_wire::{Machine, Step};
@@ -11,17 +12,16 @@ impl Server {
     /// Takes the next piece of input, if it is complete; whether it did.
     fn advance(&mut self) -> bool {
         match &mut self.state {
-            State::Command => {
-                let extensions = self.session.extensions();
-                let read = |line: &[u8]| Command::parse(line, &extensions);
-                let Some(command) = self.lines.next_with(&mut self.rx, read) else {
-                    return false;
-                };
-                match command {
-                    Ok(command) => self.line(command),
-                    Err(fault) => self.complain(&line_fault(fault)),
+            State::Command => match self.lines.find(&mut self.rx) {
+                None => return false,
+                Some(Err(fault)) => self.complain(&line_fault(fault)),
+                Some(Ok(len)) => {
+                    let line = &self.rx.data()[..len];
+                    let parsed = Command::parse(line, self.session.extensions());
+                    self.rx.skip(len + CRLF);
+                    self.line(parsed);
                 }
-            }
+            },
             State::Auth(_) => {
                 let Some(line) = self.lines.next(&mut self.rx) else {
                     return false;

@@ -36,7 +36,7 @@ use crate::etrn::Etrn;
 use crate::line::{LineFault, LineFramer};
 use crate::xclient::Xclient;
 use crate::xforward::Xforward;
-use crate::{EnhancedCode, Error, Extensions, Hello, Limit, Lookup, Rejection, Reply, Stage};
+use crate::{EnhancedCode, Error, Extensions, Hello, Limit, Rejection, Reply, Stage};
 use auth::Exchange;
 use body::{Chunks, Receiving};
 use mailwright_sasl::NonceSource;
@@ -45,7 +45,7 @@ use pace::Pace;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use transaction::Transaction;
+use transaction::{Begun, Transaction};
 
 /// The server's end of one connection.
 ///
@@ -138,14 +138,15 @@ enum Asked {
     Hello(Hello),
     StartTls,
     Auth(Exchange),
-    Mail(Transaction),
+    Mail(Begun),
     /// With the domain, where domains are counted.
     Rcpt(Option<Box<str>>),
     Data,
     FirstChunk(Chunk),
     /// With LMTP, this many answers are still owed.
     Message(u32),
-    Lookup(Lookup),
+    /// Whether the reply may hold UTF-8.
+    Lookup(bool),
     Help,
     Etrn(Etrn),
     Xclient(Box<Xclient>),
@@ -194,7 +195,7 @@ impl Server {
     /// [`tls_first`](Server::tls_first).
     #[must_use]
     pub fn over_tls(mut self) -> Self {
-        self.session.tls = true;
+        self.session.set_tls();
         self
     }
 
@@ -217,7 +218,7 @@ impl Server {
     /// Changes what this client is offered from here on: XCLIENT for a proxy that is trusted, for example.
     /// What it was told in answer to EHLO stays told, so [`Event::Connect`] is the time for it.
     pub fn set_extensions(&mut self, extensions: Extensions) {
-        self.session.offered = extensions;
+        self.session.set_offered(extensions);
     }
 
     /// Refuses a message before its end; the peer hears it after the end. No more [`Event::Body`] follows,
@@ -335,6 +336,7 @@ impl Server {
         self.deadline = None;
     }
 
+    #[inline(always)] // or both are put together first, and moved
     fn ask(&mut self, asked: Asked, event: Event) {
         self.state = State::Asked(asked);
         self.events.push_back(event);
@@ -364,7 +366,7 @@ impl Server {
             State::Auth(_) => Stage::Auth,
             State::Body(_) | State::Chunk(_) | State::Drain(_) => Stage::Body,
             State::Tls => Stage::StartTls,
-            State::Command if self.session.hello.is_none() => Stage::Hello,
+            State::Command if self.session.hello().is_none() => Stage::Hello,
             State::Command if self.transaction.is_some() => Stage::Rcpt,
             _ => Stage::Idle,
         }

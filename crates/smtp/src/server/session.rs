@@ -17,12 +17,14 @@ use std::sync::Arc;
 pub struct Session {
     pub(super) config: Arc<Config>,
     /// What this client is offered; the configuration's until the caller says otherwise.
-    pub(super) offered: Extensions,
+    offered: Extensions,
+    /// What of that it may use as things are.
+    usable: Extensions,
     pub(super) proxy: Option<proxy::Header>,
     pub(super) xclient: Xclient,
     pub(super) spoke_early: bool,
-    pub(super) hello: Option<Hello>,
-    pub(super) tls: bool,
+    hello: Option<Hello>,
+    tls: bool,
     pub(super) bindings: ChannelBindings,
     pub(super) identity: Option<Identity>,
     /// The connection was rejected; only QUIT is served.
@@ -36,8 +38,9 @@ pub struct Session {
 
 impl Session {
     pub(super) fn new(config: Arc<Config>) -> Self {
-        Self {
+        let mut this = Self {
             offered: config.extensions,
+            usable: Extensions::NONE,
             config,
             proxy: None,
             xclient: Xclient::default(),
@@ -52,7 +55,9 @@ impl Session {
             auth_failures: 0,
             commands: 0,
             transactions: 0,
-        }
+        };
+        this.update_usable();
+        this
     }
 
     /// How the client introduced itself; `None` before that, and again after STARTTLS and XCLIENT.
@@ -118,21 +123,42 @@ impl Session {
     }
 
     /// Which extensions the client may use as things are: none after HELO.
-    pub(super) fn extensions(&self) -> Extensions {
+    pub(super) fn extensions(&self) -> &Extensions {
+        &self.usable
+    }
+
+    /// To be called when something changed that decides about them.
+    fn update_usable(&mut self) {
         let helo = self.hello.as_ref().is_some_and(|h| h.verb == HelloVerb::Helo);
-        if helo {
-            return Extensions::NONE;
-        }
         let offered = self.offered;
-        Extensions {
-            starttls: offered.starttls && !self.tls,
-            binary_mime: offered.binary_mime && offered.chunking,
-            // RFC 8689 §2: only where the session employs TLS.
-            require_tls: offered.require_tls && self.tls,
-            // RFC 4865 §3.
-            future_release: offered.future_release && self.config.protocol == Protocol::Submission,
-            ..offered
-        }
+        self.usable = match helo {
+            true => Extensions::NONE,
+            false => Extensions {
+                starttls: offered.starttls && !self.tls,
+                binary_mime: offered.binary_mime && offered.chunking,
+                // RFC 8689 §2: only where the session employs TLS.
+                require_tls: offered.require_tls && self.tls,
+                // RFC 4865 §3.
+                future_release: offered.future_release && self.config.protocol == Protocol::Submission,
+                ..offered
+            },
+        };
+    }
+
+    pub(super) fn set_offered(&mut self, extensions: Extensions) {
+        self.offered = extensions;
+        self.update_usable();
+    }
+
+    pub(super) fn set_tls(&mut self) {
+        self.tls = true;
+        self.update_usable();
+    }
+
+    /// The client introduced itself, or has to do it again.
+    pub(super) fn set_hello(&mut self, hello: Option<Hello>) {
+        self.hello = hello;
+        self.update_usable();
     }
 
     pub(super) fn sends_enhanced_codes(&self) -> bool {
@@ -142,7 +168,7 @@ impl Session {
     /// XCLIENT_README: as if the client had just connected.
     pub(super) fn begin_anew(&mut self, attributes: Xclient) {
         self.xclient.update(attributes);
-        self.hello = None;
+        self.set_hello(None);
         let login = self.xclient.login.as_ref().and_then(|login| login.known());
         self.identity = login.map(|login| Identity::new(login.as_str(), None));
     }
@@ -248,8 +274,8 @@ impl Session {
 
     /// RFC 3207 §4.2: after the handshake everything the client said before is forgotten.
     pub(super) fn tls_started(&mut self) {
-        self.tls = true;
-        self.hello = None;
+        self.set_tls();
+        self.set_hello(None);
         self.identity = None;
     }
 
@@ -278,7 +304,7 @@ impl Session {
     }
 
     fn keywords(&self, horizon: Option<DateTime>) -> impl Iterator<Item = Keyword> {
-        let (extensions, config) = (self.extensions(), &*self.config);
+        let (extensions, config) = (*self.extensions(), &*self.config);
         let any = extensions != Extensions::NONE;
         let mechanisms: Vec<_> = (config.mechanisms.iter())
             .filter(|m| extensions.auth && self.identity.is_none() && self.knows(**m) && self.may_use(**m))

@@ -21,6 +21,25 @@ pub(super) struct Transaction {
     pub(super) chunks: Option<Box<Chunks>>,
 }
 
+/// What MAIL says of a transaction that is yet to be accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    smtputf8: bool,
+    binary: bool,
+}
+
+impl From<Begun> for Transaction {
+    fn from(begun: Begun) -> Self {
+        Self {
+            smtputf8: begun.smtputf8,
+            binary: begun.binary,
+            recipients: 0,
+            domains: BTreeSet::new(),
+            chunks: None,
+        }
+    }
+}
+
 impl Transaction {
     /// Whether `mail` may begin a transaction. `horizon` is the last moment a message may be held until.
     pub(super) fn begin(
@@ -28,7 +47,7 @@ impl Transaction {
         mail: &Mail,
         config: &Config,
         horizon: Option<DateTime>,
-    ) -> Result<Self, Reply> {
+    ) -> Result<Begun, Reply> {
         if open.is_some() {
             return Err(Reply::fixed(503, BAD_SEQUENCE, "Sender already given"));
         }
@@ -54,12 +73,9 @@ impl Transaction {
             let text = "Deliver-by time is below the minimum";
             return Err(Reply::fixed(555, EnhancedCode::new(5, 5, 4), text));
         }
-        Ok(Self {
+        Ok(Begun {
             smtputf8: params.smtputf8,
             binary: params.body == Some(BodyType::BinaryMime),
-            recipients: 0,
-            domains: BTreeSet::new(),
-            chunks: None,
         })
     }
 
