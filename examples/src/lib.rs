@@ -7,6 +7,7 @@
 //! | `imap_tail` | an IMAP client that prints new mail as it comes: IDLE and NOTIFY |
 //! | `imap_facade` | an IMAP server over data of one's own: a folder of `.eml` files, read-only |
 //! | `smtp_sink` | an SMTP and LMTP server on blocking sockets that takes all mail: prints it, or keeps it as JSON, Maildir or mbox |
+//! | `mail_sink` | the reference server as a library, with a filter: SMTP, submission, IMAP, POP3 and JSON over HTTP for a test suite or a container |
 //! | `send` | an SMTP client on blocking sockets: STARTTLS, AUTH, DSN, LMTP, and what became of each recipient |
 //! | `lmtp_deliver` | delivery to an LMTP server, for other programs to call |
 //! | `chaos_peer` | a server that misbehaves by recipe, to try clients on |
@@ -23,6 +24,7 @@
 
 pub mod imap;
 pub mod imap_copy;
+pub mod letter;
 pub mod net;
 pub mod outgoing;
 pub mod spool;

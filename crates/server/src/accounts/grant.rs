@@ -22,10 +22,8 @@ impl Accounts {
     /// Whether a login still stands.
     pub fn stands(&self, grant: &Grant) -> bool {
         let name = names::key(grant.entry.name.as_str());
-        let known = self.current();
-        let entry = known.by_name.get(name.as_str());
-        entry.is_some_and(|entry| {
-            let same = |of: fn(&AccountEntry) -> &Option<String>| of(entry) == of(&grant.entry);
+        self.entry_of(&name).is_some_and(|entry| {
+            let same = |of: fn(&AccountEntry) -> &Option<String>| of(&entry) == of(&grant.entry);
             same(|entry| &entry.password) && same(|entry| &entry.scram)
         })
     }

@@ -40,6 +40,8 @@ pub struct Accounts {
     decoy: Arc<str>,
     /// What the SCRAM salts of unknown names are made of.
     decoy_key: [u8; 32],
+    /// Whether every name has an account.
+    anybody: bool,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,7 @@ impl Accounts {
             checker: Checker::new(config.limits.password_checks),
             decoy: hash_password(&random_password()).into(),
             decoy_key: entropy(),
+            anybody: config.anybody,
         };
         accounts.reload()?;
         Ok(accounts)
@@ -82,11 +85,8 @@ impl Accounts {
     /// The account whose name is this address, whatever its case.
     pub fn at(&self, address: &EmailAddress) -> Option<Account> {
         let name = EmailAddress::new(&address.unquoted_local_part(), address.host().clone()).ok()?;
-        let known = self.current();
-        known
-            .by_name
-            .get(names::key(name.as_str()).as_str())
-            .map(|entry| account_of(entry))
+        self.entry_of(&names::key(name.as_str()))
+            .map(|entry| account_of(&entry))
     }
 
     /// All accounts, by name.
@@ -107,7 +107,12 @@ impl Accounts {
     /// else. CRAM-MD5 never is: it needs the passwords themselves.
     pub fn mechanisms(&self) -> Vec<Mechanism> {
         let scram = self.current().scram;
-        let works = |mechanism: &Mechanism| mechanism.scram_hash().is_none_or(|hash| scram == Some(hash));
+        // SCRAM would have to know the passwords of everybody.
+        let works = |mechanism: &Mechanism| {
+            mechanism
+                .scram_hash()
+                .is_none_or(|hash| scram == Some(hash) && !self.anybody)
+        };
         let all = [
             Mechanism::ScramSha256Plus,
             Mechanism::ScramSha1Plus,
@@ -208,6 +213,9 @@ impl Accounts {
     /// Checks a password; the account if it is right.
     pub async fn verify(&self, name: &str, password: &Secret) -> Option<Account> {
         let entry = self.entry(name);
+        if self.anybody {
+            return entry.map(|entry| account_of(&entry));
+        }
         let hash = entry
             .as_ref()
             .and_then(|entry| entry.password.clone())
@@ -220,7 +228,16 @@ impl Accounts {
     }
 
     fn entry(&self, name: &str) -> Option<Arc<AccountEntry>> {
-        self.current().by_name.get(self.key(name).as_str()).cloned()
+        self.entry_of(&self.key(name))
+    }
+
+    /// The entry of a name, in the form of [`names::key`].
+    fn entry_of(&self, key: &str) -> Option<Arc<AccountEntry>> {
+        let known = self.current().by_name.get(key).cloned();
+        known.or_else(|| {
+            let name = self.anybody.then(|| key.parse().ok())??;
+            Some(Arc::new(AccountEntry::new(name)))
+        })
     }
 
     /// The key of a login name: all spellings of one name have the same.

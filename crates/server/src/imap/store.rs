@@ -11,7 +11,7 @@ use super::sharing::{SHARED, is_shared};
 use crate::accounts::NotSet;
 use crate::clock::unix_now;
 use crate::config::Quota;
-use crate::delivery::{MessageWriter, WrittenMessage};
+use crate::delivery::{self, MessageWriter, WrittenMessage};
 use crate::quotas::Room;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -41,6 +41,8 @@ impl<S: Store> Backend for Shared<S> {
             .accounts
             .account(user)
             .ok_or_else(|| Rejection::new(Some(Code::AuthorizationFailed), "The account is gone"))?;
+        // An account that came after the start has no folders yet.
+        delivery::inbox(&self.store, &account).await?;
         let grant = self.accounts.grant(user);
         let place = self
             .sessions

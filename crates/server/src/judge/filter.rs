@@ -45,6 +45,12 @@ pub trait Filter: Debug + Send + Sync {
         let _ = (transaction, message);
         accepted()
     }
+
+    /// The message of [`Transaction::id`] is durable, and its client about to be told so. For an LMTP client it may be
+    /// said more than once. Waits for nothing.
+    fn taken(&self, id: &str) {
+        let _ = id;
+    }
 }
 
 fn accepted<'a>() -> Judging<'a> {

@@ -100,4 +100,9 @@ impl Judge {
         }
         ruling
     }
+
+    /// Tells that a message is durable.
+    pub(crate) fn taken(&self, id: &str) {
+        self.filters.iter().for_each(|filter| filter.taken(id));
+    }
 }

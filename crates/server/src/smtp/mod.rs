@@ -426,6 +426,7 @@ impl<'a, S: Store> Session<'a, S> {
         if spooled {
             self.shared.spooled.notify_one();
         }
+        self.shared.judge.taken(&envelope.id);
         tracing::info!(
             id = %envelope.id,
             peer = %self.peer,

@@ -15,11 +15,9 @@
 //! digits, by which the application knows who posted it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // an example brings sockets, files and the clock
 
-mod letter;
-
 use clap::Parser;
-use letter::{Envelope, Letter};
 use mailwright_address::Domain;
+use mailwright_examples::letter::{Envelope, Letter};
 use mailwright_examples::net::Fallible;
 use mailwright_examples::spool::Spool;
 use mailwright_queue::Key;

@@ -1,4 +1,4 @@
-//! A message as the application gets it.
+//! A message as JSON, for programs that would rather not read mail.
 
 use mailwright_address::ReversePath;
 use mailwright_message::address_list::Mailbox;
@@ -10,25 +10,27 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-/// What SMTP said besides the message; kept beside it on disk.
+/// What SMTP said besides the message.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Envelope {
+#[non_exhaustive]
+pub struct Envelope {
     /// The same at each try: by it the application knows a message that it has taken before.
-    pub(crate) id: String,
+    pub id: String,
     /// When it was taken, in seconds since 1970.
-    pub(crate) received: u64,
+    pub received: u64,
     /// The client.
-    peer: SocketAddr,
+    pub peer: SocketAddr,
     /// What the client called itself.
-    pub(crate) helo: String,
+    pub helo: String,
     /// Who is told when it cannot be delivered; empty if nobody is.
-    from: String,
+    pub from: String,
     /// Whom it is for.
-    pub(crate) to: Vec<String>,
+    pub to: Vec<String>,
 }
 
 impl Envelope {
-    pub(crate) fn new(peer: SocketAddr) -> Self {
+    /// That of a client that has said nothing so far.
+    pub fn new(peer: SocketAddr) -> Self {
         Self {
             id: String::new(),
             received: 0,
@@ -40,15 +42,15 @@ impl Envelope {
     }
 
     /// Begins a transaction.
-    pub(crate) fn begin(&mut self, path: &ReversePath) {
+    pub fn begin(&mut self, path: &ReversePath) {
         self.from = path.address().map_or_else(String::new, ToString::to_string);
         self.to.clear();
     }
 }
 
-/// What is posted.
+/// A message with its envelope, read and decoded.
 #[derive(Debug, Serialize)]
-pub(crate) struct Letter<'a> {
+pub struct Letter<'a> {
     envelope: &'a Envelope,
     message_id: Option<Cow<'a, str>>,
     /// `Date`, in seconds since 1970.
@@ -85,7 +87,8 @@ struct Attachment {
 }
 
 impl<'a> Letter<'a> {
-    pub(crate) fn new(envelope: &'a Envelope, message: &'a [u8]) -> Self {
+    /// Reads a message.
+    pub fn new(envelope: &'a Envelope, message: &'a [u8]) -> Self {
         let index = Index::of(message);
         let headers = Headers::new(&message[..index.root().header().end as usize]);
         let bodies = index.bodies();
@@ -128,12 +131,12 @@ fn people<'a>(mailboxes: impl Iterator<Item = Mailbox<'a>>) -> Vec<Person> {
     mailboxes.map(person).collect()
 }
 
-/// The parts of one kind of text, one behind the other. What stands there as another kind is of no use in it.
+/// The parts of one kind of text, one behind the other, with lines that end in LF. What stands there as another kind is of no use in it.
 fn joined(parts: &[Part<'_>], subtype: &str, message: &[u8]) -> Option<String> {
     let texts: Vec<_> = parts
         .iter()
         .filter(|part| part.is("text", subtype))
-        .map(|part| part.decode_text(octets(message, part)))
+        .map(|part| part.decode_text(octets(message, part)).replace("\r\n", "\n"))
         .collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
