@@ -53,6 +53,7 @@
 //! | [`tls`] | certificates and trust |
 //! | [`delivery`] | from an address to mailboxes |
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
+//! | [`filter`] | programs that are asked about messages, lists in the DNS, greylisting, rate limits |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
@@ -65,7 +66,7 @@
 //!
 //! Certificates are read at the start only. Notices to senders are not
 //! held to the quota of whom they tell. There is no throttling of failed logins beyond the
-//! engines' limits for one connection, there are no metrics, and no filtering of incoming mail.
+//! engines' limits for one connection, and there are no metrics.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;
@@ -76,6 +77,7 @@ pub mod control;
 pub mod delivery;
 pub mod dns;
 mod files;
+pub mod filter;
 mod gate;
 pub mod http;
 pub mod imap;

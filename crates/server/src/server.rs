@@ -5,6 +5,8 @@ use crate::config::{Config, ConfigError};
 #[cfg(unix)]
 use crate::control;
 use crate::delivery;
+use crate::dns::Dns;
+use crate::filter;
 use crate::gate::Gate;
 use crate::judge::{Filter, Judge};
 use crate::listen::Bound;
@@ -135,13 +137,17 @@ impl<S: Store> Builder<S> {
         }
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
+        let dns = Dns::from_config(&config);
+        let (mut judges, greylist) = filter::from_config(&config, &dns);
+        judges.extend(filters);
         let shared = Arc::new(Shared::new(
             config,
             accounts,
             store,
             tls,
             orders,
-            Judge::new(filters),
+            dns,
+            Judge::new(judges),
         ));
         let addresses = bound.iter().map(Bound::address).collect();
         let (mut listeners, mut workers) = (Parts::default(), Parts::default());
@@ -154,6 +160,9 @@ impl<S: Store> Builder<S> {
             listeners.spawn("the control socket", control::serve(shared.clone(), socket));
         }
         listeners.spawn("the watch of the accounts", watch_accounts(shared.clone()));
+        if let Some(greylist) = greylist {
+            workers.spawn("the greylist", greylist.keep(shared.shutdown.clone()));
+        }
         workers.spawn("the queue worker", outbound::run(shared.clone(), inbox));
         Ok(Running {
             shared,

@@ -47,20 +47,17 @@ pub struct Shared<S> {
 
 impl<S> Shared<S> {
     /// Joins the parts.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside of a runtime.
     pub(crate) fn new(
         config: Config,
         accounts: Accounts,
         store: S,
         tls: Tls,
         orders: Orders,
+        dns: Dns,
         judge: Judge,
     ) -> Self {
         Self {
-            dns: Dns::from_config(&config),
+            dns,
             judge,
             workers: Workers::new(config.limits.search_threads),
             sessions: Sessions::new(

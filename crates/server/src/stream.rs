@@ -4,14 +4,16 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-/// The transport of one connection: TCP or a pipe in memory, in the clear or under TLS.
+/// The transport of one connection: TCP, a Unix socket or a pipe in memory, in the clear or under TLS.
 ///
 /// A stream starts in the clear ([`From`]) and changes to TLS at most once.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ enum Inner {
 #[derive(Debug)]
 enum Transport {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     Memory(DuplexStream),
 }
 
@@ -113,8 +117,18 @@ impl Stream {
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Option<Poll<io::Result<()>>> {
         match &self.0 {
             Inner::Plain(Transport::Tcp(tcp)) => Some(tcp.poll_read_ready(cx)),
+            #[cfg(unix)]
+            Inner::Plain(Transport::Unix(unix)) => Some(unix.poll_read_ready(cx)),
             _ => None,
         }
+    }
+
+    /// Whether the other end has neither sent anything nor hung up since the last read, as far as that can be told
+    /// without reading: `false` where only a read can tell.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_readable(&mut cx)
+            .is_some_and(|readable| readable.is_pending())
     }
 
     /// Says goodbye (under TLS by a close_notify), stops sending, and takes what the peer still sends, until
@@ -161,6 +175,13 @@ impl From<TcpStream> for Stream {
         // It fails only on a socket that is dead already; the first read or write tells.
         let _ = tcp.set_nodelay(true);
         Self(Inner::Plain(Transport::Tcp(tcp)))
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(unix: UnixStream) -> Self {
+        Self(Inner::Plain(Transport::Unix(unix)))
     }
 }
 
@@ -216,6 +237,8 @@ macro_rules! transport {
     ($self:ident, $poll:ident($($arg:expr),*)) => {
         match $self.get_mut() {
             Transport::Tcp(stream) => Pin::new(stream).$poll($($arg),*),
+            #[cfg(unix)]
+            Transport::Unix(stream) => Pin::new(stream).$poll($($arg),*),
             Transport::Memory(stream) => Pin::new(stream).$poll($($arg),*),
         }
     };

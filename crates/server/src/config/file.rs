@@ -1,6 +1,7 @@
 //! The configuration file: its keys, and the checks that go beyond one value.
 
 use super::StoreKind;
+use super::filter::{self, DnsListsSection, FilterSection, GreylistSection, RateLimitsSection};
 use super::is_among;
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
@@ -72,6 +73,14 @@ struct File {
     limits: LimitsSection,
     #[serde(default)]
     quota: QuotaSection,
+    #[serde(default)]
+    filter: Vec<Spanned<FilterSection>>,
+    #[serde(default)]
+    dns_lists: DnsListsSection,
+    #[serde(default)]
+    greylist: GreylistSection,
+    #[serde(default)]
+    rate_limits: RateLimitsSection,
 }
 
 #[derive(serde::Deserialize)]
@@ -324,6 +333,14 @@ impl File {
         config.control = self.control.unwrap_or(true);
         config.limits = self.limits.into_config();
         config.quota = self.quota.into();
+        config.filtering = filter::filtering(
+            self.filter,
+            self.dns_lists,
+            self.greylist,
+            self.rate_limits,
+            folder,
+            found,
+        );
         config
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod file;
+mod filter;
 mod problem;
 mod values;
 
@@ -16,6 +17,10 @@ use std::time::Duration;
 
 pub use account::AccountEntry;
 pub(crate) use account::{AccountSection, QuotaSection};
+pub use filter::{
+    DnsLists, FilterAddress, FilterConfig, FilterKind, FilteredMail, Filtering, Greylisting, OnFilterError,
+    OnHit, RateLimits,
+};
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use values::{Endpoint, EndpointHost, Network, Unreadable};
@@ -60,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// How much mail an account may keep, where its own entry says nothing else.
     pub quota: Quota,
+    /// What filters mail that comes in.
+    pub filtering: Filtering,
 }
 
 /// How mail is kept, in the folder `mail` of the data folder.
@@ -554,12 +561,18 @@ impl Config {
             control: true,
             limits: Limits::default(),
             quota: Quota::default(),
+            filtering: Filtering::default(),
         }
     }
 
     /// The file that the MTA-STS policies of other domains are kept in.
     pub fn policies_file(&self) -> PathBuf {
         self.data.join("mta-sts-policies")
+    }
+
+    /// The file that the greylist is kept in.
+    pub fn greylist_file(&self) -> PathBuf {
+        self.data.join("greylist")
     }
 
     /// Whether mail for `domain` ends here, however it is written: case does not count, and A-labels are as

@@ -82,7 +82,7 @@ fn host_from(text: &str) -> Option<EndpointHost> {
 /// Why a value was not understood: says what was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreadable(&'static str);
+pub struct Unreadable(pub(super) &'static str);
 
 /// A network, written `192.0.2.0/24` or `2001:db8::/32`; one address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,10 +7,11 @@
 //!
 //! Redirects are not followed and nothing is kept: what comes back is what the server said.
 
+use super::feed::{Feed, Payload};
 use crate::Stream;
 use crate::dns::Dns;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
@@ -131,7 +132,7 @@ impl Request {
             .unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
-    fn into_hyper(self) -> Result<hyper::Request<Full<Bytes>>, HttpError> {
+    fn into_hyper(self, body: Payload) -> Result<hyper::Request<Payload>, HttpError> {
         let authority = self.url.authority().expect("checked when the request was made");
         let target = self.url.path_and_query().map_or("/", |target| target.as_str());
         let mut request = hyper::Request::builder()
@@ -146,7 +147,7 @@ impl Request {
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        request.body(Full::new(self.body)).map_err(|_| HttpError::Header)
+        request.body(body).map_err(|_| HttpError::Header)
     }
 }
 
@@ -214,41 +215,8 @@ impl Client {
 
     async fn exchange(&self, request: Request, max_body: usize) -> Result<Response, HttpError> {
         let stream = self.connect(&request).await?;
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(HEAD_OCTETS)
-            .max_headers(HEADERS)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| HttpError::Protocol(error.into()))?;
-        let request = request.into_hyper()?;
-        let exchange = async {
-            let response = sender
-                .send_request(request)
-                .await
-                .map_err(|error| HttpError::Protocol(error.into()))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, max_body)
-                .collect()
-                .await
-                .map_err(|error| match error.is::<LengthLimitError>() {
-                    true => HttpError::TooLarge,
-                    false => HttpError::Protocol(error),
-                })?;
-            let content_type = head.headers.get(header::CONTENT_TYPE);
-            Ok(Response {
-                status: head.status.as_u16(),
-                content_type: content_type
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned),
-                body: body.to_bytes(),
-            })
-        };
-        let mut exchange = std::pin::pin!(exchange);
-        tokio::select! {
-            response = &mut exchange => response,
-            // The connection may end before the response is taken up; its errors show there.
-            _ = connection => exchange.await,
-        }
+        let body = Payload::Whole(request.body.clone());
+        converse(stream, request, body, max_body).await
     }
 
     async fn connect(&self, request: &Request) -> Result<Stream, HttpError> {
@@ -290,6 +258,69 @@ impl Client {
             Some(failure) if addresses.is_empty() => Err(HttpError::Lookup(failure.clone())),
             _ => Ok(addresses),
         }
+    }
+}
+
+/// Sends a request over a connection that is there, and reads the whole response. With a feed, its octets are the body in
+/// place of the request's own.
+///
+/// # Errors
+///
+/// Whatever [`HttpError`] lists; a status that tells of an error is a response like any other.
+pub async fn send_over(
+    stream: Stream,
+    request: Request,
+    feed: Option<Feed>,
+    limits: Limits,
+) -> Result<Response, HttpError> {
+    let body = match feed {
+        Some(feed) => Payload::Fed(feed),
+        None => Payload::Whole(request.body.clone()),
+    };
+    timeout(limits.timeout, converse(stream, request, body, limits.max_body))
+        .await
+        .unwrap_or(Err(HttpError::Timeout))
+}
+
+async fn converse(
+    stream: Stream,
+    request: Request,
+    body: Payload,
+    max_body: usize,
+) -> Result<Response, HttpError> {
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_OCTETS)
+        .max_headers(HEADERS)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| HttpError::Protocol(error.into()))?;
+    let request = request.into_hyper(body)?;
+    let exchange = async {
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| HttpError::Protocol(error.into()))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, max_body).collect().await.map_err(|error| {
+            match error.is::<LengthLimitError>() {
+                true => HttpError::TooLarge,
+                false => HttpError::Protocol(error),
+            }
+        })?;
+        let content_type = head.headers.get(header::CONTENT_TYPE);
+        Ok(Response {
+            status: head.status.as_u16(),
+            content_type: content_type
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+            body: body.to_bytes(),
+        })
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        response = &mut exchange => response,
+        // The connection may end before the response is taken up; its errors show there.
+        _ = connection => exchange.await,
     }
 }
 

@@ -4,5 +4,7 @@
 //! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
 
 mod client;
+mod feed;
 
-pub use client::{Client, HttpError, Limits, Request, Response};
+pub use client::{Client, HttpError, Limits, Request, Response, send_over};
+pub use feed::{Feed, Pieces};

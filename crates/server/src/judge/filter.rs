@@ -22,6 +22,12 @@ pub trait Filter: Debug + Send + Sync {
     /// What logs call it.
     fn name(&self) -> &str;
 
+    /// Whether it judges messages of this client: those that nobody judges need not be held until their end.
+    fn reads(&self, client: &Client) -> bool {
+        let _ = client;
+        true
+    }
+
     /// A client has connected; it was not greeted yet.
     fn connection<'a>(&'a self, client: &'a Client) -> Judging<'a> {
         let _ = client;

@@ -40,9 +40,9 @@ impl Judge {
         Self { filters }
     }
 
-    /// Whether messages have to be held until they are judged.
-    pub(crate) fn holds(&self) -> bool {
-        !self.filters.is_empty()
+    /// Whether messages of a client have to be held until they are judged.
+    pub(crate) fn holds(&self, client: &Client) -> bool {
+        self.filters.iter().any(|filter| filter.reads(client))
     }
 
     /// Judges a client, before it is greeted.

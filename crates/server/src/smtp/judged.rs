@@ -36,6 +36,13 @@ impl<S: Store> Session<'_, S> {
         Ok(accepted(ruling)? != Action::Accept)
     }
 
+    /// Whether a message is held until its end: because somebody judges it, or because it was decided what becomes of it.
+    pub(super) fn is_judged(&self, machine: &Server, envelope: &Envelope) -> bool {
+        envelope.action != Action::Accept
+            || envelope.recipients.iter().any(|it| it.quarantined)
+            || self.shared.judge.holds(&self.client(machine))
+    }
+
     /// Ends a message: has it judged, and puts it where nothing refers to it yet. A failure without a rejection means
     /// that the message is thrown away.
     pub(super) async fn take_message(

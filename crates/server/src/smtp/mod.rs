@@ -360,7 +360,7 @@ impl<'a, S: Store> Session<'a, S> {
                 let host = Host::Domain(self.shared.config.hostname.clone());
                 Additions::new(date, entropy(), host)
             });
-        let judged = self.shared.judge.holds();
+        let judged = self.is_judged(machine, envelope);
         let store = &self.shared.store;
         self.intake = Some(Intake::new(store, envelope, &trace, additions, judged));
     }

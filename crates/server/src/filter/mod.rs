@@ -1,0 +1,58 @@
+//! What keeps unwanted mail out: programs that are asked about messages, lists in the DNS, greylisting, rate limits
+//!
+//! ```text
+//!              Judge (crate::judge)
+//!   ┌────────┬──────────┬────────────┬──────────── in this order ───────────────┐
+//!  Rates   Listed   Greylisted    Remote ─▶ connect ─▶ rspamd │ clamd │ spamd │ milter
+//!  (table)  (DNS)   (table, file)    └─ whatever goes wrong there: `on_error`
+//! ```
+//!
+//! Each is a [`Filter`], and of use to other programs alone: [`Remote`] asks a program,
+//! whatever goes wrong on its side.
+
+mod clamd;
+mod connect;
+mod greylist;
+mod lists;
+mod marks;
+mod milter;
+mod milter_edits;
+mod rates;
+mod remote;
+mod rspamd;
+mod spamd;
+
+pub use greylist::Greylisted;
+pub use lists::{Listed, Standing};
+pub use rates::Rates;
+pub use remote::Remote;
+
+use crate::config::Config;
+use crate::dns::Dns;
+use crate::judge::Filter;
+use std::sync::Arc;
+
+/// All filters that a configuration asks for, in their order; and the greylist, if it is to be kept.
+pub(crate) fn from_config(config: &Config, dns: &Dns) -> (Vec<Arc<dyn Filter>>, Option<Arc<Greylisted>>) {
+    let filtering = &config.filtering;
+    let mut filters: Vec<Arc<dyn Filter>> = vec![Arc::new(Rates::new(&filtering.rates))];
+    let lists = (!filtering.dns_lists.lists.is_empty())
+        .then(|| Arc::new(Listed::new(filtering.dns_lists.clone(), dns.clone())));
+    if let Some(lists) = &lists {
+        filters.push(lists.clone());
+    }
+    let greylist = filtering.greylist.enabled.then(|| {
+        Arc::new(Greylisted::open(
+            &filtering.greylist,
+            Some(config.greylist_file()),
+            lists,
+        ))
+    });
+    if let Some(greylist) = &greylist {
+        filters.push(greylist.clone());
+    }
+    for filter in &filtering.filters {
+        filters.push(Arc::new(Remote::new(filter.clone(), config.hostname.as_str())));
+    }
+    (filters, greylist)
+}
