@@ -84,6 +84,19 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client that nothing else is known of.
+    pub fn new(address: SocketAddr, protocol: Protocol) -> Self {
+        Self {
+            address,
+            trusted: false,
+            hello: None,
+            tls: None,
+            account: None,
+            protocol,
+            listener: protocol.to_string(),
+        }
+    }
+
     /// Whether its mail comes from strangers: by SMTP, without a login, from a network that is not trusted.
     pub fn is_stranger(&self) -> bool {
         self.protocol == Protocol::Smtp && self.account.is_none() && !self.trusted
@@ -104,4 +117,17 @@ pub struct Transaction {
     pub recipients: Vec<Rcpt>,
     /// What SPF, DKIM, DMARC and ARC came to, if they were checked.
     pub checked: Option<Arc<Checked>>,
+}
+
+impl Transaction {
+    /// An envelope, with what logs call its message.
+    pub fn new(id: impl Into<String>, client: Client, mail: Mail, recipients: Vec<Rcpt>) -> Self {
+        Self {
+            id: id.into(),
+            client,
+            mail,
+            recipients,
+            checked: None,
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub use ruling::{Action, Change, HeaderField, Ruling};
 
 pub(crate) use draft::Draft;
 
+use bytes::Bytes;
 use mailwright_smtp::{Mail, Rcpt};
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub struct Judge {
 
 impl Judge {
     /// Judges with these filters, in this order.
-    pub(crate) fn new(filters: Vec<Arc<dyn Filter>>) -> Self {
+    pub fn new(filters: Vec<Arc<dyn Filter>>) -> Self {
         Self { filters }
     }
 
@@ -76,6 +77,26 @@ impl Judge {
             }
         }
         ruling
+    }
+
+    /// Judges a whole message that is in memory, with `on_top` for the fields that go on top of it; what is to be done,
+    /// and the message with its changes and with those fields. For programs that take mail by other ways than this
+    /// server.
+    pub async fn whole(&self, transaction: &Transaction, on_top: &[u8], message: Bytes) -> (Ruling, Bytes) {
+        let end = match message.starts_with(b"\r\n") {
+            true => 0,
+            false => memchr::memmem::find(&message, b"\r\n\r\n").map_or(message.len(), |at| at + 2),
+        };
+        let mut draft = Draft::new(&message.slice(..end));
+        draft.prepend(on_top);
+        let rest = message.slice(end..);
+        let ruling = self
+            .message(transaction, &rest, &mut draft, Ruling::accept())
+            .await;
+        let octets = draft.rest(&rest);
+        // What is in memory can be read.
+        let rest = octets.read(0..octets.len()).await.unwrap_or_default();
+        (ruling, [&*draft.head(), &*rest].concat().into())
     }
 
     /// Judges a message, and makes the changes that the filters want in `draft`.
