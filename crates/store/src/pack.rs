@@ -10,6 +10,9 @@
 //! Every checksum covers the key and the frame's position too, so that octets of another record or place are never
 //! taken for the right ones. Frames have a fixed length: a part of a body is read, and checked, without the rest.
 //!
+//! Room is taken for a MiB at a time before it is written to, where the file system can do that: a disk that is full says so
+//! before the body comes, and packs lie in few pieces. A file is never longer than what is in it.
+//!
 //! A pack has one writer at a time, who holds a lease on it and cuts off what it wrote when it gives up. What a
 //! crash leaves half-written is cut off when the pack is opened.
 
@@ -56,6 +59,8 @@ struct State {
 struct Pack {
     file: Arc<File>,
     length: u64,
+    // Up to where room is taken on the disk.
+    reserved: u64,
     synced: u64,
     leased: bool,
     // Records that are written and that no commit refers to yet.
@@ -116,6 +121,7 @@ impl Packs {
                 let pack = Pack {
                     file: Arc::new(file),
                     length,
+                    reserved: length,
                     synced: length,
                     leased: false,
                     pins: 0,
@@ -129,7 +135,7 @@ impl Packs {
 
     /// Begins a record in a pack that nobody else writes to.
     pub(crate) fn begin(self: &Arc<Self>, key: u64) -> io::Result<Appender> {
-        let (pack, file, offset) = self.lease()?;
+        let (pack, file, offset, reserved) = self.lease()?;
         let location = Location { pack, offset };
         let hasher = BlobHasher::new();
         let mut appender = Appender {
@@ -140,6 +146,7 @@ impl Packs {
             frames: 0,
             size: 0,
             end: offset,
+            reserved,
             hasher,
             done: false,
         };
@@ -320,12 +327,12 @@ impl Packs {
         self.state().files.keys().copied().collect()
     }
 
-    fn lease(&self) -> io::Result<(u64, Arc<File>, u64)> {
+    fn lease(&self) -> io::Result<(u64, Arc<File>, u64, u64)> {
         let mut state = self.state();
         let free = |pack: &Pack| !pack.leased && !pack.failed && pack.length < self.target_octets;
         if let Some((id, pack)) = state.files.iter_mut().find(|(_, pack)| free(pack)) {
             pack.leased = true;
-            return Ok((*id, Arc::clone(&pack.file), pack.length));
+            return Ok((*id, Arc::clone(&pack.file), pack.length, pack.reserved));
         }
         state.last += 1;
         let id = state.last;
@@ -348,21 +355,22 @@ impl Packs {
         let pack = Pack {
             file: Arc::clone(&file),
             length: FILE_HEADER,
+            reserved: FILE_HEADER,
             synced: 0,
             leased: true,
             pins: 0,
             failed: false,
         };
         self.state().files.insert(id, pack);
-        Ok((id, file, FILE_HEADER))
+        Ok((id, file, FILE_HEADER, FILE_HEADER))
     }
 
-    fn end_lease(&self, pack: u64, length: Option<u64>) {
+    fn end_lease(&self, pack: u64, length: Option<u64>, reserved: u64) {
         let mut state = self.state();
         if let Some(it) = state.files.get_mut(&pack) {
             it.leased = false;
             match length {
-                Some(length) => it.length = length,
+                Some(length) => (it.length, it.reserved) = (length, reserved.max(length)),
                 None => it.failed = true,
             }
         }
@@ -416,6 +424,7 @@ impl Pack {
         Ok(Self {
             file: Arc::new(file),
             length,
+            reserved: length,
             synced: length,
             leased: false,
             pins: 0,
@@ -436,7 +445,7 @@ pub(crate) struct Emptying {
 impl Drop for Emptying {
     fn drop(&mut self) {
         let length = (!self.failed).then_some(self.octets);
-        self.packs.end_lease(self.pack, length);
+        self.packs.end_lease(self.pack, length, self.octets);
     }
 }
 
@@ -460,6 +469,7 @@ pub(crate) struct Appender {
     frames: u64,
     size: u64,
     end: u64,
+    reserved: u64,
     hasher: BlobHasher,
     done: bool,
 }
@@ -510,11 +520,40 @@ impl Appender {
     }
 
     fn append(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
+        let octets: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.reserve(self.end + octets as u64)?;
         (&*self.file).seek(SeekFrom::Start(self.end))?;
         for piece in pieces {
             (&*self.file).write_all(piece)?;
             self.end += piece.len() as u64;
         }
+        Ok(())
+    }
+}
+
+impl Appender {
+    /// Takes room up to an offset, and some more.
+    #[cfg(target_os = "linux")]
+    fn reserve(&mut self, upto: u64) -> io::Result<()> {
+        use rustix::{fs::FallocateFlags, io::Errno};
+
+        if upto <= self.reserved {
+            return Ok(());
+        }
+        let end = upto.next_multiple_of(RESERVE);
+        let (from, octets) = (self.reserved, end - self.reserved);
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, from, octets) {
+            Ok(()) => self.reserved = end,
+            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error.into()),
+            // The file system does not know this: room is taken by writing.
+            Err(_) => self.reserved = u64::MAX,
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&mut self, upto: u64) -> io::Result<()> {
+        self.reserved = self.reserved.max(upto);
         Ok(())
     }
 }
@@ -529,7 +568,9 @@ impl Drop for Appender {
                 .ok()
                 .map(|()| self.location.offset)
         };
-        self.packs.end_lease(self.location.pack, length);
+        // What was cut off is free again.
+        let reserved = if self.done { self.reserved } else { 0 };
+        self.packs.end_lease(self.location.pack, length, reserved);
     }
 }
 
@@ -653,6 +694,8 @@ pub(crate) fn read_at(file: &File, mut octets: &mut [u8], mut offset: u64) -> io
 const RECORD_MAGIC: &[u8; 4] = b"MWR1";
 const TRAILER_MARK: u32 = u32::MAX;
 const FILE_HEADER: u64 = 16;
+#[cfg(target_os = "linux")]
+const RESERVE: u64 = 1 << 20;
 const RECORD_HEADER: u64 = 16;
 const FRAME_HEADER: u64 = 8;
 

@@ -162,3 +162,34 @@ fn a_pack_goes_only_when_nobody_holds_it() {
     assert!(packs.remove(pack).unwrap());
     assert!(packs.read(1, record.location, 10, 0..10).is_err());
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn room_is_taken_before_it_is_written_to() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let packs = Arc::new(Packs::open(folder.path(), 64 << 20, |_| Ok(None)).unwrap());
+    let mut appender = packs.begin(1).unwrap();
+    let taken = || {
+        let file = fs::metadata(packs.file_path(1)).unwrap();
+        (file.len(), file.blocks() * 512)
+    };
+    // Not every file system can do it; where one does, the length is still that of what was written.
+    let (length, octets) = taken();
+    assert_eq!(length, 32);
+    let can = octets >= 1 << 20;
+    appender.frame(&[7; Packs::FRAME]).unwrap();
+    let written = appender.finish().unwrap();
+    assert_eq!(taken().0, written.end);
+    assert!(!can || taken().1 == octets);
+    // What is given up gives back what it took.
+    drop(packs.begin(2).unwrap());
+    assert_eq!(taken().0, written.end);
+    let mut appender = packs.begin(3).unwrap();
+    for _ in 0..20 {
+        appender.frame(&[7; Packs::FRAME]).unwrap();
+    }
+    assert!(!can || taken().1 >= 2 << 20);
+    assert_eq!(taken().0, appender.end);
+}
