@@ -49,7 +49,7 @@
 //! | [`config`] | the configuration file and its checks |
 //! | [`accounts`] | passwords, the accounts file |
 //! | [`conn`] | the driver of every connection |
-//! | [`control`] | the socket for commands to a running server |
+//! | [`control`], [`upkeep`] | the socket for commands to a running server, and what they may ask of its store |
 //! | [`tls`] | certificates and trust |
 //! | [`delivery`] | from an address to mailboxes |
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
@@ -101,6 +101,7 @@ mod smtp;
 mod stream;
 pub mod tls;
 pub mod transfer;
+pub mod upkeep;
 mod workers;
 
 pub use clock::unix_now;

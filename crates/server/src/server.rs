@@ -14,6 +14,7 @@ use crate::outbound::{self, Orders};
 use crate::parts::Parts;
 use crate::shared::Shared;
 use crate::tls::{Tls, TlsError};
+use crate::upkeep::Upkeep;
 use mailwright_mailbox::{CommitError, Store};
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub struct Builder<S> {
     config: Config,
     store: S,
     filters: Vec<Arc<dyn Filter>>,
+    upkeep: Option<fn(&S) -> &dyn Upkeep>,
 }
 
 /// A server that runs. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in order.
@@ -80,6 +82,7 @@ impl Server {
             config,
             store: (),
             filters: Vec::new(),
+            upkeep: None,
         }
     }
 }
@@ -91,6 +94,7 @@ impl Builder<()> {
             config: self.config,
             store,
             filters: self.filters,
+            upkeep: None,
         }
     }
 }
@@ -105,6 +109,15 @@ impl<S> Builder<S> {
 }
 
 impl<S: Store> Builder<S> {
+    /// Lets the store be copied and checked through the control socket while the server runs.
+    #[must_use]
+    pub fn upkeep(self, upkeep: fn(&S) -> &dyn Upkeep) -> Self {
+        Self {
+            upkeep: Some(upkeep),
+            ..self
+        }
+    }
+
     /// Starts the server: all addresses are listened at when it returns, and every account has its folders.
     ///
     /// # Errors
@@ -115,6 +128,7 @@ impl<S: Store> Builder<S> {
             config,
             store,
             filters,
+            upkeep,
         } = self;
         let accounts = Accounts::load(&config)?;
         let tls = Tls::load(&config)?;
@@ -140,15 +154,9 @@ impl<S: Store> Builder<S> {
         let dns = Dns::from_config(&config);
         let (mut judges, greylist) = filter::from_config(&config, &dns);
         judges.extend(filters);
-        let shared = Arc::new(Shared::new(
-            config,
-            accounts,
-            store,
-            tls,
-            orders,
-            dns,
-            Judge::new(judges),
-        ));
+        let mut shared = Shared::new(config, accounts, store, tls, orders, dns, Judge::new(judges));
+        shared.upkeep = upkeep;
+        let shared = Arc::new(shared);
         let addresses = bound.iter().map(Bound::address).collect();
         let (mut listeners, mut workers) = (Parts::default(), Parts::default());
         for listener in bound {

@@ -9,6 +9,7 @@ use crate::orders::Orders;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
+use crate::upkeep::Upkeep;
 use crate::workers::Workers;
 use tokio::sync::Notify;
 
@@ -41,6 +42,8 @@ pub struct Shared<S> {
     pub dns: Dns,
     /// What decides about mail that comes in.
     pub(crate) judge: Judge,
+    /// The store as one that can be looked after, if it is.
+    pub(crate) upkeep: Option<fn(&S) -> &dyn Upkeep>,
     /// Which maildrops POP3 sessions have open.
     pub(crate) maildrops: Maildrops,
 }
@@ -71,6 +74,7 @@ impl<S> Shared<S> {
             shutdown: Shutdown::new(),
             spooled: Notify::new(),
             orders,
+            upkeep: None,
             maildrops: Maildrops::default(),
         }
     }

@@ -115,24 +115,147 @@ fn mail_goes_in_and_out_while_no_server_runs() {
 }
 
 #[tokio::test]
-async fn a_server_that_runs_keeps_its_store() {
+async fn a_server_that_runs_does_the_work_itself() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(folder.path(), true).await;
-    maildir(&folder.path().join("from"), 1);
-    let config = folder.path().join("mailwright.toml");
-    let (config, from) = (config.to_str().unwrap(), folder.path().join("from"));
-    let arguments = [
-        "import",
-        from.to_str().unwrap(),
-        "--account",
-        "bob",
-        "--config",
-        config,
-    ];
-    let (status, _, err) = run(&arguments, "");
-    assert!(status == 2 && err.contains("in use by another process"), "{err}");
-    assert!(err.contains("The server is running: stop it"), "{err}");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    maildir(&folder.path().join("from"), 25);
+    let config = path("mailwright.toml");
+    let at = |arguments: &[&str]| run(&[arguments, &["--config", &config]].concat(), "");
 
+    // What cannot be read is named here as well.
+    fs::create_dir(folder.path().join("from/cur/a folder")).unwrap();
+    let (status, out, err) = at(&["import", &path("from"), "--account", "bob"]);
+    assert!(out.starts_with("25 messages in 2 folders came in"), "{out}{err}");
+    assert_eq!(status, i32::from(!err.is_empty()), "{err}");
+    let (status, out, _) = at(&["import", &path("from"), "--account", "bob", "--into", "again"]);
+    assert!(status <= 1 && out.starts_with("25 messages"), "{out}");
+    let (status, out, _) = at(&["import", &path("from"), "--account", "bob"]);
+    assert!(status <= 1 && out.contains("25 were there already"), "{out}");
+    let (status, _, err) = at(&["import", &path("from"), "--account", "nobody"]);
+    assert!(status == 2 && err.contains("there is no account nobody"), "{err}");
+
+    let (status, out, err) = at(&["export", &path("maildir"), "--account", "bob"]);
+    assert_eq!((status, &*err), (0, ""), "{out}");
+    assert_eq!(
+        fs::read_dir(folder.path().join("maildir/cur")).unwrap().count(),
+        25
+    );
+    assert_eq!(
+        fs::read_dir(folder.path().join("maildir/.again/cur"))
+            .unwrap()
+            .count(),
+        25
+    );
+    let (status, _, err) = at(&[
+        "export",
+        &path("from/cur/a folder/../../new"),
+        "--account",
+        "nobody",
+    ]);
+    assert!(status == 2 && err.contains("no mail of nobody"), "{err}");
+    assert_eq!(
+        at(&["fsck"]),
+        (0, "all is sound: 50 messages\n".into(), String::new())
+    );
+    let (status, out, err) = at(&["backup", &path("copy")]);
+    assert!(status == 0 && out.starts_with("50 messages copied"), "{out}{err}");
+    assert_eq!(at(&["backup", &path("copy")]).0, 2);
+    fs::create_dir(folder.path().join("restored")).unwrap();
+    fs::rename(folder.path().join("copy"), folder.path().join("restored/mail")).unwrap();
+    let (status, out, _) = run(&["fsck", "--data", &path("restored")], "");
+    assert_eq!((status, &*out), (0, "all is sound: 50 messages\n"));
+
+    // What needs the store for itself says so.
+    for arguments in [&["fsck", "--mend"][..], &["fsck", "--salvage", &path("salvaged")]] {
+        let (status, _, err) = at(arguments);
+        assert!(status == 2 && err.contains("in use by another process"), "{err}");
+        assert!(err.contains("The server is running: stop it"), "{err}");
+    }
+    drop(server);
+}
+
+/// The control socket's own side of it: one job at a time, and none without being asked for.
+#[tokio::test]
+async fn a_job_belongs_to_the_connection_that_began_it() {
+    use mailwright_server::control::work::{End, Form, Job, Outcome, Remote, Request as Work, Source, State};
+    use mailwright_server::control::{CallError, Client, Request};
+
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), true).await;
+    maildir(&folder.path().join("from"), 400);
+    let config = mailwright_server::Config::load(&folder.path().join("mailwright.toml")).unwrap();
+    let import = || Job::Import {
+        account: "bob".into(),
+        source: Source::Files {
+            path: folder.path().join("from"),
+            format: Form::Maildir,
+        },
+        into: None,
+    };
+    let connect = || Client::connect(&config.data).unwrap().unwrap();
+    let mut client = connect();
+    let refused = client.call::<State>(Request::Work(Work::Watch {}));
+    assert!(
+        matches!(&refused, Err(CallError::Refused(why)) if why.contains("no job")),
+        "{refused:?}"
+    );
+    // Whoever goes away at once leaves a store that is sound, and an import that goes on where it ended.
+    for _ in 0..6 {
+        drop(client);
+        client = connect();
+        // More at a time than a server works on are refused, and come later.
+        let _ = client.call::<State>(Request::Work(Work::Begin(import())));
+    }
+    drop(client);
+    let finish = |job: Job| {
+        let mut client = connect();
+        let mut request = Work::Begin(job);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            match client.call::<State>(Request::Work(request.clone())) {
+                Ok(State {
+                    end: Some(End::Done(outcome)),
+                    ..
+                }) => return outcome,
+                Ok(State {
+                    end: Some(End::Failed(why)),
+                    ..
+                }) => panic!("{why}"),
+                Ok(_) => request = Work::Watch {},
+                Err(CallError::Refused(why)) if why.contains("jobs already") => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(std::time::Instant::now() < end, "it does not end");
+        }
+    };
+    // Two that run at once would each not see what the other adds: the earlier ones are left to end.
+    let Outcome::Transferred(report) = finish(import()) else {
+        panic!("an import")
+    };
+    assert_eq!(report.skipped, 0);
+    let Outcome::Checked { messages, problems } = finish(Job::Check {}) else {
+        panic!("a check")
+    };
+    assert!(
+        messages >= Some(400) && problems.is_empty(),
+        "{messages:?} {problems:?}"
+    );
+    // A password is in no log.
+    assert!(
+        !format!(
+            "{:?}",
+            Source::Imap(Box::new(Remote::new("a.test", 993, "bob", "secret")))
+        )
+        .contains("secret")
+    );
+    drop(server);
+}
+
+#[tokio::test]
+async fn mail_comes_from_a_server_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), true).await;
     // From the server itself, through its listener.
     let source = format!("imap://alice@localhost@{}", server.address("imap"));
     let data = folder.path().join("other");

@@ -1,9 +1,10 @@
 //! `mailwright backup`: a copy of the whole store, true at one moment.
 
-use super::kept::Kept;
+use super::bar::Bar;
 use super::place::{self, Place};
 use super::{Failure, terminal};
 use clap::Args;
+use mailwright_server::control::work::{Job, Outcome};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,20 +19,14 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.place.config()?;
-    let Kept::Sqlite(store) = place::open(&config)? else {
-        return Err(format!(
-            "a Maildir store is files alone: copy {} with its hard links, `rsync -aH` or `cp -a`, while no server runs",
-            config.data.join("mail").display()
-        )
-        .into());
+    let target = place::absolute(&arguments.target)?;
+    let done = place::perform(&config, Job::Backup { target }, &mut Bar::new())?;
+    let Outcome::Copied { messages, octets } = done else {
+        return Err("the server did something else".into());
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let copied = runtime.block_on(store.backup(&arguments.target))?;
     terminal::print(&format!(
-        "{} messages copied to {}, {} octets\n",
-        copied.messages,
-        arguments.target.display(),
-        copied.octets
+        "{messages} messages copied to {}, {octets} octets\n",
+        arguments.target.display()
     ));
     Ok(ExitCode::SUCCESS)
 }

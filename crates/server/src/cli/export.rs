@@ -4,7 +4,7 @@ use super::Failure;
 use super::bar::Bar;
 use super::place::{self, Place};
 use clap::{Args, ValueEnum};
-use mailwright_server::transfer::{Exporter, Format, Quoting};
+use mailwright_server::control::work::{Form, Job};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,16 +37,17 @@ enum TargetFormat {
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.place.config()?;
-    let store = place::open(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let format = match arguments.format {
-        TargetFormat::Maildir => Format::Maildir,
-        TargetFormat::Mboxrd => Format::Mbox(Quoting::Rd),
-        TargetFormat::Mboxo => Format::Mbox(Quoting::O),
+        TargetFormat::Maildir => Form::Maildir,
+        TargetFormat::Mboxrd => Form::Mboxrd,
+        TargetFormat::Mboxo => Form::Mboxo,
+    };
+    let job = Job::Export {
+        account: arguments.account,
+        target: place::absolute(&arguments.target)?,
+        format,
     };
     let mut bar = Bar::new();
-    let account = runtime.block_on(place::account_with_mail(&config, &store, &arguments.account))?;
-    let exporter = Exporter::new(&store, account, &mut bar);
-    let report = runtime.block_on(exporter.run(&arguments.target, format));
-    super::import::finish(bar, "written", report)
+    let done = place::perform(&config, job, &mut bar);
+    super::import::finish(bar, "written", done)
 }

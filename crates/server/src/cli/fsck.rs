@@ -1,10 +1,15 @@
 //! `mailwright fsck`: everything in the store is checked against everything, and mended.
 
-use super::kept::{Kept, kind_of};
+use super::bar::Bar;
+use super::kept::kind_of;
 use super::place::{self, Place};
 use super::{Failure, terminal};
 use clap::Args;
+use mailwright_server::Config;
 use mailwright_server::config::StoreKind;
+#[cfg(unix)]
+use mailwright_server::control::Client;
+use mailwright_server::control::work::{Job, Outcome};
 use mailwright_store::sqlite::{Repair, Report};
 use mailwright_store::{Error, SqliteStore};
 use std::path::PathBuf;
@@ -16,7 +21,7 @@ use std::process::ExitCode;
     2 if it failed."
 )]
 pub(super) struct Arguments {
-    /// Mend what can be mended. A damaged database is made anew of what can be read; the damaged one is kept beside it.
+    /// Mend what can be mended, while no server runs. A damaged database is made anew of what can be read; the damaged one is kept beside it.
     #[arg(long)]
     mend: bool,
     /// Leave the store as it is, and make a sound one of what can be read of it in another folder.
@@ -29,12 +34,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.place.config()?;
     let folder = config.data.join("mail");
-    if kind_of(&folder) == Some(StoreKind::Maildir) {
-        if arguments.mend || arguments.salvage.is_some() {
-            let why = "a Maildir store has nothing that could be mended: what is wrong is that files are damaged or gone";
-            return Err(why.into());
-        }
-        return maildir(&place::open(&config)?);
+    let is_maildir = kind_of(&folder) == Some(StoreKind::Maildir);
+    let changes = arguments.mend || arguments.salvage.is_some();
+    if is_maildir && changes {
+        let why = "a Maildir store has nothing that could be mended: what is wrong is that files are damaged or gone";
+        return Err(why.into());
+    }
+    if is_maildir || (!changes && is_running(&config)) {
+        return check(&config);
     }
     let report = match &arguments.salvage {
         Some(to) => SqliteStore::salvage(&folder, to),
@@ -48,16 +55,27 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Ok(tell(&report))
 }
 
-fn maildir(store: &Kept) -> Result<ExitCode, Failure> {
-    let Kept::Maildir(store) = store else {
-        return Err("the store has changed meanwhile".into());
+/// Whether a server answers there: it checks the store itself, while it works.
+fn is_running(config: &Config) -> bool {
+    #[cfg(unix)]
+    return matches!(Client::connect(&config.data), Ok(Some(_)) | Err(_));
+    #[cfg(not(unix))]
+    return {
+        let _ = config;
+        false
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let problems = runtime.block_on(store.check())?;
+}
+
+fn check(config: &Config) -> Result<ExitCode, Failure> {
+    let done = place::perform(config, Job::Check {}, &mut Bar::new())?;
+    let Outcome::Checked { messages, problems } = done else {
+        return Err("the server did something else".into());
+    };
     let lines: String = problems.iter().map(|line| format!("wrong: {line}\n")).collect();
     terminal::print(&lines);
     if problems.is_empty() {
-        terminal::print("all is sound\n");
+        let count = messages.map_or(String::new(), |messages| format!(": {messages} messages"));
+        terminal::print(&format!("all is sound{count}\n"));
     }
     Ok(ExitCode::from(u8::from(!problems.is_empty())))
 }

@@ -7,8 +7,7 @@ use clap::{Args, ValueEnum};
 use mailwright_mailbox::MailboxName;
 use mailwright_sasl::Secret;
 use mailwright_server::config::Config;
-use mailwright_server::tls::Tls;
-use mailwright_server::transfer::{ImapAccount, Importer, Quoting, Report, TransportSecurity};
+use mailwright_server::control::work::{Form, Job, Outcome, Remote, Security, Source};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -53,45 +52,29 @@ enum SourceFormat {
     Mboxo,
 }
 
-/// Where the mail comes from.
-enum Source {
-    Maildir(PathBuf),
-    Mbox(PathBuf, Quoting),
-    Imap(Box<ImapAccount>),
-}
-
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = arguments.place.config()?;
-    let account = place::account(&config, &arguments.account)?;
-    let source = source(&arguments, &config)?;
-    let store = place::open(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let job = Job::Import {
+        source: source(&arguments, &config)?,
+        account: arguments.account,
+        into: arguments.into.map(|into| into.to_string()),
+    };
     let mut bar = Bar::new();
-    let importer = Importer::new(&store, account, arguments.into, &mut bar);
-    let report = runtime.block_on(async {
-        match &source {
-            Source::Maildir(path) => importer.maildir(path).await,
-            Source::Mbox(path, quoting) => importer.mbox(path, *quoting).await,
-            Source::Imap(from) => importer.imap(from).await,
-        }
-    });
-    finish(bar, "came in", report)
+    let done = place::perform(&config, job, &mut bar);
+    finish(bar, "came in", done)
 }
 
 /// Says what a transfer came to.
-pub(super) fn finish(
-    mut bar: Bar,
-    verb: &str,
-    report: Result<Report, mailwright_server::transfer::TransferError>,
-) -> Result<ExitCode, Failure> {
-    match report {
-        Ok(report) => {
+pub(super) fn finish(mut bar: Bar, verb: &str, done: Result<Outcome, Failure>) -> Result<ExitCode, Failure> {
+    match done {
+        Ok(Outcome::Transferred(report)) => {
             terminal::print(&bar.end(verb, &report));
             Ok(ExitCode::from(u8::from(report.skipped > 0)))
         }
+        Ok(_) => Err("the server did something else".into()),
         Err(error) => {
             bar.clear();
-            Err(format!("{error}\n  What was done until then stays; begun again, it goes on.").into())
+            Err(error)
         }
     }
 }
@@ -105,14 +88,16 @@ fn source(arguments: &Arguments, config: &Config) -> Result<Source, Failure> {
     }
     let path = Path::new(text);
     let is_maildir = || ["cur", "new"].iter().any(|sub| path.join(sub).is_dir());
-    match arguments.format {
-        _ if !path.exists() => Err(format!("{text}: there is no such file or folder").into()),
-        Some(SourceFormat::Maildir) => Ok(Source::Maildir(path.into())),
-        Some(SourceFormat::Mboxrd) => Ok(Source::Mbox(path.into(), Quoting::Rd)),
-        Some(SourceFormat::Mboxo) => Ok(Source::Mbox(path.into(), Quoting::O)),
-        None if is_maildir() => Ok(Source::Maildir(path.into())),
-        None => Ok(Source::Mbox(path.into(), Quoting::Rd)),
-    }
+    let format = match arguments.format {
+        _ if !path.exists() => return Err(format!("{text}: there is no such file or folder").into()),
+        Some(SourceFormat::Maildir) => Form::Maildir,
+        Some(SourceFormat::Mboxrd) => Form::Mboxrd,
+        Some(SourceFormat::Mboxo) => Form::Mboxo,
+        None if is_maildir() => Form::Maildir,
+        None => Form::Mboxrd,
+    };
+    let path = place::absolute(path)?;
+    Ok(Source::Files { path, format })
 }
 
 fn imap(
@@ -121,7 +106,7 @@ fn imap(
     rest: &str,
     implicit: bool,
     port: u16,
-) -> Result<ImapAccount, Failure> {
+) -> Result<Remote, Failure> {
     let (user, place) = rest
         .trim_end_matches('/')
         .rsplit_once('@')
@@ -132,16 +117,11 @@ fn imap(
     };
     let security = match (implicit, arguments.no_tls) {
         (true, true) => return Err("imaps:// is TLS: --no-tls is for imap://".into()),
-        (false, true) => TransportSecurity::None,
-        (_, false) => {
-            let ca = arguments.ca.as_deref().or(config.outbound.ca.as_deref());
-            let tls = Tls::trusting(ca)?;
-            match implicit {
-                true => TransportSecurity::Implicit(tls),
-                false => TransportSecurity::Starttls(tls),
-            }
-        }
+        (false, true) => Security::None,
+        (true, false) => Security::Implicit,
+        (false, false) => Security::Starttls,
     };
+    let ca = arguments.ca.as_deref().or(config.outbound.ca.as_deref());
     let password = match &arguments.password_file {
         Some(path) => {
             let text =
@@ -150,5 +130,9 @@ fn imap(
         }
         None => terminal::ask_known_password(&format!("Password of {user} at {host}: "))?,
     };
-    Ok(ImapAccount::new(host, port, security, user, password))
+    let password = password.as_str().ok_or("the password is not UTF-8")?;
+    let mut remote = Remote::new(host, port, user, password);
+    remote.security = security;
+    remote.ca = ca.map(place::absolute).transpose()?;
+    Ok(remote)
 }

@@ -8,6 +8,7 @@ use mailwright_mailbox::{
     SpoolKey, Store, StoreError, Usage, Vanished,
 };
 use mailwright_server::config::StoreKind;
+use mailwright_server::upkeep::{Checked, Copied, Promise, Upkeep};
 use mailwright_store::maildir::{self, MaildirBlobWriter};
 use mailwright_store::sqlite::{self, SqliteBlobWriter};
 use mailwright_store::{Error, MaildirStore, SqliteStore};
@@ -76,6 +77,22 @@ macro_rules! ask {
             Kept::Maildir($store) => $answer,
         }
     };
+}
+
+impl Upkeep for Kept {
+    fn backup<'a>(&'a self, to: &'a Path) -> Promise<'a, Copied> {
+        match self {
+            Self::Sqlite(store) => Upkeep::backup(store, to),
+            Self::Maildir(store) => Upkeep::backup(store, to),
+        }
+    }
+
+    fn check(&self) -> Promise<'_, Checked> {
+        match self {
+            Self::Sqlite(store) => Upkeep::check(store),
+            Self::Maildir(store) => Upkeep::check(store),
+        }
+    }
 }
 
 impl Store for Kept {

@@ -1,12 +1,20 @@
-//! The server that a command is about, and its store while no server has it.
+//! The server that a command is about: what it does while it runs, and its store while it does not.
 
 use super::Failure;
+use super::bar::Bar;
 use super::kept::{self, Kept};
 use clap::Args;
 use mailwright_address::Domain;
-use mailwright_mailbox::{Account, Store};
 use mailwright_server::accounts::Accounts;
 use mailwright_server::config::Config;
+use mailwright_server::control::work::{Job, Outcome};
+#[cfg(unix)]
+use mailwright_server::control::{
+    Client, Request, socket,
+    work::{self, End, State},
+};
+#[cfg(unix)]
+use mailwright_server::transfer::Observer;
 use std::path::{Path, PathBuf};
 
 /// The options that say which server is meant.
@@ -50,26 +58,38 @@ pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
     Kept::open(&config.data, Some(config.store), IN_USE)
 }
 
-/// The account of a name, which must be one of the server's.
-pub(super) fn account(config: &Config, name: &str) -> Result<Account, Failure> {
-    let accounts = Accounts::load(config)?;
-    accounts.find(name).ok_or_else(|| {
-        format!("there is no account {name}: `mailwright account add` makes it, `account list` tells who is")
-            .into()
-    })
+/// Has a job done by the server that runs, or does it where none runs.
+pub(super) fn perform(config: &Config, job: Job, bar: &mut Bar) -> Result<Outcome, Failure> {
+    #[cfg(unix)]
+    if let Some(client) = Client::connect(&config.data)
+        .map_err(|error| format!("the server's socket {}: {error}", socket(&config.data).display()))?
+    {
+        return watch(client, job, bar);
+    }
+    let (accounts, store) = (Accounts::load(config)?, open(config)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(job.run(&accounts, &store, Some(&store), bar))?)
 }
 
-/// The account of a name, or one that is gone and has left its mail.
-pub(super) async fn account_with_mail<S: Store>(
-    config: &Config,
-    store: &S,
-    name: &str,
-) -> Result<Account, Failure> {
-    let account = Accounts::load(config)?
-        .find(name)
-        .unwrap_or_else(|| Account::new(name));
-    match store.mailboxes(&account).await?.is_empty() {
-        true => Err(format!("there is no mail of {name}").into()),
-        false => Ok(account),
+/// Waits until the running server has done a job; it stops when this process does.
+#[cfg(unix)]
+fn watch(mut client: Client, job: Job, bar: &mut Bar) -> Result<Outcome, Failure> {
+    let mut request = work::Request::Begin(job);
+    loop {
+        let state: State = client.call(Request::Work(request))?;
+        for (what, why) in &state.skipped {
+            bar.skipped(what, why);
+        }
+        bar.progress(&state.progress);
+        match state.end {
+            Some(End::Done(outcome)) => return Ok(outcome),
+            Some(End::Failed(why)) => return Err(why.into()),
+            _ => request = work::Request::Watch {},
+        }
     }
+}
+
+/// A path as the server finds it, which runs in another folder.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }

@@ -18,7 +18,11 @@ pub(super) fn until_stopped(
         let mut stop = Signals::new()?;
         let in_use = "Stop the other one, or give this one a data folder of its own.";
         let store = Kept::open(&config.data, Some(config.store), in_use)?;
-        let mut running = Server::builder(config).store(store).start().await?;
+        let mut running = Server::builder(config)
+            .store(store)
+            .upkeep(|kept| kept)
+            .start()
+            .await?;
         started(&running)?;
         let ended = tokio::select! {
             () = stop.next() => Ok(()),

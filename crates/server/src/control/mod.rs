@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  mailwright queue hold ... ─▶ Client ─▶ DATA/control.sock ─▶ serve ─▶ handlers ─▶ queue worker, store
+//!  mailwright import, export, backup, fsck ───▶ │
 //!                                             │ no server there
 //!                                             ▼
 //!                               the data folder itself, under its lock
@@ -22,13 +23,17 @@
 //! `v` is the version of the protocol; a server answers only [`VERSION`]. Keys that a program does not know are
 //! to be passed over. A request has at most [`MAX_REQUEST`] octets, a reply at most [`MAX_REPLY`].
 //!
+//! Imports, exports, backups and checks are begun by one request and watched by others; they end with the connection.
 //! A command of another kind is a variant of [`Request`], and a line in `handle` of `serve.rs`.
 
 #[cfg(unix)]
 mod client;
+#[cfg(unix)]
+mod desk;
 pub mod queue;
 #[cfg(unix)]
 mod serve;
+pub mod work;
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -54,6 +59,8 @@ pub enum Request {
     Ping {},
     /// Something of the queue.
     Queue(queue::Request),
+    /// Work on the mail; answered by a [`work::State`].
+    Work(work::Request),
 }
 
 /// That a server is there.

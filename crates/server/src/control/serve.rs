@@ -1,5 +1,6 @@
 //! The server's end of the control socket.
 
+use super::desk::Desk;
 use super::{Answer, Line, MAX_REPLY, MAX_REQUEST, Outcome, Pong, Request, VERSION, queue, socket};
 use crate::config::Config;
 use crate::shared::Shared;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -38,11 +40,12 @@ pub(crate) async fn open(config: &Config) -> Option<UnixListener> {
 /// Answers at the control socket until the server stops.
 pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, listener: UnixListener) {
     let mut connections = JoinSet::new();
+    let turns = Arc::new(Semaphore::new(Desk::JOBS));
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) if is_allowed(&stream) => {
-                    connections.spawn(converse(shared.clone(), stream));
+                    connections.spawn(converse(shared.clone(), stream, Desk::new(&turns)));
                 }
                 Ok(_) => tracing::warn!("another user was turned away from the control socket"),
                 Err(error) => {
@@ -85,7 +88,7 @@ fn is_allowed(stream: &UnixStream) -> bool {
         .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream) {
+async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream, mut desk: Desk) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -98,7 +101,7 @@ async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream) {
             () = shared.shutdown.begun() => return,
         };
         let (result, is_last) = match read {
-            Ok(Ok(1..)) if line.ends_with(b"\n") => (answer(&shared, &line).await, false),
+            Ok(Ok(1..)) if line.ends_with(b"\n") => (answer(&shared, &mut desk, &line).await, false),
             Ok(Ok(1..)) if line.len() >= MAX_REQUEST => {
                 (Outcome::Error("the request is too long".into()), true)
             }
@@ -124,7 +127,7 @@ fn reply(result: Outcome) -> Vec<u8> {
     }
 }
 
-async fn answer<S: Store>(shared: &Shared<S>, line: &[u8]) -> Outcome {
+async fn answer<S: Store>(shared: &Arc<Shared<S>>, desk: &mut Desk, line: &[u8]) -> Outcome {
     let request = match serde_json::from_slice::<Value>(line) {
         Ok(request) => request,
         Err(error) => return Outcome::Error(format!("the request is not a line of JSON: {error}")),
@@ -136,7 +139,7 @@ async fn answer<S: Store>(shared: &Shared<S>, line: &[u8]) -> Outcome {
         ));
     }
     match serde_json::from_value::<Line>(request) {
-        Ok(line) => match handle(shared, line.request).await {
+        Ok(line) => match handle(shared, desk, line.request).await {
             Ok(value) => Outcome::Ok(value),
             Err(error) => Outcome::Error(error.to_string()),
         },
@@ -145,7 +148,8 @@ async fn answer<S: Store>(shared: &Shared<S>, line: &[u8]) -> Outcome {
 }
 
 async fn handle<S: Store>(
-    shared: &Shared<S>,
+    shared: &Arc<Shared<S>>,
+    desk: &mut Desk,
     request: Request,
 ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
     Ok(match request {
@@ -154,6 +158,7 @@ async fn handle<S: Store>(
             hostname: shared.config.hostname.to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
         })?,
-        Request::Queue(request) => queue::Desk::of_server(shared).answer(request).await?,
+        Request::Queue(request) => queue::Desk::of_server(&**shared).answer(request).await?,
+        Request::Work(request) => serde_json::to_value(desk.answer(shared, request).await?)?,
     })
 }

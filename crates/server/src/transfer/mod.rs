@@ -28,6 +28,7 @@ pub use import::Importer;
 pub use mbox::Quoting;
 
 use mailwright_mailbox::{CommitError, StoreError};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,8 @@ pub trait Observer: Send {
 }
 
 /// How far a transfer is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Progress {
     /// The messages that are done, those included that were there already.
@@ -55,7 +57,8 @@ pub struct Progress {
 }
 
 /// What a transfer came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Report {
     /// The folders that were gone through.
