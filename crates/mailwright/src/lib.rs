@@ -34,6 +34,9 @@
 //! | `maildir` | `mailwright-store` | Maildir++ folders as a store | |
 //! | `server` | `mailwright-server` | the reference server as a library | |
 //!
+//! The module `guide` (with the features `auth`, `queue`, `server` and `store`) shows how to begin: receive mail, send it,
+//! serve IMAP over data of one's own, test mail code, build a server, drive a machine.
+//!
 //! All but `store` and `server` do without sockets, files, threads and clocks: octets and the time are arguments.
 //!
 //! An SMTP server that takes the first bytes of a session, with the default features:
@@ -85,6 +88,9 @@ pub use mailwright_smtp as smtp;
 pub use mailwright_store as store;
 #[cfg(feature = "wire")]
 pub use mailwright_wire as wire;
+
+#[cfg(all(feature = "server", feature = "store", feature = "auth", feature = "queue"))]
+pub mod guide;
 
 /// The README's code is compiled and run.
 #[cfg(doctest)]
