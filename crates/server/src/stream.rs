@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
@@ -121,14 +121,6 @@ impl Stream {
             Inner::Plain(Transport::Unix(unix)) => Some(unix.poll_read_ready(cx)),
             _ => None,
         }
-    }
-
-    /// Whether the other end has neither sent anything nor hung up since the last read, as far as that can be told
-    /// without reading: `false` where only a read can tell.
-    pub(crate) fn is_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.poll_readable(&mut cx)
-            .is_some_and(|readable| readable.is_pending())
     }
 
     /// Says goodbye (under TLS by a close_notify), stops sending, and takes what the peer still sends, until

@@ -1,8 +1,9 @@
 //! Asking a milter
 //!
 //! Each question is a conversation of its own from CONNECT on, so that no two clients share one: about a recipient when
-//! it is named, if the milter wants to hear of recipients, and about the whole message at its end. Connections to
-//! milters of version 6 are kept for the next question.
+//! it is named, if the milter wants to hear of recipients, and about the whole message at its end. It has a connection of
+//! its own, too: what version 6 has for the next client on the same one (`SMFIC_QUIT_NC`) is not answered by all programs
+//! that negotiate it.
 
 use super::connect::{Failed, PIECE, next, now};
 use super::marks::refusal;
@@ -14,14 +15,9 @@ use mailwright_address::ForwardPath;
 use mailwright_filter::milter::{self, Actions, Event, Reply, Stage, Steps};
 use mailwright_mailbox::Account;
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 type Milter = Conn<milter::Client>;
-
-/// Connections that wait for the next question, each with the time of its last one.
-#[derive(Debug, Default)]
-pub(super) struct Idle(Mutex<Vec<(Instant, Milter)>>);
 
 /// A milter says what is to happen, and nothing more is asked.
 type Ended = Ruling;
@@ -33,13 +29,13 @@ pub(super) async fn recipient(
     mail: &Mail,
     rcpt: &Rcpt,
 ) -> Result<Ruling, Failed> {
-    // One that went away in between is asked anew.
-    if let Some(conn) = remote.idle.take()
-        && let Ok(ruling) = about_recipient(remote, conn, client, mail, rcpt).await
-    {
-        return Ok(ruling);
-    }
-    about_recipient(remote, start(remote).await?, client, mail, rcpt).await
+    let mut conn = start(remote).await?;
+    let told = match conn.machine().options().steps.contains(Steps::NO_RCPT) {
+        true => None,
+        false => envelope(remote, &mut conn, client, mail, std::slice::from_ref(rcpt), None).await?,
+    };
+    quit(conn).await;
+    Ok(told.unwrap_or_else(Ruling::accept))
 }
 
 /// Asks about a message.
@@ -48,37 +44,7 @@ pub(super) async fn message(
     transaction: &Transaction,
     message: &Message<'_>,
 ) -> Result<Ruling, Failed> {
-    if let Some(conn) = remote.idle.take()
-        && let Ok(ruling) = about_message(remote, conn, transaction, message).await
-    {
-        return Ok(ruling);
-    }
-    about_message(remote, start(remote).await?, transaction, message).await
-}
-
-async fn about_recipient(
-    remote: &Remote,
-    mut conn: Milter,
-    client: &Client,
-    mail: &Mail,
-    rcpt: &Rcpt,
-) -> Result<Ruling, Failed> {
-    if conn.machine().options().steps.contains(Steps::NO_RCPT) {
-        keep(remote, conn).await;
-        return Ok(Ruling::accept());
-    }
-    let told = envelope(remote, &mut conn, client, mail, std::slice::from_ref(rcpt), None).await?;
-    conn.machine().abort();
-    keep(remote, conn).await;
-    Ok(told.unwrap_or_else(Ruling::accept))
-}
-
-async fn about_message(
-    remote: &Remote,
-    mut conn: Milter,
-    transaction: &Transaction,
-    message: &Message<'_>,
-) -> Result<Ruling, Failed> {
+    let mut conn = start(remote).await?;
     let Transaction {
         client,
         mail,
@@ -91,13 +57,10 @@ async fn about_message(
         ended => ended,
     };
     let ruling = match early {
-        Some(ended) => {
-            conn.machine().abort();
-            ended
-        }
+        Some(ended) => ended,
         None => verdict(&mut conn, message, id).await?,
     };
-    keep(remote, conn).await;
+    quit(conn).await;
     Ok(ruling)
 }
 
@@ -120,21 +83,11 @@ async fn start(remote: &Remote) -> Result<Milter, Failed> {
     }
 }
 
-/// Puts a connection by for the next question, if it can be asked one.
-async fn keep(remote: &Remote, mut conn: Milter) {
-    match conn.machine().next_connection() {
-        true => {
-            // What it was told leaves with the next question at the latest; here, because it may take long.
-            if matches!(next(&mut conn).await, Ok(None)) {
-                remote.idle.put(conn);
-            }
-        }
-        false => {
-            conn.machine().quit();
-            // It has answered; whether it hears the end does not matter.
-            let _ = tokio::time::timeout(FAREWELL, conn.next()).await;
-        }
-    }
+/// Says that nothing more comes.
+async fn quit(mut conn: Milter) {
+    conn.machine().quit();
+    // It has answered; whether it hears the end does not matter.
+    let _ = tokio::time::timeout(FAREWELL, conn.next()).await;
 }
 
 /// Tells of client, sender and recipients; what it ended in, if it ended.
@@ -302,30 +255,6 @@ fn ended(reply: Reply, whole: Whole) -> Option<Ended> {
     })
 }
 
-impl Idle {
-    /// The connection that waits for the shortest time, if it does not wait for long.
-    fn take(&self) -> Option<Milter> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(since, _)| since.elapsed() < KEPT);
-        while let Some((_, conn)) = idle.pop() {
-            if conn.stream().is_quiet() {
-                return Some(conn);
-            }
-        }
-        None
-    }
-
-    fn put(&self, conn: Milter) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_KEPT {
-            idle.push((now(), conn));
-        }
-    }
-}
-
-/// How many connections are kept, and for how long.
-const MOST_KEPT: usize = 8;
-const KEPT: Duration = Duration::from_secs(30);
 /// How long a milter may take to hear that nothing more comes.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A new body may have as many octets, however small the old one was; else twice as many as the message.

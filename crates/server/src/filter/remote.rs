@@ -15,8 +15,6 @@ pub struct Remote {
     pub(super) config: FilterConfig,
     /// What this server calls itself.
     pub(super) hostname: String,
-    /// Connections to a milter that wait for the next message.
-    pub(super) idle: milter::Idle,
 }
 
 impl Remote {
@@ -25,7 +23,6 @@ impl Remote {
         Self {
             config,
             hostname: hostname.to_owned(),
-            idle: milter::Idle::default(),
         }
     }
 
