@@ -22,12 +22,37 @@ pub struct Change {
     pub mailbox: MailboxId,
     /// Its highest mod-sequence after the change.
     pub mod_seq: ModSeq,
+    /// Nothing but its messages has changed: who lists mailboxes need not look again.
+    pub messages_only: bool,
 }
 
 impl Change {
-    /// Makes a notice; for stores.
+    /// Makes a notice that anything of a mailbox may have changed; for stores.
     pub const fn new(mailbox: MailboxId, mod_seq: ModSeq) -> Self {
-        Self { mailbox, mod_seq }
+        Self {
+            mailbox,
+            mod_seq,
+            messages_only: false,
+        }
+    }
+
+    /// Makes a notice that messages of a mailbox have changed, or came or went; for stores.
+    pub const fn of_messages(mailbox: MailboxId, mod_seq: ModSeq) -> Self {
+        Self {
+            mailbox,
+            mod_seq,
+            messages_only: true,
+        }
+    }
+
+    /// Joins two notices of one mailbox.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            mailbox: self.mailbox,
+            mod_seq: self.mod_seq.max(other.mod_seq),
+            messages_only: self.messages_only && other.messages_only,
+        }
     }
 }
 
@@ -132,7 +157,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    pending: BTreeMap<MailboxId, ModSeq>,
+    pending: BTreeMap<MailboxId, Change>,
     waker: Option<Waker>,
     closed: bool,
 }
@@ -145,8 +170,8 @@ impl Shared {
     fn put(&self, changes: &[Change]) {
         let mut state = self.lock();
         for change in changes {
-            let latest = state.pending.entry(change.mailbox).or_default();
-            *latest = change.mod_seq.max(*latest);
+            let joined = state.pending.entry(change.mailbox).or_insert(*change);
+            *joined = joined.and(*change);
         }
         wake(state);
     }
@@ -154,11 +179,7 @@ impl Shared {
 
 impl State {
     fn take(&mut self) -> Vec<Change> {
-        let pending = core::mem::take(&mut self.pending);
-        pending
-            .into_iter()
-            .map(|(mailbox, mod_seq)| Change { mailbox, mod_seq })
-            .collect()
+        core::mem::take(&mut self.pending).into_values().collect()
     }
 }
 

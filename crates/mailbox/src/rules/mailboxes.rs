@@ -4,7 +4,9 @@ use super::{
     messages::{self, MessageSteps},
     steps::{Steps, head, no_such_mailbox, over_limit},
 };
-use crate::{Account, CommitError, MailboxId, MailboxName, Outcome, SpecialUse, Uid, UidSet, UidValidity};
+use crate::{
+    Account, Change, CommitError, MailboxId, MailboxName, Outcome, SpecialUse, Uid, UidSet, UidValidity,
+};
 
 /// How a store keeps mailboxes and subscriptions.
 pub trait MailboxSteps: Steps {
@@ -154,7 +156,7 @@ pub(super) fn adopt_uids<T: MailboxSteps>(
     let uid_next = head.uid_next.map(|own| own.max(uid_next));
     if (uid_validity, uid_next) != (head.uid_validity, head.uid_next) {
         store.set_uids(mailbox, uid_validity, uid_next)?;
-        store.touch(mailbox, head.highest_mod_seq)?;
+        store.touch(Change::new(mailbox, head.highest_mod_seq))?;
     }
     Ok(Outcome::UidsAdopted {
         uid_validity,
@@ -262,7 +264,7 @@ pub(super) fn tell_inbox<T: MailboxSteps>(store: &mut T, account: &Account) -> R
 /// Has the feeds told, so that whoever watches a mailbox looks again.
 pub(super) fn tell<T: Steps>(store: &mut T, mailbox: MailboxId) -> Result<(), T::Error> {
     let highest = head(store, mailbox)?.highest_mod_seq;
-    store.touch(mailbox, highest)
+    store.touch(Change::new(mailbox, highest))
 }
 
 fn already_exists(store: &impl Steps) -> CommitError {

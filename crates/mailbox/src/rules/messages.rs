@@ -2,8 +2,8 @@
 
 use super::steps::{Steps, check_blob, head, over_limit};
 use crate::{
-    Account, BlobRef, CommitError, FlagChange, Flags, MailboxId, Message, MessageMeta, ModSeq, Outcome,
-    SystemFlags, ThreadId, ThreadKey, Threading, Uid, UidSet,
+    Account, BlobRef, Change, CommitError, FlagChange, Flags, MailboxId, Message, MessageMeta, ModSeq,
+    Outcome, SystemFlags, ThreadId, ThreadKey, Threading, Uid, UidSet,
 };
 
 /// How a store keeps messages.
@@ -150,7 +150,7 @@ pub(super) fn append<T: MessageSteps>(
     let thread = thread_of(store, &head.account, &message.threading)?;
     let place = next_place(store, mailbox, mod_seq, thread)?;
     store.add_message(place, blob, message, flags, internal_date)?;
-    store.touch(mailbox, mod_seq)?;
+    store.touch(Change::of_messages(mailbox, mod_seq))?;
     Ok(Outcome::Appended {
         uid_validity: head.uid_validity,
         uid: place.uid,
@@ -274,7 +274,7 @@ fn touch_if<T: Steps>(
     if !changed {
         return Ok(highest);
     }
-    store.touch(mailbox, highest.next())?;
+    store.touch(Change::of_messages(mailbox, highest.next()))?;
     Ok(highest.next())
 }
 

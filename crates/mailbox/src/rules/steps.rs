@@ -1,6 +1,6 @@
 //! What all parts of a batch share
 
-use crate::{Account, BlobRef, CommitError, Limits, MailboxId, ModSeq, Uid, UidValidity, Usage};
+use crate::{Account, BlobRef, Change, CommitError, Limits, MailboxId, ModSeq, Uid, UidValidity, Usage};
 
 /// What every part of a batch needs of a store.
 pub trait Steps {
@@ -41,7 +41,7 @@ pub trait Steps {
     ///
     /// # Errors
     /// When the store has trouble.
-    fn touch(&mut self, mailbox: MailboxId, mod_seq: ModSeq) -> Result<(), Self::Error>;
+    fn touch(&mut self, change: Change) -> Result<(), Self::Error>;
 }
 
 /// What the rules look at in a mailbox.

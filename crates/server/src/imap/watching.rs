@@ -115,8 +115,11 @@ impl Watching {
 
     /// Whether a change can be one of what there is, rather than of what is in it.
     pub(super) fn asks_for_list(&self, change: &Change) -> bool {
-        let known = self.known.get(&change.mailbox);
-        self.wants.names || known.is_none_or(|known| known.listed.owner.is_some())
+        let may_differ = || {
+            let known = self.known.get(&change.mailbox);
+            self.wants.names || known.is_none_or(|known| known.listed.owner.is_some())
+        };
+        !change.messages_only && may_differ()
     }
 }
 

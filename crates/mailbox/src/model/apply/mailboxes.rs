@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Count, Transaction};
 use crate::{
-    Account, CommitError, MailboxId, MailboxName, ModSeq, Snapshot, SpecialUse, Uid, UidValidity,
+    Account, Change, CommitError, MailboxId, MailboxName, ModSeq, Snapshot, SpecialUse, Uid, UidValidity,
     model::{Mailbox, history::History, undo::Undo},
     rules::{MailboxSteps, Renamed},
 };
@@ -76,7 +76,7 @@ impl MailboxSteps for Transaction<'_> {
             mailbox,
             before: None,
         });
-        self.changes.insert(mailbox, (account.clone(), ModSeq::ONE));
+        self.tell(account.clone(), Change::new(mailbox, ModSeq::ONE));
         Ok(mailbox)
     }
 
@@ -129,8 +129,10 @@ impl MailboxSteps for Transaction<'_> {
             head.usage.octets -= size;
             head.usage.messages -= u64::from(exists);
         });
-        self.changes
-            .insert(mailbox, (account.clone(), gone.head.highest_mod_seq.next()));
+        self.tell(
+            account.clone(),
+            Change::new(mailbox, gone.head.highest_mod_seq.next()),
+        );
         self.undo.push(Undo::Mailbox {
             mailbox,
             before: Some(Box::new(gone)),

@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::{AccountHead, Applied, Mailbox, Model, Undo};
 use crate::{
-    Account, BlobRef, Change, CommitError, Committed, Limits, MailboxId, MailboxName, Message, ModSeq,
-    Outcome, Snapshot, SpoolEntry, SpoolKey, Uid, Usage,
+    Account, BlobRef, Change, CommitError, Committed, Limits, MailboxId, MailboxName, Message, Outcome,
+    Snapshot, SpoolEntry, SpoolKey, Uid, Usage,
     rules::{Head, SpoolSteps, Steps},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Transaction<'m> {
     // The position of the operation that is being applied.
     op: usize,
     undo: Vec<Undo>,
-    changes: BTreeMap<MailboxId, (Account, ModSeq)>,
+    changes: BTreeMap<MailboxId, (Account, Change)>,
     released: Vec<BlobRef>,
 }
 
@@ -42,15 +42,20 @@ impl<'m> Transaction<'m> {
     }
 
     pub(super) fn finish(self, outcomes: Vec<Outcome>) -> Applied {
-        let change = |(mailbox, (account, mod_seq))| (account, Change::new(mailbox, mod_seq));
         let mut released = self.released;
         released.retain(|blob| !self.model.refers_to(blob));
         Applied {
             committed: Committed::new(outcomes),
-            changes: self.changes.into_iter().map(change).collect(),
+            changes: self.changes.into_values().collect(),
             released,
             undo: self.undo,
         }
+    }
+
+    /// Notes what the sessions of an account are to be told.
+    fn tell(&mut self, account: Account, change: Change) {
+        let told = self.changes.entry(change.mailbox).or_insert((account, change));
+        told.1 = told.1.and(change);
     }
 
     pub(super) fn roll_back(self) {
@@ -178,10 +183,11 @@ impl Steps for Transaction<'_> {
         Ok(self.model.refers_to(blob) || (self.known)(blob))
     }
 
-    fn touch(&mut self, mailbox: MailboxId, mod_seq: ModSeq) -> Result<(), CommitError> {
-        self.change_head(mailbox, |head| head.highest_mod_seq = mod_seq)?;
+    fn touch(&mut self, change: Change) -> Result<(), CommitError> {
+        let mailbox = change.mailbox;
+        self.change_head(mailbox, |head| head.highest_mod_seq = change.mod_seq)?;
         let account = self.mailbox(mailbox)?.head.account.clone();
-        self.changes.insert(mailbox, (account, mod_seq));
+        self.tell(account, change);
         Ok(())
     }
 }

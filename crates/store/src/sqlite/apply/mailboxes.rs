@@ -1,7 +1,7 @@
 //! Mailboxes and subscriptions
 
 use mailwright_mailbox::{
-    Account, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidSet, UidValidity,
+    Account, Change, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidSet, UidValidity,
     rules::{MailboxSteps, Renamed},
 };
 
@@ -81,7 +81,7 @@ impl MailboxSteps for Transaction<'_> {
         );
         self.conn.prepare_cached(sql)?.execute(values)?;
         self.mailboxes.insert(id, Some(mailbox));
-        self.changes.insert(id, (account.clone(), ModSeq::ONE));
+        self.tell(account.clone(), Change::new(id, ModSeq::ONE));
         Ok(id)
     }
 
@@ -148,8 +148,7 @@ impl MailboxSteps for Transaction<'_> {
         let state = self.account_or_new(account)?;
         state.octets -= gone.octets;
         state.messages -= gone.messages;
-        self.changes
-            .insert(mailbox, (account.clone(), gone.mod_seq.next()));
+        self.tell(account.clone(), Change::new(mailbox, gone.mod_seq.next()));
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use mailwright_mailbox::{
-    Account, Batch, BlobRef, Change, CommitError, Limits, MailboxId, ModSeq, Outcome, SpoolKey, Uid, Usage,
+    Account, Batch, BlobRef, Change, CommitError, Limits, MailboxId, Outcome, SpoolKey, Uid, Usage,
     rules::{self, Head, SpoolSteps, Steps},
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -64,7 +64,7 @@ pub(super) struct Transaction<'w> {
     links: Links<'w>,
     flags: Option<FlagRun>,
     counters: Counters,
-    changes: BTreeMap<MailboxId, (Account, ModSeq)>,
+    changes: BTreeMap<MailboxId, (Account, Change)>,
 }
 
 impl<'w> Transaction<'w> {
@@ -98,12 +98,17 @@ impl<'w> Transaction<'w> {
         self.write_flags()?;
         let packs = self.links.write()?;
         self.cache.merge(self.mailboxes, self.accounts, self.counters);
-        let change = |(mailbox, (account, mod_seq))| (account, Change::new(mailbox, mod_seq));
         Ok(Applied {
             outcomes,
-            changes: self.changes.into_iter().map(change).collect(),
+            changes: self.changes.into_values().collect(),
             packs,
         })
+    }
+
+    /// Notes what the sessions of an account are to be told.
+    fn tell(&mut self, account: Account, change: Change) {
+        let told = self.changes.entry(change.mailbox).or_insert((account, change));
+        told.1 = told.1.and(change);
     }
 
     fn mailbox(&mut self, id: MailboxId) -> Result<&mut Mailbox, Failure> {
@@ -199,11 +204,11 @@ impl Steps for Transaction<'_> {
         Ok(self.links.is_there(blob)?)
     }
 
-    fn touch(&mut self, mailbox: MailboxId, mod_seq: ModSeq) -> Result<(), Failure> {
-        let head = self.mailbox(mailbox)?;
-        head.mod_seq = mod_seq;
+    fn touch(&mut self, change: Change) -> Result<(), Failure> {
+        let head = self.mailbox(change.mailbox)?;
+        head.mod_seq = change.mod_seq;
         let account = head.account.clone();
-        self.changes.insert(mailbox, (account, mod_seq));
+        self.tell(account, change);
         Ok(())
     }
 }
