@@ -91,10 +91,21 @@ impl Out<'_> {
 
     /// A string: quoted if it can be, else a literal. NUL, which no string may hold, becomes a space.
     pub(crate) fn string(&mut self, text: &[u8]) -> &mut Self {
+        self.string_between("", text, "")
+    }
+
+    /// A string with what stands before and behind it, which is cheaper than three calls.
+    fn string_between(&mut self, before: &str, text: &[u8], behind: &str) -> &mut Self {
         if text.len() <= LONGEST_QUOTED && all_plain(text) {
-            self.0.put_all([b"\"", text, b"\""]);
+            self.0
+                .put_all([before.as_bytes(), b"\"", text, b"\"", behind.as_bytes()]);
             return self;
         }
+        self.raw(before).unplain_string(text).raw(behind)
+    }
+
+    /// A string that may need escapes, or be a literal.
+    fn unplain_string(&mut self, text: &[u8]) -> &mut Self {
         let plain = text.iter().position(|&b| !is_plain(b)).unwrap_or(text.len());
         let quotable = |b: &u8| matches!(b, 1..=9 | 11..=12 | 14..=127);
         if text.len() > LONGEST_QUOTED || !text[plain..].iter().all(quotable) {
@@ -123,6 +134,17 @@ impl Out<'_> {
 
     pub(crate) fn nstring(&mut self, text: Option<&Bytes>) -> &mut Self {
         self.octets_or_nil(text.map(|text| &text[..]))
+    }
+
+    /// The same with what stands before and behind it.
+    fn nstring_between(&mut self, before: &str, text: Option<&Bytes>, behind: &str) -> &mut Self {
+        match text {
+            Some(text) => self.string_between(before, text, behind),
+            None => {
+                self.0.put_all([before.as_bytes(), b"NIL", behind.as_bytes()]);
+                self
+            }
+        }
     }
 
     pub(crate) fn octets_or_nil(&mut self, text: Option<&[u8]>) -> &mut Self {
@@ -167,12 +189,17 @@ impl Out<'_> {
 
     /// Flags in parentheses.
     pub(crate) fn flags(&mut self, flags: &Flags, recent: bool) -> &mut Self {
-        self.raw("(");
-        let recent = recent.then_some("\\Recent");
-        self.joined(flags.names().chain(recent), |out, name| {
-            out.raw(name);
-        });
-        self.raw(")")
+        let mut before = "(";
+        for name in flags.names() {
+            self.0.put_all([before.as_bytes(), name.as_bytes()]);
+            before = " ";
+        }
+        match (recent, before) {
+            (true, _) => self.0.put_all([before.as_bytes(), b"\\Recent)"]),
+            (false, " ") => self.0.put(b")"),
+            (false, _) => self.0.put(b"()"),
+        }
+        self
     }
 
     pub(crate) fn date_time(&mut self, date: DateTime) -> &mut Self {
@@ -244,38 +271,34 @@ impl Out<'_> {
         self.raw(")")
     }
 
-    pub(crate) fn envelope(&mut self, e: &Envelope) -> &mut Self {
+    pub(crate) fn envelope<'e>(&mut self, e: &'e Envelope) -> &mut Self {
+        self.nstring_between("(", e.date.as_ref(), " ")
+            .nstring_between("", e.subject.as_ref(), " ");
         // RFC 3501 §7.4.2: a missing or empty Sender or Reply-To is told as From.
-        self.raw("(")
-            .nstring(e.date.as_ref())
-            .raw(" ")
-            .nstring(e.subject.as_ref());
-        self.raw(" ").addresses(&e.from);
-        self.raw(" ")
-            .addresses(if e.sender.is_empty() { &e.from } else { &e.sender });
-        self.raw(" ").addresses(if e.reply_to.is_empty() {
-            &e.from
-        } else {
-            &e.reply_to
-        });
-        for list in [&e.to, &e.cc, &e.bcc] {
-            self.raw(" ").addresses(list);
-        }
-        self.raw(" ").nstring(e.in_reply_to.as_ref());
-        self.raw(" ").nstring(e.message_id.as_ref()).raw(")")
+        let or_from = |list: &'e [Address]| if list.is_empty() { &e.from[..] } else { list };
+        self.addresses(&e.from)
+            .addresses(or_from(&e.sender))
+            .addresses(or_from(&e.reply_to))
+            .addresses(&e.to)
+            .addresses(&e.cc)
+            .addresses(&e.bcc);
+        self.nstring_between("", e.in_reply_to.as_ref(), " ")
+            .nstring_between("", e.message_id.as_ref(), ")")
     }
 
+    /// A list of addresses, and a space.
     fn addresses(&mut self, list: &[Address]) -> &mut Self {
         if list.is_empty() {
-            return self.raw("NIL");
+            return self.raw("NIL ");
         }
-        self.raw("(");
+        let mut open = "((";
         for address in list {
-            self.raw("(").nstring(address.name.as_ref()).raw(" NIL ");
-            self.nstring(address.mailbox.as_ref()).raw(" ");
-            self.nstring(address.host.as_ref()).raw(")");
+            self.nstring_between(open, address.name.as_ref(), " NIL ")
+                .nstring_between("", address.mailbox.as_ref(), " ")
+                .nstring_between("", address.host.as_ref(), ")");
+            open = "(";
         }
-        self.raw(")")
+        self.raw(") ")
     }
 
     /// BODYSTRUCTURE with `extended`, else BODY.

@@ -18,6 +18,9 @@ use std::ops::Range;
 /// piece, so that a command that asks for thousands of sections does not hold them all.
 const AT_ONCE: u64 = 64 * 1024;
 
+/// How many messages are read before anything is told; then more at a time.
+const FIRST_PAGE: usize = 50;
+
 /// Of messages up to this size a preview costs next to nothing.
 const CHEAP: u64 = 16 * 1024;
 
@@ -52,15 +55,17 @@ impl<B: Backend> Session<B> {
                 self.conn.machine().vanished(&uids_to_imap(&vanished.uids));
             }
         }
-        let mut scan = Scan::new(uids, fields).limit(wanted.limit());
+        let mut scan = Scan::new(uids, fields).limit(FIRST_PAGE);
         scan.since = since;
         let mut page = mail.scan(mailbox, scan.clone()).await?;
         while let Some(next) = scan.after(&page) {
+            let limit = wanted.limit().min(next.limit * 4);
+            scan = next.limit(limit);
             // The next page is read while this one is told. To be polled first is to begin first.
-            let ahead = mail.scan(mailbox, next.clone());
+            let ahead = mail.scan(mailbox, scan.clone());
             let (ahead, told) = tokio::join!(biased; ahead, self.tell_rows(&wanted, &page));
             told?;
-            (scan, page) = (next, ahead?);
+            page = ahead?;
         }
         self.tell_rows(&wanted, &page).await?;
         self.yes()
@@ -384,7 +389,7 @@ impl Wanted<'_> {
                 FetchItem::Section(_) | FetchItem::Binary(_) | FetchItem::Preview { .. }
             )
         };
-        if self.items.iter().any(is_long) { 50 } else { 500 }
+        if self.items.iter().any(is_long) { 50 } else { 1000 }
     }
 }
 

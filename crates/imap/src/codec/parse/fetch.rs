@@ -1,6 +1,6 @@
 //! FETCH and what it asks for (RFC 3501 §6.4.5, RFC 3516, RFC 7162, RFC 8474, RFC 8514, RFC 8970, RFC 9394)
 
-use super::{LONGEST_NAME, upper_case, words};
+use super::{Word, known, word, words};
 use crate::codec::cursor::{Cursor, Result};
 use crate::codec::{Body, FetchModifiers};
 use crate::data::{Alias, BinaryItem, BodyItem, FetchItem, Partial, Section, SectionText};
@@ -11,7 +11,7 @@ pub(super) fn fetch(c: &mut Cursor<'_>, uid: bool) -> Result<Body> {
     c.sp()?;
     let set = c.sequence_set()?;
     c.sp()?;
-    let (mut items, mut with_uid) = (Vec::new(), uid);
+    let (mut items, mut with_uid) = (Vec::with_capacity(USUAL), uid);
     let mut add = |item: Option<FetchItem>| match item {
         None => with_uid = true,
         Some(item) if items.contains(&item) => {}
@@ -84,6 +84,26 @@ fn fetch_modifiers(c: &mut Cursor<'_>, uid: bool) -> Result<FetchModifiers> {
     Ok(modifiers)
 }
 
+const BODY_PEEK: Word = known("BODY.PEEK");
+const BODY: Word = known("BODY");
+const RFC822: Word = known("RFC822");
+const RFC822_HEADER: Word = known("RFC822.HEADER");
+const RFC822_TEXT: Word = known("RFC822.TEXT");
+const BINARY_PEEK: Word = known("BINARY.PEEK");
+const BINARY: Word = known("BINARY");
+const BINARY_SIZE: Word = known("BINARY.SIZE");
+const MODSEQ: Word = known("MODSEQ");
+const EMAILID: Word = known("EMAILID");
+const THREADID: Word = known("THREADID");
+const SAVEDATE: Word = known("SAVEDATE");
+const PREVIEW: Word = known("PREVIEW");
+const UID: Word = known("UID");
+const FLAGS: Word = known("FLAGS");
+const INTERNALDATE: Word = known("INTERNALDATE");
+const RFC822_SIZE: Word = known("RFC822.SIZE");
+const ENVELOPE: Word = known("ENVELOPE");
+const BODYSTRUCTURE: Word = known("BODYSTRUCTURE");
+
 /// One item; `None` for UID.
 pub(super) fn fetch_item(c: &mut Cursor<'_>) -> Result<Option<FetchItem>> {
     let alias = |section: SectionText, peek, alias| {
@@ -96,28 +116,30 @@ pub(super) fn fetch_item(c: &mut Cursor<'_>) -> Result<Option<FetchItem>> {
         Ok(Some(FetchItem::Section(item)))
     };
     let name = c.take_while(|b| b.is_ascii_alphanumeric() || b == b'.');
-    let mut upper = [0; LONGEST_NAME];
-    let item = match upper_case(name, &mut upper).unwrap_or_default() {
-        b"BODY.PEEK" => return body_item(c, true).map(Some),
-        b"BODY" if c.peek() == Some(b'[') => return body_item(c, false).map(Some),
-        b"RFC822" => return alias(SectionText::All, false, Alias::Rfc822),
-        b"RFC822.HEADER" => return alias(SectionText::Header, true, Alias::Rfc822Header),
-        b"RFC822.TEXT" => return alias(SectionText::Text, false, Alias::Rfc822Text),
-        b"BINARY.PEEK" => return binary_item(c, true).map(Some),
-        b"BINARY" => return binary_item(c, false).map(Some),
-        b"BINARY.SIZE" => FetchItem::BinarySize(binary_part(c)?),
-        b"MODSEQ" => FetchItem::ModSeq,
-        b"EMAILID" => FetchItem::EmailId,
-        b"THREADID" => FetchItem::ThreadId,
-        b"SAVEDATE" => FetchItem::SaveDate,
-        b"PREVIEW" => FetchItem::Preview { lazy: lazy(c)? },
-        b"UID" => return Ok(None),
-        b"FLAGS" => FetchItem::Flags,
-        b"INTERNALDATE" => FetchItem::InternalDate,
-        b"RFC822.SIZE" => FetchItem::Size,
-        b"ENVELOPE" => FetchItem::Envelope,
-        b"BODY" => FetchItem::Body,
-        b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+    let Some(word) = word(name) else {
+        return c.fail("a data item is not known");
+    };
+    let item = match word {
+        BODY_PEEK => return body_item(c, true).map(Some),
+        BODY if c.peek() == Some(b'[') => return body_item(c, false).map(Some),
+        RFC822 => return alias(SectionText::All, false, Alias::Rfc822),
+        RFC822_HEADER => return alias(SectionText::Header, true, Alias::Rfc822Header),
+        RFC822_TEXT => return alias(SectionText::Text, false, Alias::Rfc822Text),
+        BINARY_PEEK => return binary_item(c, true).map(Some),
+        BINARY => return binary_item(c, false).map(Some),
+        BINARY_SIZE => FetchItem::BinarySize(binary_part(c)?),
+        MODSEQ => FetchItem::ModSeq,
+        EMAILID => FetchItem::EmailId,
+        THREADID => FetchItem::ThreadId,
+        SAVEDATE => FetchItem::SaveDate,
+        PREVIEW => FetchItem::Preview { lazy: lazy(c)? },
+        UID => return Ok(None),
+        FLAGS => FetchItem::Flags,
+        INTERNALDATE => FetchItem::InternalDate,
+        RFC822_SIZE => FetchItem::Size,
+        ENVELOPE => FetchItem::Envelope,
+        BODY => FetchItem::Body,
+        BODYSTRUCTURE => FetchItem::BodyStructure,
         _ => return c.fail("a data item is not known"),
     };
     Ok(Some(item))
@@ -193,7 +215,7 @@ fn lazy(c: &mut Cursor<'_>) -> Result<bool> {
 }
 
 fn header_list(c: &mut Cursor<'_>) -> Result<Vec<Bytes>> {
-    let mut names = Vec::new();
+    let mut names = Vec::with_capacity(USUAL);
     c.sp()?;
     c.expect(b'(', "a list is missing")?;
     words(c, |c| {
@@ -211,3 +233,6 @@ fn header_list(c: &mut Cursor<'_>) -> Result<Vec<Bytes>> {
 
 /// Each item is compared with each other, and each header field name with each header field of a message.
 const MOST_ITEMS: usize = 500;
+
+/// Most clients ask for no more than this: room is made for it at once.
+const USUAL: usize = 8;

@@ -12,7 +12,7 @@ mod search;
 mod select;
 mod sort;
 
-use super::cursor::{Cursor, ParseError, Result, is_astring_char};
+use super::cursor::{Cursor, ParseError, Result, is_astring_char, is_atom_char};
 use super::{Body, Command};
 use crate::StoreAction;
 pub(crate) use append::{AppendHead, AppendParser, AppendToken, Form};
@@ -131,8 +131,11 @@ impl Command {
         let mut c = Cursor::new(frame);
         let tag = tag(&mut c)?;
         c.sp()?;
-        let verb = c.atom()?;
-        let known = word(verb.as_bytes()).and_then(|word| WORDS.binary_search(&word).ok());
+        let verb = c.take_while(is_atom_char);
+        if verb.is_empty() {
+            return c.fail("an atom is missing");
+        }
+        let known = word(verb).and_then(|word| WORDS.binary_search(&word).ok());
         let Some((_, arguments)) = known.and_then(|at| COMMANDS.get(at)) else {
             return c.fail("the command is not known");
         };
