@@ -44,6 +44,12 @@ fn all_plain(text: &[u8]) -> bool {
     }
 }
 
+/// What stands around a string, without the quotes that a quoted one has.
+fn without_quotes<'a>(open: &'a str, close: &'a str) -> (&'a str, &'a str) {
+    let before = open.strip_suffix('"').unwrap_or(open);
+    (before, close.strip_prefix('"').unwrap_or(close))
+}
+
 /// How deep a body structure is printed. `message` stops earlier; a structure built by hand might not.
 const DEEPEST: usize = 100;
 
@@ -91,16 +97,17 @@ impl Out<'_> {
 
     /// A string: quoted if it can be, else a literal. NUL, which no string may hold, becomes a space.
     pub(crate) fn string(&mut self, text: &[u8]) -> &mut Self {
-        self.string_between("", text, "")
+        self.string_between("\"", text, "\"")
     }
 
-    /// A string with what stands before and behind it, which is cheaper than three calls.
-    fn string_between(&mut self, before: &str, text: &[u8], behind: &str) -> &mut Self {
+    /// A string with what stands before and behind it, which is cheaper than three calls: `open` ends with its opening
+    /// quote, and `close` begins with its closing quote.
+    fn string_between(&mut self, open: &str, text: &[u8], close: &str) -> &mut Self {
         if text.len() <= LONGEST_QUOTED && all_plain(text) {
-            self.0
-                .put_all([before.as_bytes(), b"\"", text, b"\"", behind.as_bytes()]);
+            self.0.put_all([open.as_bytes(), text, close.as_bytes()]);
             return self;
         }
+        let (before, behind) = without_quotes(open, close);
         self.raw(before).unplain_string(text).raw(behind)
     }
 
@@ -136,15 +143,13 @@ impl Out<'_> {
         self.octets_or_nil(text.map(|text| &text[..]))
     }
 
-    /// The same with what stands before and behind it.
-    fn nstring_between(&mut self, before: &str, text: Option<&Bytes>, behind: &str) -> &mut Self {
-        match text {
-            Some(text) => self.string_between(before, text, behind),
-            None => {
-                self.0.put_all([before.as_bytes(), b"NIL", behind.as_bytes()]);
-                self
-            }
-        }
+    /// The same with what stands before and behind it, as [`string_between`](Self::string_between) takes it.
+    fn nstring_between(&mut self, open: &str, text: Option<&Bytes>, close: &str) -> &mut Self {
+        let Some(text) = text else {
+            let (before, behind) = without_quotes(open, close);
+            return self.raw(before).raw("NIL").raw(behind);
+        };
+        self.string_between(open, text, close)
     }
 
     pub(crate) fn octets_or_nil(&mut self, text: Option<&[u8]>) -> &mut Self {
@@ -272,8 +277,8 @@ impl Out<'_> {
     }
 
     pub(crate) fn envelope<'e>(&mut self, e: &'e Envelope) -> &mut Self {
-        self.nstring_between("(", e.date.as_ref(), " ")
-            .nstring_between("", e.subject.as_ref(), " ");
+        self.nstring_between("(\"", e.date.as_ref(), "\" ")
+            .nstring_between("\"", e.subject.as_ref(), "\" ");
         // RFC 3501 §7.4.2: a missing or empty Sender or Reply-To is told as From.
         let or_from = |list: &'e [Address]| if list.is_empty() { &e.from[..] } else { list };
         self.addresses(&e.from)
@@ -282,8 +287,8 @@ impl Out<'_> {
             .addresses(&e.to)
             .addresses(&e.cc)
             .addresses(&e.bcc);
-        self.nstring_between("", e.in_reply_to.as_ref(), " ")
-            .nstring_between("", e.message_id.as_ref(), ")")
+        self.nstring_between("\"", e.in_reply_to.as_ref(), "\" ")
+            .nstring_between("\"", e.message_id.as_ref(), "\")")
     }
 
     /// A list of addresses, and a space.
@@ -291,12 +296,12 @@ impl Out<'_> {
         if list.is_empty() {
             return self.raw("NIL ");
         }
-        let mut open = "((";
+        let mut open = "((\"";
         for address in list {
-            self.nstring_between(open, address.name.as_ref(), " NIL ")
-                .nstring_between("", address.mailbox.as_ref(), " ")
-                .nstring_between("", address.host.as_ref(), ")");
-            open = "(";
+            self.nstring_between(open, address.name.as_ref(), "\" NIL ")
+                .nstring_between("\"", address.mailbox.as_ref(), "\" ")
+                .nstring_between("\"", address.host.as_ref(), "\")");
+            open = "(\"";
         }
         self.raw(") ")
     }
