@@ -2,12 +2,12 @@
 """How fast mail comes in from a Maildir and from an mbox file, and how much memory that takes.
 
     cargo build --release -p mailwright-server
-    benches/import_figures.py [--binary target/release/mailwright] [--messages 20000] [--folder DIR]
+    benches/import_figures.py [--binary target/release/mailwright] [--messages 100000] [--folder DIR]
 
 Makes a Maildir of that many messages (2 to 6 KiB, one in 50 with an attachment of 200 KiB), exports it as mbox, and
-imports a tenth and all of each into a fresh data folder. Prints messages a second and the peak of the resident memory:
-that of a tenth and that of all are to be the same. Fails below 5,000 messages a second, or if memory grows by more than
-half."""
+imports a fifth and all of each into a fresh data folder. Prints messages a second and the peak of the resident memory:
+that of a fifth and that of all are to be the same, once the page cache of the database, 64 MiB, is full. Fails below
+5,000 messages a second, or if memory grows by more than a quarter."""
 
 import argparse
 import os
@@ -69,7 +69,7 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binary", default="target/release/mailwright")
-    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--folder", help="where to work; on the disk that is to be measured")
     options = parser.parse_args()
     binary = str(pathlib.Path(options.binary).resolve())
@@ -77,10 +77,10 @@ def main():
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         folder = pathlib.Path(folder)
         sources = {}
-        for name, count in [("tenth", options.messages // 10), ("all", options.messages)]:
+        for name, count in [("fifth", options.messages // 5), ("all", options.messages)]:
             make_maildir(folder / f"maildir-{name}", count)
             sources["maildir", name] = folder / f"maildir-{name}", count
-        for name, count in [("tenth", options.messages // 10), ("all", options.messages)]:
+        for name, count in [("fifth", options.messages // 5), ("all", options.messages)]:
             data = folder / f"data-{name}"
             account(binary, data)
             place = ["--account", "bob", "--data", str(data)]
@@ -90,7 +90,7 @@ def main():
             sources["mbox", name] = mbox / "INBOX.mbox", count
         for form in ["maildir", "mbox"]:
             peaks = []
-            for name in ["tenth", "all"]:
+            for name in ["fifth", "all"]:
                 source, count = sources[form, name]
                 data = folder / f"fresh-{form}-{name}"
                 account(binary, data)
@@ -99,7 +99,7 @@ def main():
                 rate = count / seconds
                 print(f"{form:8} {count:6} messages  {seconds:6.2f} s  {rate:7.0f}/s  {peak:6.1f} MiB")
                 slow |= name == "all" and rate < 5000
-            grown |= peaks[1] > 1.5 * peaks[0]
+            grown |= peaks[1] > 1.25 * peaks[0]
     if slow:
         sys.exit("slower than 5,000 messages a second")
     if grown:

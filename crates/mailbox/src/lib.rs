@@ -55,7 +55,7 @@
 //!
 //! | what | for |
 //! |---|---|
-//! | [`Store`], [`BlobWriter`], [`Scan`], [`Page`], [`Snapshot`] | what a store offers |
+//! | [`Store`], [`BlobWriter`], [`Scan`], [`Page`], [`Snapshot`], [`Contents`] | what a store offers |
 //! | [`Batch`], [`Op`], [`Outcome`], [`CommitError`], [`Limits`] | what is committed, and what comes of it |
 //! | [`rules`] | what operations mean, for all stores alike: a store brings the steps |
 //! | [`Model`], [`Effect`], [`MemoryStore`] | a pure state machine that follows them, and a store made of it |
