@@ -164,6 +164,8 @@ fn event(call: &str, folder: &Path, positions: &mut HashMap<u32, u64>) -> Option
             from: inside(text(&arguments[0]).into())?,
             to: inside(text(&arguments[1]).into())?,
         }),
+        // Room that is taken changes neither what a file holds nor how long it is.
+        "fallocate" if arguments[1] == "FALLOC_FL_KEEP_SIZE" => None,
         // What a store does not do is not simulated; it must not go unseen.
         other => {
             let is_inside = |it: &String| {
