@@ -40,6 +40,8 @@ transcripts! {
     xoauth2_refused: by(Mechanism::XOAuth2, Credentials::token(USER, "stale")), OPEN, REFUSED;
     plain: by(Mechanism::Plain, password()), QUIT, QUIT;
     login: by(Mechanism::Login, password()), QUIT, QUIT;
+    cram_md5: by(Mechanism::CramMd5, password()), QUIT, QUIT;
+    cram_md5_refused: by(Mechanism::CramMd5, Credentials::new(USER, "mirror")), OPEN, REFUSED;
     scram_sha_1: by(Mechanism::ScramSha1, password()), QUIT, QUIT;
     scram_sha_256: by(Mechanism::ScramSha256, password()), QUIT, QUIT;
     scram_sha_256_refused: by(Mechanism::ScramSha256, Credentials::new(USER, "mirror")), OPEN, REFUSED;

@@ -120,10 +120,7 @@ impl Scan {
             let block = &data[at..data.len().min(at + Self::BLOCK + 1)];
             // No branch for a pair, so that compilers make vector instructions of it.
             let pairs = block.iter().zip(&block[1..]);
-            let bare = pairs.fold(0, |bare, (a, b)| {
-                bare | (u8::from(*a == b'\r') ^ u8::from(*b == b'\n'))
-            });
-            bare != 0
+            pairs.fold(false, |bare, (a, b)| bare | ((*a == b'\r') != (*b == b'\n')))
         })
     }
 }

@@ -49,6 +49,7 @@ pub fn check(question: &Question) -> Answer {
         Question::External { authzid } if authzid.as_deref().is_none_or(|authzid| authzid == USER) => {
             Answer::AcceptAs(USER.into())
         }
+        Question::SharedSecret { username } if username == USER => Answer::Password(Secret::from(PASSWORD)),
         Question::Anonymous { .. } => Answer::Accept,
         _ => Answer::Deny,
     }
