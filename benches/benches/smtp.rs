@@ -5,9 +5,8 @@
 //! with its order of commands, limits, questions and replies; `mailin` is a session too; and `smtp-proto` is its parser
 //! with the least that a server does around it: the envelope is kept and ready-made replies are written.
 //!
-//! Each of the 1,202 commands is read to its end, and its text is held to be ASCII or UTF-8 by all. `parse` owns what it
-//! gives and checks addresses and parameters against their grammar; `smtp-proto parse` borrows, and checks less:
-//! control characters, labels of domains and quoted pairs go by.
+//! `parse` owns what it gives, looks for control characters in the whole line, and holds addresses and parameters to
+//! their grammar; `smtp-proto parse` borrows, and looks at the characters, the dots and the length of an address.
 //!
 //! Of messages, `copy` is what it costs to get the octets into a buffer at all; `streamed` and `kept` are the engine,
 //! which also looks for every bare CR and LF, with chunks dropped or kept as they come; `smtp-proto` looks for stuffed
