@@ -18,7 +18,8 @@
 //! | `auth_check` | SPF, DKIM, ARC, DMARC and iprev of a message: all results with their reasons, by a resolver on blocking sockets |
 //! | `edit` | the editor: a field changed, an attachment stripped, every other octet as it was |
 //!
-//! `smtp_sink_in_test`, a server to copy into a test suite, is an example of `mailwright-smtp`, for it needs no more.
+//! `smtp_sink_in_test`, a server to copy into a test suite, is an example of `mailwright-smtp`, and `wasm_parse`, which
+//! reads messages in WebAssembly, one of `mailwright-message`, for they need no more.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // examples bring sockets and the clock
 
