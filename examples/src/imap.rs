@@ -21,23 +21,24 @@ pub struct Account {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// TLS from the start (RFC 8314 §3), and not by STARTTLS.
+    /// TLS from the start (RFC 8314 §3), and not by STARTTLS or STLS.
     pub tls_first: bool,
 }
 
-/// The user may have an `@` of their own: the last one counts.
-impl FromStr for Account {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (tls_first, rest) = match text.split_once("://") {
-            Some(("imaps", rest)) => (true, rest),
-            Some(("imap", rest)) => (false, rest),
-            _ => return Err("it must begin with imaps:// or imap://".to_owned()),
+impl Account {
+    /// Reads a URL of one of two schemes, each with its usual port: the first one has TLS from the start.
+    ///
+    /// The user may have an `@` of their own: the last one counts.
+    pub(crate) fn read(text: &str, secure: (&str, u16), upgraded: (&str, u16)) -> Result<Self, String> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let (tls_first, usual_port) = match scheme {
+            scheme if scheme == secure.0 => (true, secure.1),
+            scheme if scheme == upgraded.0 => (false, upgraded.1),
+            _ => return Err(format!("it must begin with {}:// or {}://", secure.0, upgraded.0)),
         };
         let (user, server) = rest
             .rsplit_once('@')
-            .ok_or("it names no user: imaps://USER@HOST")?;
+            .ok_or_else(|| format!("it names no user: {}://USER@HOST", secure.0))?;
         let server = server.trim_end_matches('/');
         let (host, port) = match server.rsplit_once(':') {
             // What stands between brackets is an IPv6 address.
@@ -45,10 +46,13 @@ impl FromStr for Account {
                 let port = port.parse().map_err(|_| format!("{port} is no port"))?;
                 (host, port)
             }
-            _ => (server, if tls_first { 993 } else { 143 }),
+            _ => (server, usual_port),
         };
         if user.is_empty() || host.is_empty() {
-            return Err("it must name a user and a host: imaps://USER@HOST".to_owned());
+            return Err(format!(
+                "it must name a user and a host: {}://USER@HOST",
+                secure.0
+            ));
         }
         Ok(Self {
             user: user.to_owned(),
@@ -56,6 +60,14 @@ impl FromStr for Account {
             port,
             tls_first,
         })
+    }
+}
+
+impl FromStr for Account {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text, ("imaps", 993), ("imap", 143))
     }
 }
 

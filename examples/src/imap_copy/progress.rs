@@ -32,7 +32,8 @@ impl Progress {
         }
     }
 
-    pub(super) fn begin(&mut self, mailbox: &str, messages: usize, octets: u64) {
+    /// Begins with so many messages, of so many octets together.
+    pub fn begin(&mut self, mailbox: &str, messages: usize, octets: u64) {
         self.mailbox = shown(mailbox);
         self.messages = (0, messages as u64);
         self.octets = (0, octets);
@@ -40,18 +41,20 @@ impl Progress {
         self.draw();
     }
 
-    pub(super) fn octets(&mut self, octets: u64) {
+    /// So many octets have passed.
+    pub fn octets(&mut self, octets: u64) {
         self.octets.0 += octets;
         self.draw_in_time();
     }
 
-    pub(super) fn message(&mut self) {
+    /// A message has passed.
+    pub fn message(&mut self) {
         self.messages.0 += 1;
         self.draw_in_time();
     }
 
     /// The mailbox is done.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         if self.drawn.is_some() {
             self.draw();
             eprintln!();
