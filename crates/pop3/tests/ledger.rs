@@ -118,6 +118,14 @@ proptest! {
         prop_assert_eq!(text.parse::<Ledger>(), Ok(ledger));
     }
 
+    #[test]
+    fn any_text_is_a_ledger_or_none(lines in prop::collection::vec("[0-9]{0,22}( [0-9]{0,3}){0,3} ?[%a-f0-9 ]{0,8}|\\PC{0,9}", 0..5)) {
+        let text = format!("mailwright fetched messages 1\n{}", lines.join("\n"));
+        if let Ok(ledger) = text.parse::<Ledger>() {
+            prop_assert_eq!(ledger.to_string().parse::<Ledger>(), Ok(ledger));
+        }
+    }
+
     /// A server with unique ids that are unique, and a client that may break off anywhere: every message is
     /// fetched before it is deleted, and once unless the session broke.
     #[test]

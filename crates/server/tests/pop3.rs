@@ -9,7 +9,7 @@ use lines::{Lines, Tls};
 use mailwright_mailbox::{Account, Batch, Fields, MemoryStore, Op, Scan, Store, UidSet};
 use mailwright_server::accounts::set_password;
 use mailwright_server::config::{
-    AccountEntry, CertificateFiles, ListenerConfig, PlaintextLogin, Protocol, TlsMode,
+    AccountEntry, CertificateFiles, ListenerConfig, PlaintextLogin, Protocol, Quota, TlsMode,
 };
 use mailwright_server::delivery::{MessageWriter, inbox};
 use mailwright_server::{Config, Running, Server, unix_now};
@@ -319,4 +319,164 @@ async fn clients_are_told_of_a_shutdown_and_nothing_is_deleted() {
     stopped.await.expect("it stops");
     let inbox = inbox(&shared.store, &site.bob).await.expect("an INBOX");
     assert_eq!(shared.store.snapshot(inbox).await.expect("read").exists, 1);
+}
+
+#[tokio::test]
+async fn what_is_offered_and_in_which_language() {
+    let site = Site::start(&[ONE], |_| {}).await;
+    let mut client = site.connect().await;
+    let capabilities = list(&mut client, "CAPA").await;
+    for capability in [
+        "UTF8",
+        "LANG",
+        "EXPIRE NEVER",
+        "AUTH-RESP-CODE",
+        "IMPLEMENTATION Mailwright",
+    ] {
+        assert!(capabilities.contains(&capability.into()), "{capabilities:?}");
+    }
+    assert!(!capabilities.iter().any(|c| c.starts_with("LOGIN-DELAY")));
+    assert_eq!(list(&mut client, "LANG").await, ["en English", "de Deutsch"]);
+    client.say("LANG de-CH", "+OK de Sprache gewechselt").await;
+    client.say("USER bob", "+OK weiter mit PASS").await;
+    client
+        .say("PASS wrong", "-ERR [AUTH] Benutzername oder Passwort ist falsch")
+        .await;
+}
+
+#[tokio::test]
+async fn headers_in_utf8_are_for_clients_in_utf8_mode() {
+    let filling =
+        "X-Filling: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(1500);
+    let header = format!("{filling}From: J\u{f6} <j\u{f6}@b.test>\r\nSubject: Gr\u{fc}\u{df}e\r\n");
+    let message = format!("{header}\r\n.hallo\r\nzwei\r\n");
+    // What is no UTF-8 is nobody's international message.
+    let site = Site::start(&[message.as_bytes(), b"Subject: caf\xe9\r\n\r\nx\r\n"], |_| {}).await;
+    let mut client = site.login().await;
+    for command in ["RETR 1", "TOP 1 1"] {
+        let lines = list(&mut client, command).await;
+        assert!(lines.iter().all(|line| line.is_ascii()));
+        assert_eq!(
+            lines
+                .iter()
+                .filter(|line| line.starts_with("X-Filling: "))
+                .count(),
+            1500
+        );
+        assert!(lines.contains(&"Subject: =?utf-8?B?R3LDvMOfZQ==?=".into()));
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.contains("<invalid@internationalized-address.invalid>"))
+        );
+        let body: Vec<_> = lines.iter().skip_while(|line| !line.is_empty()).collect();
+        assert_eq!(
+            body,
+            if command == "RETR 1" {
+                vec!["", "..hallo", "zwei"]
+            } else {
+                vec!["", "..hallo"]
+            }
+        );
+    }
+    client.send("RETR 2").await;
+    client.reply("+OK").await;
+    assert_eq!(client.line().await.expect("a line"), b"Subject: caf\xe9");
+    drop(client);
+    let mut client = site.connect().await;
+    client.say("UTF8", "+OK").await;
+    client.say("USER bob", "+OK").await;
+    client.say("PASS s3cret", "+OK").await;
+    let lines = list(&mut client, "RETR 1").await;
+    assert_eq!(lines.join("\r\n").replace("\r\n..", "\r\n."), message.trim_end());
+}
+
+#[tokio::test]
+async fn logins_keep_their_distance() {
+    let site = Site::start(&[ONE], |config| {
+        config.limits.pop3_login_delay = Duration::from_secs(3600);
+    })
+    .await;
+    let mut client = site.connect().await;
+    assert!(
+        list(&mut client, "CAPA")
+            .await
+            .contains(&"LOGIN-DELAY 3600".into())
+    );
+    client.say("USER bob", "+OK").await;
+    client.say("PASS wrong", "-ERR [AUTH]").await;
+    client.say("USER bob", "+OK").await;
+    client.say("PASS s3cret", "+OK").await;
+    client.say("QUIT", "+OK").await;
+    let mut client = site.connect().await;
+    client.say("USER bob", "+OK").await;
+    client.say("PASS s3cret", "-ERR [LOGIN-DELAY] wait 3").await;
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_deletes_nothing() {
+    let site = Site::start(&[ONE, TWO], |config| {
+        config.limits.pop3_timeout = Duration::from_secs(4)
+    })
+    .await;
+    let mut client = site.login().await;
+    client.say("DELE 1", "+OK").await;
+    assert_eq!(client.rest().await, b"", "RFC 1939 \u{a7}3: without a word");
+    assert_eq!(site.uids().await, [1, 2]);
+    // The maildrop is free for the next one.
+    site.login().await.say("STAT", "+OK 2 60").await;
+}
+
+#[tokio::test]
+async fn an_imap_client_expunges_meanwhile() {
+    let site = Site::start(&[ONE, TWO, ONE], |config| {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let imaps = ListenerConfig::new(Protocol::Imap, any).with_name("imaps");
+        config.listeners.push(imaps.with_tls(TlsMode::Implicit));
+    })
+    .await;
+    let mut pop = site.login().await;
+    let uidl = list(&mut pop, "UIDL").await;
+    let address = site.running.address("imaps").expect("it listens");
+    let mut imap = Lines::connect_tls(address, &site.tls, "b.test").await;
+    imap.reply("* OK").await;
+    imap.imap("LOGIN bob s3cret", "OK").await;
+    imap.imap("SELECT INBOX", "OK").await;
+    imap.imap("STORE 1 +FLAGS.SILENT (\\Deleted)", "OK").await;
+    imap.imap("EXPUNGE", "OK").await;
+    site.deliver(TWO).await;
+    // The snapshot stays what it was, but for the octets of what is gone.
+    pop.say("STAT", "+OK 3 88").await;
+    assert_eq!(list(&mut pop, "UIDL").await, uidl);
+    pop.say("RETR 1", "-ERR").await;
+    assert_eq!(list(&mut pop, "RETR 3").await.len(), 4);
+    pop.say("DELE 1", "+OK").await;
+    pop.say("DELE 2", "+OK").await;
+    pop.say("QUIT", "+OK 2 messages deleted").await;
+    assert_eq!(site.uids().await, [3, 4]);
+    let told = imap.imap("NOOP", "OK").await;
+    assert!(
+        told.iter()
+            .any(|line| line.ends_with(b" EXPUNGE") || line.starts_with(b"* VANISHED")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_users_at_once_and_one_beyond_the_quota() {
+    let site = Site::start(&[ONE, TWO], |config| {
+        config.quota = Quota::new(Some(1), Some(1));
+        let mut carol = AccountEntry::new("carol@b.test".parse().expect("an address"));
+        set_password(&mut carol, &"s3cret".into());
+        config.accounts.push(carol);
+    })
+    .await;
+    let mut bob = site.login().await;
+    let mut carol = site.connect().await;
+    carol.say("USER carol", "+OK").await;
+    carol.say("PASS s3cret", "+OK maildrop has 0 messages").await;
+    bob.say("DELE 1", "+OK").await;
+    carol.say("QUIT", "+OK").await;
+    bob.say("QUIT", "+OK 1 messages deleted").await;
+    assert_eq!(site.uids().await, [2]);
 }

@@ -1,0 +1,360 @@
+//! POP3 clients that nobody here wrote, against the real binary: Python's poplib with all its commands, node-pop3,
+//! fetchmail, getmail6, mpop, and Mutt in a terminal; and what a kill -9 leaves of a maildrop. curl is in `clients.rs`.
+//!
+//! A program that is not installed is named and passed over; with `REQUIRE_CLIENTS=1`, as in CI, python3 must be
+//! there. node-pop3 is found by `NODE_PATH`.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests over real sockets and real time
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use support::lines::{Lines, Tls};
+use support::process::Process;
+use support::programs::{Server, at_hand, installed, knows, run, script, script_of};
+
+#[tokio::test]
+async fn poplib() {
+    if !installed("python3") {
+        return;
+    }
+    let server = Server::start().await;
+    script(&server, "pop3_all.py");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn node_pop3() {
+    if !at_hand("node") || !knows("node", &["-e", "require('node-pop3')"]) {
+        return;
+    }
+    let server = Server::start().await;
+    deliver(&server, 0..4).await;
+    script_of(&server, "node", "node_pop3.cjs");
+    assert_eq!(left(&server).await, 3);
+    server.stop().await;
+}
+
+/// Delivers messages to bob.
+async fn deliver(server: &Server, numbers: std::ops::Range<usize>) {
+    let mut carol = Lines::connect(server.process.address("smtp")).await;
+    carol.reply("220").await;
+    carol.say("EHLO client.example", "250").await;
+    for n in numbers {
+        carol
+            .send("MAIL FROM:<carol@elsewhere.example>\r\nRCPT TO:<bob@localhost>\r\nDATA")
+            .await;
+        for reply in ["250", "250", "354"] {
+            carol.reply(reply).await;
+        }
+        let message = format!("Subject: message {n}\r\n\r\n..dot\r\nnumber {n}\r\n.");
+        carol.say(&message, "250").await;
+    }
+}
+
+/// A client that knows nothing of our engines, logged in as bob, once nobody else has the maildrop.
+async fn bob(process: &Process, folder: &Path) -> Lines {
+    let certificate = std::fs::read_to_string(folder.join("mail/tls/self-made.crt")).expect("a certificate");
+    let tls = Tls::trusting(&certificate);
+    let mut bob = Lines::connect_tls(process.address("pop3s"), &tls, "localhost").await;
+    bob.reply("+OK").await;
+    bob.say("USER bob@localhost", "+OK").await;
+    bob.say("PASS builder", "+OK").await;
+    bob
+}
+
+/// How many messages there are.
+async fn left(server: &Server) -> usize {
+    let mut bob = bob(&server.process, server.folder.path()).await;
+    let said = bob.say("STAT", "+OK").await;
+    bob.say("QUIT", "+OK").await;
+    let count = said.split(' ').nth(1).expect("a count");
+    count.parse().expect("a number")
+}
+
+/// The texts of all files in a folder.
+fn texts(folder: &Path) -> Vec<String> {
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(entry.expect("an entry").path()).expect("text")
+    };
+    std::fs::read_dir(folder).expect("a folder").map(read).collect()
+}
+
+/// Which of the messages are in these texts, each of which must be whole.
+fn numbers<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<usize> {
+    let number = |text: &str| {
+        let text = text.replace("\r\n", "\n");
+        let (_, body) = text
+            .split_once("\n\n.dot\nnumber ")
+            .unwrap_or_else(|| panic!("{text}"));
+        body.trim_end().parse().expect("a number")
+    };
+    texts.into_iter().map(number).collect()
+}
+
+fn is_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+}
+
+fn maildir(server: &Server) -> PathBuf {
+    let maildir = server.folder.path().join("got");
+    for sub in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(maildir.join(sub)).expect("a folder");
+    }
+    maildir
+}
+
+#[tokio::test]
+async fn fetchmail() {
+    if !at_hand("fetchmail") {
+        return;
+    }
+    let server = Server::start().await;
+    deliver(&server, 0..5).await;
+    let got = maildir(&server);
+    for (listener, tls) in [("pop3s", "ssl"), ("pop3", "sslproto TLS1.2+")] {
+        let config = server.file(
+            &format!("fetchmailrc.{listener}"),
+            &format!(
+                "poll localhost protocol POP3 port {} uidl\n  username \"bob@localhost\" password \"builder\"\n  \
+                 {tls} sslcertck sslcertfile \"{}\"\n  no rewrite\n  mda \"sh -c 'cat >{}/$$'\"\n",
+                server.port(listener),
+                server.certificate().display(),
+                got.join("new").display(),
+            ),
+        );
+        is_private(&config);
+    }
+    let home = server.folder.path().to_owned();
+    let fetch = |listener: &str, more: &[&str]| {
+        let mut command = Command::new("fetchmail");
+        command.env("HOME", &home).env("FETCHMAILHOME", &home);
+        let config = home.join(format!("fetchmailrc.{listener}"));
+        run(command.arg("-f").arg(config).arg("--nosyslog").args(more))
+    };
+    let (ok, said) = fetch("pop3s", &["--keep"]);
+    assert!(ok, "{said}");
+    assert_eq!(texts(&got.join("new")).len(), 5);
+    // What was left there is known by its unique id.
+    deliver(&server, 5..6).await;
+    let (ok, said) = fetch("pop3", &["--keep"]);
+    assert!(ok, "{said}");
+    let all = texts(&got.join("new"));
+    assert_eq!(all.len(), 6, "{said}");
+    assert_eq!(numbers(all.iter().map(String::as_str)), (0..6).collect());
+    let (ok, said) = fetch("pop3s", &["--all"]);
+    assert!(ok, "{said}");
+    assert_eq!(left(&server).await, 0);
+    let (_, said) = fetch("pop3", &[]);
+    assert!(said.contains("No mail"), "{said}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn getmail6() {
+    if !at_hand("getmail") {
+        return;
+    }
+    let server = Server::start().await;
+    deliver(&server, 0..4).await;
+    let got = maildir(&server);
+    let home = server.folder.path().to_owned();
+    let fetch = |delete: bool| {
+        let config = server.file(
+            "getmailrc",
+            &format!(
+                "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {}\n\
+                 username = bob@localhost\npassword = builder\nca_certs = {}\n\n\
+                 [destination]\ntype = MDA_external\npath = /bin/sh\narguments = (\"-c\", \"cat >{}/$$\")\n\
+                 allow_root_commands = true\n\n[options]\nread_all = false\ndelete = {delete}\n",
+                server.port("pop3s"),
+                server.certificate().display(),
+                got.join("new").display(),
+            ),
+        );
+        is_private(&config);
+        let mut command = Command::new("getmail");
+        command
+            .env("HOME", &home)
+            .arg("--getmaildir")
+            .arg(&home)
+            .arg("--rcfile")
+            .arg(config);
+        let (ok, said) = run(&mut command);
+        assert!(ok, "{said}");
+    };
+    fetch(false);
+    deliver(&server, 4..5).await;
+    fetch(false);
+    let all = texts(&got.join("new"));
+    assert_eq!((all.len(), left(&server).await), (5, 5));
+    assert_eq!(numbers(all.iter().map(String::as_str)), (0..5).collect());
+    fetch(true);
+    assert_eq!(left(&server).await, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn mpop() {
+    if !at_hand("mpop") {
+        return;
+    }
+    let server = Server::start().await;
+    deliver(&server, 0..4).await;
+    let got = maildir(&server);
+    let home = server.folder.path().to_owned();
+    let fetch = |listener: &str, auth: &str, more: &[&str]| {
+        let starttls = if listener == "pop3" { "on" } else { "off" };
+        let config = server.file(
+            "mpoprc",
+            &format!(
+                "account bob\nhost localhost\nport {}\nuser bob@localhost\npassword builder\nauth {auth}\ntls on\n\
+                 tls_starttls {starttls}\ntls_trust_file {}\ndelivery maildir {}\nuidls_file {}\n",
+                server.port(listener),
+                server.certificate().display(),
+                got.display(),
+                home.join("uidls").display(),
+            ),
+        );
+        is_private(&config);
+        let mut command = Command::new("mpop");
+        let (ok, said) = run(command
+            .env("HOME", &home)
+            .arg("-C")
+            .arg(config)
+            .args(more)
+            .arg("bob"));
+        assert!(ok, "{said}");
+    };
+    fetch("pop3s", "plain", &["--keep=on"]);
+    assert_eq!(left(&server).await, 4);
+    deliver(&server, 4..5).await;
+    fetch("pop3", "user", &["--keep=on"]);
+    let all = texts(&got.join("new"));
+    assert_eq!((all.len(), left(&server).await), (5, 5));
+    assert_eq!(numbers(all.iter().map(String::as_str)), (0..5).collect());
+    fetch("pop3", "scram-sha-256", &["--keep=off"]);
+    assert_eq!(left(&server).await, 0);
+    server.stop().await;
+}
+
+/// A program in a terminal of its own.
+struct Terminal(PathBuf);
+
+impl Terminal {
+    fn run(server: &Server, command: &str) -> Self {
+        let terminal = Self(server.folder.path().join("tmux"));
+        let session = ["-f", "/dev/null", "new-session", "-d", "-x", "110", "-y", "40"];
+        terminal.tmux(&[&session[..], &[command]].concat());
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command
+            .arg("-S")
+            .arg(&self.0)
+            .args(arguments)
+            .env("TERM", "xterm");
+        run(&mut command).1
+    }
+
+    /// Waits until the screen shows what is expected.
+    fn shows(&self, what: &str, is_there: bool) {
+        let end = Instant::now() + Duration::from_secs(40);
+        loop {
+            let screen = self.tmux(&["capture-pane", "-p"]);
+            if screen.contains(what) == is_there {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "{what:?} should be there: {is_there}\n{screen}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        for key in keys {
+            self.tmux(&["send-keys", key]);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+#[tokio::test]
+async fn mutt_in_a_terminal() {
+    if !at_hand("mutt") || !at_hand("tmux") {
+        return;
+    }
+    let server = Server::start().await;
+    deliver(&server, 0..4).await;
+    // Left to itself, Mutt 2.2 begins SCRAM-SHA-256-PLUS, finds that it cannot bind it to TLS, cancels, and takes the
+    // answer to that for the one to its next command.
+    let config = server.file(
+        "muttrc",
+        &format!(
+            "set folder=/tmp\nset pop_user=\"bob@localhost\"\nset pop_pass=\"builder\"\nset pop_delete=yes\n\
+             set pop_authenticators=\"scram-sha-256\"\n\
+             set certificate_file={}\nset ssl_verify_host=yes\nset delete=yes\nset quit=yes\nset move=no\n\
+             set sort=mailbox-order\nset wait_key=no\nset sleep_time=0\n",
+            server.certificate().display(),
+        ),
+    );
+    let home = server.folder.path().display();
+    let port = server.port("pop3s");
+    let command = format!(
+        "HOME={home} mutt -n -F {} -f pops://localhost:{port}/",
+        config.display()
+    );
+    let terminal = Terminal::run(&server, &command);
+    terminal.shows("message 3", true);
+    terminal.keys(&["1", "Enter"]);
+    terminal.keys(&["Enter"]);
+    terminal.shows("number 0", true);
+    terminal.keys(&["i"]);
+    terminal.shows("message 3", true);
+    terminal.keys(&["2", "Enter"]);
+    terminal.keys(&["d", "d", "q"]);
+    terminal.shows("message 0", false);
+    drop(terminal);
+    assert_eq!(left(&server).await, 2);
+    server.stop().await;
+}
+
+/// RFC 1939 §6: deletions are for QUIT; a server that dies in between has deleted nothing.
+#[tokio::test]
+async fn killed_before_quit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Server {
+        process: Process::start(folder.path(), false).await,
+        folder,
+    };
+    deliver(&server, 0..3).await;
+    let mut client = bob(&server.process, server.folder.path()).await;
+    let before = client.say("STAT", "+OK 3").await;
+    for n in 1..=3 {
+        client.say(&format!("DELE {n}"), "+OK").await;
+    }
+    server.process.kill_9().await;
+    server.process = Process::start(server.folder.path(), false).await;
+    let mut client = bob(&server.process, server.folder.path()).await;
+    assert_eq!(client.say("STAT", "+OK 3").await, before);
+    client.say("DELE 2", "+OK").await;
+    client.say("QUIT", "+OK 1 messages deleted").await;
+    // And what was said to be deleted is.
+    server.process.kill_9().await;
+    server.process = Process::start(server.folder.path(), false).await;
+    assert_eq!(left(&server).await, 2);
+    server.stop().await;
+}
