@@ -47,10 +47,11 @@ impl Fixture for Queued {
     }
 }
 
-const COMMANDS: [&str; 4] = [
+const COMMANDS: [&str; 5] = [
     "capa, login bob s3cret, stat, list, uidl, retr 1, top 2 1, dele 1, noop, rset, quit",
     "list 1, uidl 2, retr 1, retr 2, quit",
     "capa, auth SCRAM-SHA-256 bob s3cret, stat, quit",
+    "capa, utf8, lang, lang de, auth PLAIN bob s3cret, uidl, list, capa, quit",
     "stls, auth PLAIN bob s3cret, auth LOGIN bob s3cret, uidl, quit",
 ];
 
