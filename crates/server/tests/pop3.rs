@@ -416,7 +416,7 @@ async fn logins_keep_their_distance() {
 #[tokio::test]
 async fn a_client_that_falls_silent_deletes_nothing() {
     let site = Site::start(&[ONE, TWO], |config| {
-        config.limits.pop3_timeout = Duration::from_secs(4)
+        config.limits.pop3_timeout = Duration::from_secs(4);
     })
     .await;
     let mut client = site.login().await;

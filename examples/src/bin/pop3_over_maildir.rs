@@ -7,6 +7,8 @@
 //! One maildrop for one user. The engine asks who may log in, what there is, for the octets of a message, and, at QUIT
 //! and at no other time, for messages to be removed; all else it answers by itself.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // brings sockets, files and the clock
+
 use bytes::Bytes;
 use clap::Parser;
 use mailwright_examples::imap::password;
