@@ -78,6 +78,10 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     queue.destinations.insert("big.example".parse().unwrap(), limits);
     assert_eq!(config.queue, queue);
     assert_eq!(config.plaintext_login, PlaintextLogin::Never);
+    assert_eq!(config.filtering.rates, config::RateLimits::default());
+    assert_eq!(config.filtering.greylist, config::Greylisting::default());
+    assert_eq!(config.filtering.filters.len(), 4);
+    assert_eq!(config.filtering.dns_lists.lists.len(), 2);
     assert_eq!(config.outbound.port, 25);
     assert_eq!(config.outbound.resolver, Some("127.0.0.53:53".parse().unwrap()));
     let smart_host = config.outbound.smart_host.expect("a smart host");
@@ -232,5 +236,70 @@ fn listeners_for_mail_have_keys_of_their_own() {
     for wrong in ["10.0.0.0/33", "::/129", "a.test", "10.0.0.0/-1", "10.0.0.0/"] {
         let text = listener("smtp").replace("10.0.0.0/8", wrong);
         assert!(mistakes(&text).contains("expected a network"), "{wrong}");
+    }
+}
+
+#[test]
+fn filters_are_read_with_what_is_usual_for_their_kind() {
+    use config::{FilterAddress, FilterKind, FilteredMail, OnFilterError, OnHit};
+    let config = parse(&format!(
+        "{LEAST}[[filter]]\nkind = \"clamd\"\naddress = \"unix:run/clamd\"\n\
+         [[filter]]\nkind = \"spamd\"\naddress = \"127.0.0.1:783\"\nreject = 12.5\non_error = \"accept\"\n\
+         max_size = \"2M\"\n[dns_lists]\n[[dns_lists.list]]\nzone = \"bl.test\"\nweight = 3.0\n\
+         codes = [\"127.0.0.2-3\"]\n[greylist]\nenabled = true\nwait = \"1m\"\n\
+         [rate_limits]\nmessages_per_sender = \"none\"\nconnections_per_address = \"5/1m\"\n"
+    ));
+    let [clamd, spamd] = &config.filtering.filters[..] else {
+        panic!("{:?}", config.filtering)
+    };
+    assert_eq!(clamd.address, FilterAddress::Unix("etc/run/clamd".into()));
+    assert_eq!(
+        (clamd.mail, clamd.on_hit, clamd.on_error),
+        (FilteredMail::All, OnHit::Reject, OnFilterError::Defer)
+    );
+    assert!(matches!(
+        spamd.kind,
+        FilterKind::Spamd {
+            reject: Some(12.5),
+            ..
+        }
+    ));
+    assert_eq!(
+        (spamd.mail, spamd.on_hit, spamd.on_error),
+        (FilteredMail::Strangers, OnHit::Junk, OnFilterError::Accept)
+    );
+    assert_eq!(spamd.max_size, 2 << 20);
+    let lists = &config.filtering.dns_lists.lists;
+    assert_eq!(
+        (lists[0].zone.as_str(), lists[0].weight, lists[0].codes.len()),
+        ("bl.test", 3.0, 1)
+    );
+    assert!(config.filtering.greylist.enabled);
+    assert_eq!(config.filtering.greylist.table.wait, Duration::from_secs(60));
+    let rates = &config.filtering.rates;
+    assert_eq!(rates.messages_per_sender, None);
+    assert_eq!(rates.connections_per_address.map(|rate| rate.events), Some(5));
+    for (wrong, why) in [
+        (
+            "[[filter]]\nkind = \"clamd\"\naddress = \"here\"\n",
+            "where a filter listens",
+        ),
+        (
+            "[[filter]]\nkind = \"clamd\"\naddress = \"a.test:1\"\nreject = 3.0\n",
+            "no meaning for its kind",
+        ),
+        (
+            "[[filter]]\nkind = \"milter\"\naddress = \"a.test:1\"\non_hit = \"junk\"\n",
+            "no meaning for a milter",
+        ),
+        ("[rate_limits]\nmessages_per_sender = \"5\"\n", "how often"),
+        ("[rate_limits]\nmessages_per_sender = \"0/1m\"\n", "how often"),
+        (
+            "[[dns_lists.list]]\nzone = \"a.test\"\nweight = 1.0\ncodes = [\"1.2.3.4\"]\n",
+            "an answer of a list",
+        ),
+    ] {
+        let said = mistakes(wrong);
+        assert!(said.contains(why) && said.starts_with("server.toml:"), "{said}");
     }
 }
