@@ -1,13 +1,12 @@
 //! Asking clamd about viruses
 
-use super::connect::{Failed, PIECE, next, now};
+use super::connect::{Asked, Failed, PIECE, next, now};
 use super::marks::{hit, prepend};
-use super::remote::Remote;
 use crate::conn::Conn;
 use crate::judge::{Message, Ruling};
 use mailwright_filter::clamd::{Answer, Client, Command, Config, Event};
 
-pub(super) async fn message(remote: &Remote, message: &Message<'_>) -> Result<Ruling, Failed> {
+pub(super) async fn message(remote: &Asked, message: &Message<'_>) -> Result<Ruling, Failed> {
     let mut config = Config::default();
     config.command_timeout = remote.config.timeout;
     config.verdict_timeout = remote.config.timeout;

@@ -1,7 +1,7 @@
 //! The way to a filter.
 
 use crate::Stream;
-use crate::config::FilterAddress;
+use crate::config::{FilterAddress, FilterConfig};
 use crate::conn::{Conn, Turn};
 use mailwright_mailbox::StoreError;
 use mailwright_wire::Machine;
@@ -9,6 +9,20 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+
+/// A filter that is asked, and who asks it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) config: FilterConfig,
+    /// What this server calls itself.
+    pub(super) hostname: String,
+}
+
+impl Asked {
+    pub(super) async fn connect(&self) -> Result<Stream, Failed> {
+        connect(&self.config.address, self.config.connect_timeout).await
+    }
+}
 
 /// Why a filter gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +38,7 @@ pub(super) enum Failed {
 }
 
 /// Connects to a filter.
-pub(super) async fn connect(address: &FilterAddress, limit: Duration) -> Result<Stream, Failed> {
+async fn connect(address: &FilterAddress, limit: Duration) -> Result<Stream, Failed> {
     let connecting = async {
         match address {
             FilterAddress::Tcp(endpoint) => {

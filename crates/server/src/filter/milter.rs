@@ -5,10 +5,9 @@
 //! its own, too: what version 6 has for the next client on the same one (`SMFIC_QUIT_NC`) is not answered by all programs
 //! that negotiate it.
 
-use super::connect::{Failed, PIECE, next, now};
+use super::connect::{Asked, Failed, PIECE, next, now};
 use super::marks::refusal;
 use super::milter_edits::{Edits, fields};
-use super::remote::Remote;
 use crate::conn::Conn;
 use crate::judge::{Action, Client, Message, Ruling, Transaction};
 use mailwright_address::ForwardPath;
@@ -24,7 +23,7 @@ type Ended = Ruling;
 
 /// Asks about one recipient, as far as the milter wants to hear of any.
 pub(super) async fn recipient(
-    remote: &Remote,
+    remote: &Asked,
     client: &Client,
     mail: &Mail,
     rcpt: &Rcpt,
@@ -40,7 +39,7 @@ pub(super) async fn recipient(
 
 /// Asks about a message.
 pub(super) async fn message(
-    remote: &Remote,
+    remote: &Asked,
     transaction: &Transaction,
     message: &Message<'_>,
 ) -> Result<Ruling, Failed> {
@@ -65,7 +64,7 @@ pub(super) async fn message(
 }
 
 /// A connection that has agreed on what to do.
-async fn start(remote: &Remote) -> Result<Milter, Failed> {
+async fn start(remote: &Asked) -> Result<Milter, Failed> {
     let mut config = milter::Config::default();
     // Filters change messages here, not their envelopes.
     config.actions = Actions::ADD_HEADERS
@@ -92,7 +91,7 @@ async fn quit(mut conn: Milter) {
 
 /// Tells of client, sender and recipients; what it ended in, if it ended.
 async fn envelope(
-    remote: &Remote,
+    remote: &Asked,
     conn: &mut Milter,
     client: &Client,
     mail: &Mail,

@@ -1,6 +1,5 @@
-use super::connect::{Failed, connect};
+use super::connect::{Asked, Failed};
 use super::{clamd, milter, rspamd, spamd};
-use crate::Stream;
 use crate::config::{FilterConfig, FilterKind, FilteredMail, OnFilterError};
 use crate::judge::{Client, Filter, Judging, Message, Ruling, Transaction};
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
@@ -11,28 +10,20 @@ use std::future::Future;
 /// When it cannot be reached, takes too long or answers nonsense, [`FilterConfig::on_error`] holds: nothing else comes of
 /// it.
 #[derive(Debug)]
-pub struct Remote {
-    pub(super) config: FilterConfig,
-    /// What this server calls itself.
-    pub(super) hostname: String,
-}
+pub struct Remote(Asked);
 
 impl Remote {
     /// A filter, as a server of this name asks it.
     pub fn new(config: FilterConfig, hostname: &str) -> Self {
-        Self {
+        Self(Asked {
             config,
             hostname: hostname.to_owned(),
-        }
-    }
-
-    pub(super) async fn connect(&self) -> Result<Stream, Failed> {
-        connect(&self.config.address, self.config.connect_timeout).await
+        })
     }
 
     /// Whether it is asked about the mail of a client.
     fn concerns(&self, client: &Client) -> bool {
-        match self.config.mail {
+        match self.0.config.mail {
             FilteredMail::Strangers => client.is_stranger(),
             FilteredMail::Accounts => client.account.is_some(),
             FilteredMail::All => true,
@@ -41,13 +32,13 @@ impl Remote {
 
     /// What came of a question, whatever came of it.
     async fn rule(&self, asking: impl Future<Output = Result<Ruling, Failed>>) -> Ruling {
-        let answer = tokio::time::timeout(self.config.timeout, asking).await;
+        let answer = tokio::time::timeout(self.0.config.timeout, asking).await;
         let why = match answer.unwrap_or(Err(Failed::Timeout)) {
             Ok(ruling) => return ruling,
             Err(why) => why,
         };
-        let name = &self.config.name;
-        match self.config.on_error {
+        let name = &self.0.config.name;
+        match self.0.config.on_error {
             OnFilterError::Accept => {
                 tracing::warn!(filter = name, "not filtered: {why}");
                 Ruling::accept()
@@ -67,7 +58,7 @@ impl Remote {
 
 impl Filter for Remote {
     fn name(&self) -> &str {
-        &self.config.name
+        &self.0.config.name
     }
 
     fn reads(&self, client: &Client) -> bool {
@@ -77,10 +68,10 @@ impl Filter for Remote {
     /// Milters alone hear of recipients, and may refuse each for itself.
     fn recipient<'a>(&'a self, client: &'a Client, mail: &'a Mail, rcpt: &'a Rcpt) -> Judging<'a> {
         Box::pin(async move {
-            if self.config.kind != FilterKind::Milter || !self.concerns(client) {
+            if self.0.config.kind != FilterKind::Milter || !self.concerns(client) {
                 return Ruling::accept();
             }
-            self.rule(milter::recipient(self, client, mail, rcpt)).await
+            self.rule(milter::recipient(&self.0, client, mail, rcpt)).await
         })
     }
 
@@ -89,20 +80,20 @@ impl Filter for Remote {
             if !self.concerns(&transaction.client) {
                 return Ruling::accept();
             }
-            if message.len() > self.config.max_size {
+            if message.len() > self.0.config.max_size {
                 tracing::info!(
-                    filter = self.config.name,
+                    filter = self.0.config.name,
                     id = transaction.id,
                     "not filtered: the message is too large"
                 );
                 return Ruling::accept();
             }
-            match &self.config.kind {
-                FilterKind::Rspamd => self.rule(rspamd::message(self, transaction, message)).await,
-                FilterKind::Clamd => self.rule(clamd::message(self, message)).await,
+            match &self.0.config.kind {
+                FilterKind::Rspamd => self.rule(rspamd::message(&self.0, transaction, message)).await,
+                FilterKind::Clamd => self.rule(clamd::message(&self.0, message)).await,
                 FilterKind::Spamd { user, reject } => {
                     self.rule(spamd::message(
-                        self,
+                        &self.0,
                         user.as_deref(),
                         *reject,
                         transaction,
@@ -110,7 +101,7 @@ impl Filter for Remote {
                     ))
                     .await
                 }
-                FilterKind::Milter => self.rule(milter::message(self, transaction, message)).await,
+                FilterKind::Milter => self.rule(milter::message(&self.0, transaction, message)).await,
             }
         })
     }

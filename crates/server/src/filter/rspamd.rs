@@ -1,8 +1,7 @@
 //! Asking rspamd
 
-use super::connect::{Failed, PIECE};
+use super::connect::{Asked, Failed, PIECE};
 use super::marks::{Spam, hit, prepend, refusal};
-use super::remote::Remote;
 use crate::config::FilterAddress;
 use crate::http::{Feed, Limits, Request, send_over};
 use crate::judge::{Action, Change, HeaderField, Message, Ruling, Transaction};
@@ -11,7 +10,7 @@ use mailwright_filter::rspamd::{self, Answer};
 use mailwright_mailbox::Account;
 
 pub(super) async fn message(
-    remote: &Remote,
+    remote: &Asked,
     transaction: &Transaction,
     message: &Message<'_>,
 ) -> Result<Ruling, Failed> {
@@ -53,7 +52,7 @@ pub(super) async fn message(
     Ok(ruling(remote, &answer, message))
 }
 
-fn headers(remote: &Remote, transaction: &Transaction) -> Vec<(&'static str, String)> {
+fn headers(remote: &Asked, transaction: &Transaction) -> Vec<(&'static str, String)> {
     let client = &transaction.client;
     let recipients: Vec<String> = transaction
         .recipients
@@ -80,7 +79,7 @@ fn headers(remote: &Remote, transaction: &Transaction) -> Vec<(&'static str, Str
     request.headers()
 }
 
-fn ruling(remote: &Remote, answer: &Answer, message: &Message<'_>) -> Ruling {
+fn ruling(remote: &Asked, answer: &Answer, message: &Message<'_>) -> Ruling {
     let says = |usual: &str| answer.smtp_message.clone().unwrap_or_else(|| usual.to_owned());
     let marked = matches!(
         answer.action,

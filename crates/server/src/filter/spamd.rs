@@ -1,15 +1,14 @@
 //! Asking SpamAssassin
 
-use super::connect::{Failed, PIECE, next, now};
+use super::connect::{Asked, Failed, PIECE, next, now};
 use super::marks::{Spam, hit, refusal};
-use super::remote::Remote;
 use crate::conn::Conn;
 use crate::judge::{Action, Message, Ruling, Transaction};
 use bytes::Bytes;
 use mailwright_filter::spamd::{Client, Command, Config, Event};
 
 pub(super) async fn message(
-    remote: &Remote,
+    remote: &Asked,
     user: Option<&str>,
     reject: Option<f64>,
     transaction: &Transaction,
