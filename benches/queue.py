@@ -218,10 +218,11 @@ def turn(server, sink, to, messages):
 
 
 def throughput():
-    sinks = [Sink(), Sink()]
-    servers = [Mailwright(sinks[0].port), Postfix(sinks[1].port)]
-    figures = ([], [])
+    sinks, servers, figures = [], [], ([], [])
     try:
+        for kind in (Mailwright, Postfix):
+            sinks.append(Sink())
+            servers.append(kind(sinks[-1].port))
         for round in range(args.rounds):
             print(f"round {round + 1}")
             for server, sink, to, kept in zip(servers, sinks, ("relay@a.test", "bob@b.test"), figures):

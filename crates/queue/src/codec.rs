@@ -49,7 +49,12 @@ fn encode(record: &Record) -> Bytes {
         Body::EightBit => 1,
         Body::Binary => 2,
     });
-    w.flags([record.smtputf8, record.held, record.require_tls]);
+    w.flags([
+        record.smtputf8,
+        record.held,
+        record.require_tls,
+        record.tls_optional,
+    ]);
     w.0.put_i8(record.priority);
     w.option(record.postponed.as_ref(), |w, postponed| {
         w.time(postponed.until);
@@ -101,7 +106,12 @@ fn decode(data: &[u8]) -> Result<Record, Error> {
         _ => return Err(r.damaged()),
     };
     if has_times {
-        [record.smtputf8, record.held, record.require_tls] = r.flags()?;
+        [
+            record.smtputf8,
+            record.held,
+            record.require_tls,
+            record.tls_optional,
+        ] = r.flags()?;
         record.priority = r.octet()?.cast_signed();
         record.postponed = r.option(|r| {
             let (until, request) = (r.time()?, r.text()?);

@@ -1,6 +1,6 @@
 //! What an operator does to a message by hand.
 
-use crate::{OriginalRecipient, Record, State, Timestamp};
+use crate::{Diagnosis, OriginalRecipient, Record, State, Status, Timestamp};
 use mailwright_address::EmailAddress;
 
 /// A change to a message by an operator's hand.
@@ -13,6 +13,9 @@ pub enum Edit {
     Release,
     /// Makes all its recipients due at once, and ends the rest of their destinations.
     Retry,
+    /// Gives it up at once: its sender is told, as at its expiry. Recipients that are on their way at this moment are
+    /// given up if that fails.
+    GiveUp,
     /// Sends it to somebody else.
     Redirect {
         /// In place of this recipient alone; in place of all that are queued if there is none.
@@ -51,6 +54,7 @@ impl Record {
             Edit::Hold => self.set_held(now, true),
             Edit::Release => self.set_held(now, false),
             Edit::Retry => self.retry(now),
+            Edit::GiveUp => self.give_up(now, is_busy),
             Edit::Redirect { from, to } => self.redirect(now, from.as_ref(), to, is_busy),
         }
     }
@@ -78,6 +82,28 @@ impl Record {
             self.note(now, "to be tried at once");
         }
         edited
+    }
+
+    fn give_up(&mut self, now: Timestamp, is_busy: impl Fn(usize) -> bool) -> Edited {
+        if self.is_finished() || self.ends() <= now {
+            return Edited::Unchanged;
+        }
+        let mut busy = false;
+        for (index, recipient) in self.recipients.iter_mut().enumerate() {
+            if let State::Queued { last, .. } = &mut recipient.state {
+                busy |= is_busy(index);
+                // What has failed so far says more.
+                last.get_or_insert_with(|| {
+                    Diagnosis::local(Status::FAILED, "given up by the operator of this server")
+                });
+            }
+        }
+        self.expires = now;
+        self.note(now, "given up by hand");
+        match busy {
+            true => Edited::Partly,
+            false => Edited::Done,
+        }
     }
 
     fn redirect(

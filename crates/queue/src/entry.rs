@@ -344,6 +344,7 @@ impl Entry {
                     .as_ref()
                     .map(|postponed| postponed.request.clone()),
                 smtputf8: record.smtputf8,
+                require_tls: record.require_tls,
                 recipients,
             }),
             _ => None,

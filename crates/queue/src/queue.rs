@@ -384,7 +384,7 @@ impl Queue {
                 }
             }
             Edit::Redirect { .. } => self.regroup(now, key),
-            Edit::Hold | Edit::Release => {}
+            Edit::Hold | Edit::Release | Edit::GiveUp => {}
         }
         self.settle(now, key);
         Some(edited)

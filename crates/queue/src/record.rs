@@ -38,6 +38,8 @@ pub struct Record {
     pub priority: i8,
     /// Whether it must travel under verified TLS alone (REQUIRETLS, RFC 8689).
     pub require_tls: bool,
+    /// Whether it goes even where what the destination asks of TLS cannot be met (`TLS-Required: No`, RFC 8689 §3).
+    pub tls_optional: bool,
     /// The sender's wish that it be sent later (FUTURERELEASE, RFC 4865).
     pub postponed: Option<Postponed>,
     /// By when it should have arrived (DELIVERBY, RFC 2852).
@@ -273,6 +275,7 @@ impl Record {
             held: false,
             priority: 0,
             require_tls: false,
+            tls_optional: false,
             postponed: None,
             deliver_by: None,
             recipients: Vec::new(),

@@ -173,6 +173,8 @@ pub struct DsnRequest {
     pub future_release: Option<Box<str>>,
     /// Whether the message was an SMTPUTF8 one, so that its notice may be (RFC 6533).
     pub smtputf8: bool,
+    /// Whether the message was to travel under verified TLS alone, so that its notice must as well (RFC 8689 §5).
+    pub require_tls: bool,
     /// The recipients it is about. Never empty.
     pub recipients: Vec<DsnRecipient>,
 }

@@ -89,7 +89,7 @@ fn record() -> impl Strategy<Value = Record> {
         proptest::option::of(text()),
     );
     let times = (
-        any::<(i8, bool)>(),
+        any::<(i8, bool, bool)>(),
         proptest::option::of((time(), text())),
         proptest::option::of((time(), any::<(bool, bool)>())),
     );
@@ -109,9 +109,10 @@ fn record() -> impl Strategy<Value = Record> {
                 record.body = [Body::SevenBit, Body::EightBit, Body::Binary][body];
                 record.ret = [None, Some(Ret::Full), Some(Ret::Headers)][ret];
                 record.envelope_id = envid.map(Into::into);
-                let ((priority, require_tls), postponed, by) = times;
+                let ((priority, require_tls, tls_optional), postponed, by) = times;
                 record.priority = priority;
                 record.require_tls = require_tls;
+                record.tls_optional = tls_optional;
                 if let Some((until, request)) = postponed {
                     record.postpone(until, request);
                 }

@@ -261,6 +261,61 @@ fn redirected_messages_go_where_they_are_sent() {
 }
 
 #[test]
+fn what_is_given_up_by_hand_is_told_to_the_sender() {
+    let mut w = world();
+    let tried = w.send(Some("alice@a.test"), &["bob@b.test", "carol@b.test"]);
+    w.run(START, &mut |a, _| all(a, temporary(), Health::Good));
+    assert_eq!(w.edit(tried, &Edit::GiveUp), Some(Edited::Done));
+    assert_eq!(
+        w.edit(tried, &Edit::GiveUp),
+        Some(Edited::Unchanged),
+        "it is over"
+    );
+    w.run(START, &mut |_, _| panic!("given up"));
+    let told = |w: &World| {
+        let (_, dsn) = w.dsns.last().unwrap();
+        let recipients = dsn.recipients.iter();
+        let told = recipients.map(|r| (r.action, r.why.as_ref().unwrap().status.to_string()));
+        told.collect::<Vec<_>>()
+    };
+    let failed = |status: &str| (Action::Failed, status.to_owned());
+    assert_eq!(told(&w), [failed("4.7.1"), failed("4.7.1")], "as it stood");
+
+    // What was never tried has no reason of its own, and being held is no hindrance.
+    let held = w.send(Some("alice@a.test"), &["dave@c.test"]);
+    w.run(START, &mut |a, _| all(a, temporary(), Health::Unknown));
+    w.edit(
+        held,
+        &Edit::Redirect {
+            from: None,
+            to: address("erin@c.test"),
+        },
+    );
+    w.edit(held, &Edit::Hold);
+    assert_eq!(w.edit(held, &Edit::GiveUp), Some(Edited::Done));
+    w.run(START, &mut |_, _| panic!("given up"));
+    assert_eq!(told(&w), [failed("5.0.0")]);
+    assert!(w.spool.is_empty() && w.queue.is_empty());
+
+    // What is on its way may still arrive.
+    w.attempt_takes = MINUTE;
+    for (outcome, dsns) in [(DELIVERED, 2), (temporary(), 3)] {
+        let key = w.send(Some("alice@a.test"), &["bob@d.test"]);
+        w.run(w.now, &mut |_, _| panic!("not over"));
+        assert_eq!(w.edit(key, &Edit::GiveUp), Some(Edited::Partly));
+        w.run(w.now + MINUTE, &mut |a, _| all(a, outcome.clone(), Health::Good));
+        assert_eq!(w.dsns.len(), dsns);
+        assert!(w.spool.is_empty());
+    }
+
+    // In a record that nobody works on, it happens at the next start.
+    let mut record = message(&Config::default(), START, Some("alice@a.test"), &["bob@b.test"]);
+    assert_eq!(record.edit(START, &Edit::GiveUp), Edited::Done);
+    assert_eq!(record.edit(START, &Edit::GiveUp), Edited::Unchanged);
+    assert_eq!(record.ends(), START);
+}
+
+#[test]
 fn a_message_that_is_not_in_memory_is_changed_all_the_same() {
     let mut config = Config::default();
     config.memory_recipients = 2;

@@ -47,7 +47,7 @@ impl<S> Shared<S> {
             _ => return Destination::Elsewhere,
         }
         let mut targets = Targets::default();
-        self.follow(address, &mut targets, &mut HashSet::new());
+        self.follow(&self.aliases.all(), address, &mut targets, &mut HashSet::new());
         if targets == Targets::default() {
             return Destination::Nobody;
         }
@@ -60,7 +60,13 @@ impl<S> Shared<S> {
         EmailAddress::new("postmaster", Host::Domain(domain.clone())).ok()
     }
 
-    fn follow(&self, address: &EmailAddress, targets: &mut Targets, seen: &mut HashSet<String>) {
+    fn follow(
+        &self,
+        aliases: &Aliases,
+        address: &EmailAddress,
+        targets: &mut Targets,
+        seen: &mut HashSet<String>,
+    ) {
         let Some(domain) = address.domain().filter(|domain| self.config.is_local(domain)) else {
             if !targets.elsewhere.contains(address) {
                 targets.elsewhere.push(address.clone());
@@ -75,10 +81,12 @@ impl<S> Shared<S> {
             .filter(|base| !base.is_empty());
         for local in [Some(whole.as_str()), base].into_iter().flatten() {
             // An alias that leads back to its own name means the account of this name.
-            let to = alias(&self.config.aliases, local, &domain);
+            let to = alias(aliases, local, &domain);
             let first = seen.insert(format!("{local}@{domain}"));
             if let Some(to) = to.filter(|_| first) {
-                return to.iter().for_each(|target| self.follow(target, targets, seen));
+                return to
+                    .iter()
+                    .for_each(|target| self.follow(aliases, target, targets, seen));
             }
             let name = EmailAddress::new(local, address.host().clone());
             if let Some(account) = name.ok().and_then(|name| self.accounts.at(&name)) {
@@ -91,13 +99,12 @@ impl<S> Shared<S> {
             }
         }
         let everything = format!("@{domain}");
-        if let Some(to) = self
-            .config
-            .aliases
+        if let Some(to) = aliases
             .get(&everything)
             .filter(|_| seen.insert(everything.clone()))
         {
-            to.iter().for_each(|target| self.follow(target, targets, seen));
+            to.iter()
+                .for_each(|target| self.follow(aliases, target, targets, seen));
         } else if base.unwrap_or(&whole) == "postmaster"
             && let Some(account) = self.accounts.all().into_iter().next()
         {

@@ -88,6 +88,15 @@ pub fn dns_config(config: &Config) -> DnsConfig {
         None => DnsConfig::from_resolv_conf(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
     };
     dns.max_lookups = MAX_SOCKETS;
+    dns.serve_stale = config.outbound.serve_stale;
+    if let Some(path) = &config.outbound.hosts_file {
+        match std::fs::read_to_string(path) {
+            Ok(text) => drop(dns.add_hosts(&text)),
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "the hosts file cannot be read; going on without it");
+            }
+        }
+    }
     dns
 }
 

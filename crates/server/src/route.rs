@@ -5,13 +5,15 @@
 //!                          └─ policy ────▶ Policies ─▶ memory, file, HTTPS
 //! ```
 
-use crate::config::{Config, Endpoint, EndpointHost, Protocol, SmartHostTls};
+use crate::config::{Config, Endpoint, EndpointHost, FixedRoute, Protocol, RouteTls, SmartHostTls};
 use crate::dns::{Asker, Dns, gone};
 use crate::policies::Policies;
 use crate::random::entropy;
 use mailwright_dns::{Config as DnsConfig, Name, SelfTest, Verdict};
 use mailwright_mx::sts::Known;
-use mailwright_mx::{Config as MxConfig, Demand, Destination, Planner, Relay, Route, Step, Target, TlsRule};
+use mailwright_mx::{
+    Config as MxConfig, Demand, Destination, Planner, Relay, Route, Rule, Step, Target, TlsRule,
+};
 use std::sync::Arc;
 
 /// Plans routes; cheap to clone.
@@ -120,11 +122,35 @@ pub fn mx_config(config: &Config) -> MxConfig {
         .filter_map(|smart_host| Some(relay(&smart_host.endpoint)?.with_tls(smart_host.tls.into())))
         .collect();
     for (domain, route) in &outbound.routes {
-        if let (Ok(domain), Some(relay)) = (Name::try_from(domain), relay(&route.endpoint)) {
-            mx.add_route(domain, vec![relay]);
+        if let (Ok(domain), Some(rule)) = (Name::try_from(domain), rule(route)) {
+            mx.add_rule(domain, rule);
         }
     }
     mx
+}
+
+/// `None` for a host whose name IDNA has no A-labels for.
+fn rule(route: &FixedRoute) -> Option<Rule> {
+    let tls = TlsRule::from(route.tls);
+    let mut rule = match &route.endpoint {
+        Some(endpoint) => Rule::to([relay(endpoint)?.with_tls(tls)]),
+        None => Rule::by_mx(tls),
+    };
+    rule.subdomains = route.subdomains;
+    Some(rule)
+}
+
+impl From<RouteTls> for TlsRule {
+    fn from(tls: RouteTls) -> Self {
+        match tls {
+            RouteTls::Automatic => Self::Automatic,
+            RouteTls::None => Self::Cleartext,
+            RouteTls::Opportunistic => Self::Opportunistic,
+            RouteTls::Encrypted => Self::Encrypted,
+            RouteTls::Verified => Self::Verified,
+            RouteTls::Implicit => Self::Implicit,
+        }
+    }
 }
 
 impl From<SmartHostTls> for TlsRule {

@@ -1,6 +1,7 @@
 //! A whole server: from a configuration and a store to listeners, and back.
 
 use crate::accounts::Accounts;
+use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError};
 #[cfg(unix)]
 use crate::control;
@@ -47,14 +48,15 @@ pub struct Running<S> {
     workers: Parts,
 }
 
-/// How often the accounts file is looked at for sessions that idle; those that do something look themselves.
+/// How often the aliases file is looked at, and the accounts file for sessions that idle; those that do something look
+/// themselves.
 const ACCOUNTS_CHECK: Duration = Duration::from_secs(1);
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The accounts file is not understood.
+    /// The accounts file or the aliases file is not understood.
     #[error(transparent)]
     Accounts(#[from] ConfigError),
     /// A certificate cannot be used.
@@ -131,6 +133,7 @@ impl<S: Store> Builder<S> {
             upkeep,
         } = self;
         let accounts = Accounts::load(&config)?;
+        let aliases = Aliases::load(&config)?;
         let tls = Tls::load(&config)?;
         let mut bound = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
@@ -154,7 +157,9 @@ impl<S: Store> Builder<S> {
         let dns = Dns::from_config(&config);
         let (mut judges, greylist) = filter::from_config(&config, &dns);
         judges.extend(filters);
-        let mut shared = Shared::new(config, accounts, store, tls, orders, dns, Judge::new(judges));
+        let judge = Judge::new(judges);
+        let mut shared = Shared::new(config, accounts, store, tls, orders, dns, judge);
+        shared.aliases = aliases;
         shared.upkeep = upkeep;
         let shared = Arc::new(shared);
         let addresses = bound.iter().map(Bound::address).collect();
@@ -167,7 +172,10 @@ impl<S: Store> Builder<S> {
         if let Some(socket) = control::open(&shared.config).await {
             listeners.spawn("the control socket", control::serve(shared.clone(), socket));
         }
-        listeners.spawn("the watch of the accounts", watch_accounts(shared.clone()));
+        listeners.spawn(
+            "the watch of accounts and aliases",
+            watch_accounts(shared.clone()),
+        );
         if let Some(greylist) = greylist {
             workers.spawn("the greylist", greylist.keep(shared.shutdown.clone()));
         }
@@ -235,7 +243,10 @@ impl<S> Drop for Running<S> {
 async fn watch_accounts<S: Store>(shared: Arc<Shared<S>>) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(ACCOUNTS_CHECK) => shared.accounts.refresh(),
+            () = tokio::time::sleep(ACCOUNTS_CHECK) => {
+                shared.accounts.refresh();
+                shared.aliases.refresh();
+            }
             () = shared.shutdown.begun() => return,
         }
     }

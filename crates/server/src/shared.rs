@@ -1,6 +1,7 @@
 //! What all connections of a server share.
 
 use crate::accounts::Accounts;
+use crate::aliases::Aliases;
 use crate::config::Config;
 use crate::dns::Dns;
 use crate::judge::Judge;
@@ -24,6 +25,8 @@ pub struct Shared<S> {
     pub config: Config,
     /// Who may log in.
     pub accounts: Accounts,
+    /// Whom other addresses stand for.
+    pub aliases: Aliases,
     /// Where mail is kept.
     pub store: S,
     /// Certificates and trust.
@@ -69,6 +72,7 @@ impl<S> Shared<S> {
             ),
             config,
             accounts,
+            aliases: Aliases::default(),
             store,
             tls,
             shutdown: Shutdown::new(),

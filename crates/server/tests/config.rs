@@ -47,7 +47,7 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
             .map(str::to_owned)
     };
     let folder = tempfile::tempdir().unwrap();
-    for file in ["other.pem", "other.key", "extra-ca.pem"] {
+    for file in ["other.pem", "other.key", "extra-ca.pem", "hosts"] {
         std::fs::write(folder.path().join(file), "").unwrap();
     }
     let mut uncommented = String::new();
@@ -84,18 +84,33 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     assert_eq!(config.filtering.dns_lists.lists.len(), 2);
     assert_eq!(config.outbound.port, 25);
     assert_eq!(config.outbound.resolver, Some("127.0.0.53:53".parse().unwrap()));
-    let smart_host = config.outbound.smart_host.expect("a smart host");
+    let smart_host = config.outbound.smart_host.as_ref().expect("a smart host");
     assert_eq!(
         (smart_host.endpoint.port, smart_host.tls),
         (587, SmartHostTls::Starttls)
     );
-    assert_eq!(config.outbound.routes.len(), 3);
+    assert_eq!(config.outbound.routes.len(), 5);
+    let bank = &config.outbound.routes[&"bank.example".parse().unwrap()];
+    let mut verified = config::FixedRoute::by_mx(config::RouteTls::Verified);
+    verified.subdomains = true;
+    assert_eq!(*bank, verified);
+    let below = |name: &str| config.outbound.route_of(&name.parse().unwrap());
+    assert_eq!(below("a.B.bank.example"), Some(&verified));
+    assert_eq!((below("a.partner.example"), below("example")), (None, None));
+    assert_eq!(config.outbound.hosts_file, Some(folder.path().join("hosts")));
+    assert_eq!(config.outbound.serve_stale, Duration::ZERO);
+    assert_eq!(config.aliases_file, Some(folder.path().join("aliases.toml")));
     let way = |domain: &str| &config.outbound.routes[&domain.parse().unwrap()].way;
     assert_eq!(*way("partner.example"), config::Way::default());
     let lab = way("lab.example");
     assert_eq!(lab.source, ["192.0.2.9".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(lab.ehlo.as_ref().unwrap().as_str(), "out.example.org");
     assert_eq!(way("lists.example").protocol, Protocol::Lmtp);
+    let local = way("local.example");
+    assert_eq!(
+        (local.protocol, local.socket.as_deref()),
+        (Protocol::Lmtp, Some(Path::new("/run/lists/lmtp")))
+    );
     assert!(config.certificate.is_some() && config.listeners[2].certificate.is_some());
 }
 

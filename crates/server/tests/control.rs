@@ -281,6 +281,17 @@ async fn messages_are_listed_changed_and_shown_in_a_running_server() {
     );
     assert!(history.contains(&"1 redirected to alice@a.test"), "{history:?}");
 
+    // dave@c.test is given up, and his sender, who does not exist, is not told.
+    assert_eq!(rig.change(&keys[1..], Change::Bounce {}).await, [Changed::Done]);
+    rig.until(|messages| messages.len() == 1).await;
+    assert_eq!(
+        rig.change(&keys[1..], Change::Bounce {}).await,
+        [Changed::NoSuchMessage]
+    );
+    rig.put("cccccccccccccccc", "carol@a.test", &["dave@c.test"])
+        .await;
+    rig.until(|messages| messages.len() == 2).await;
+
     assert_eq!(rig.change(&[keys[0]], Change::Drop {}).await, [Changed::Done]);
     assert_eq!(
         rig.change(&[keys[0]], Change::Drop {}).await,

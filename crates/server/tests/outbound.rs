@@ -393,9 +393,21 @@ async fn a_server_that_lacks_what_the_message_needs_is_not_given_it() {
     let rig = Rig::routed(&[("b.test", sink.address)]).await;
     let mut record = rig.record(Some("alice@a.test"), &["bob@b.test"]);
     record.body = Body::EightBit;
-    rig.put(record, "Subject: x\r\n\r\nf\u{fc}nf\r\n").await;
+    // RFC 6152 §3: it goes in 7 bits, if that can be.
+    let eight = "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                 Content-Transfer-Encoding: 8bit\r\n\r\n.f\u{fc}nf\r\n";
+    rig.put(record.clone(), eight).await;
+    let taken = sink.messages(1).await;
+    let seven = "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                 Content-Transfer-Encoding: quoted-printable\r\n\r\n=2Ef=C3=BCnf\r\n";
+    assert_eq!(String::from_utf8_lossy(&taken[0].body), seven);
+    assert_eq!(taken[0].mail, format!("<alice@a.test> SIZE={}", seven.len()));
     rig.until_empty().await;
-    assert!(sink.taken().is_empty());
+    assert!(rig.inbox().await.is_empty());
+    // A header cannot.
+    rig.put(record, "Subject: f\u{fc}nf\r\n\r\nbody\r\n").await;
+    rig.until_empty().await;
+    assert_eq!(sink.taken().len(), 1);
     let (report, text) = rig.notice().await;
     assert_eq!(report.recipients[0].status.to_string(), "5.6.3");
     assert!(text.is_ascii());

@@ -18,7 +18,7 @@ use mailwright_mailbox::{Batch, BlobWriter, Limits, MemoryStore, Op, SpoolKey, S
 use mailwright_mx::Outcome;
 use mailwright_mx::tlsrpt::{PolicyKind, Report, ResultType};
 use mailwright_queue::{Record, Timestamp};
-use mailwright_server::config::Config;
+use mailwright_server::config::{Config, FixedRoute, RouteTls};
 use mailwright_server::dns::{Dns, dns_config};
 use mailwright_server::route::{Router, mx_config};
 use mailwright_server::{Running, Server, unix_now};
@@ -175,6 +175,10 @@ impl Rig {
     }
 
     async fn send_to(&self, recipient: &str) -> Option<String> {
+        self.send_with(recipient, |_| {}).await
+    }
+
+    async fn send_with(&self, recipient: &str, adjust: impl FnOnce(&mut Record)) -> Option<String> {
         let shared = self.running.shared();
         let now = Timestamp::from_unix_seconds(u64::try_from(unix_now()).unwrap());
         let mut record = Record::new(
@@ -184,6 +188,7 @@ impl Rig {
             now + Duration::from_secs(86_400),
         );
         record.add_recipient(recipient.parse().unwrap());
+        adjust(&mut record);
         let mut writer = shared.store.new_blob();
         writer
             .write("Subject: Hello\r\n\r\nHello\r\n".into())
@@ -392,6 +397,74 @@ async fn policies_can_be_turned_off() {
     let zone = zone(port, vec![tlsa(3, 1, 1, vec![7; 32])]);
     let rig = Rig::start(zone, port, |config, _| config.outbound.tls_policies = false).await;
     assert_eq!(rig.send().await, None);
+}
+
+#[tokio::test]
+async fn a_route_asks_more_of_tls_or_less() {
+    let authority = Authority::new();
+    let (good, wrong) = (
+        authority.issue("mx.b.test", false),
+        authority.issue("other.test", false),
+    );
+    // The rule, what the server has, and whether TLS carried the mail; `None` if nothing did.
+    let table = [
+        (RouteTls::Verified, Some(&good), Some(true)),
+        (RouteTls::Verified, Some(&wrong), None),
+        (RouteTls::Verified, None, None),
+        (RouteTls::Encrypted, Some(&wrong), Some(true)),
+        (RouteTls::Encrypted, None, None),
+        (RouteTls::Opportunistic, Some(&wrong), Some(true)),
+        (RouteTls::Opportunistic, None, Some(false)),
+        (RouteTls::None, Some(&good), Some(false)),
+        (RouteTls::Automatic, Some(&good), None),
+    ];
+    for (tls, server, taken) in table {
+        let sink = Sink::start(server.map_or_else(Script::takes_all, Identity::script)).await;
+        let port = sink.address.port();
+        // TLSA records that nobody's certificate matches.
+        let zone = zone(port, vec![tlsa(3, 1, 1, vec![7; 32])]).mx("sub.b.test", 10, "mx.b.test");
+        let rig = Rig::start(zone, port, |config, folder| {
+            let mut route = FixedRoute::by_mx(tls);
+            route.subdomains = true;
+            config.outbound.routes.insert("b.test".parse().unwrap(), route);
+            config.outbound.ca = Some(authority.pem(folder));
+        })
+        .await;
+        for recipient in ["bob@b.test", "bob@sub.b.test"] {
+            let deferred = rig.send_to(recipient).await;
+            assert_eq!(deferred.is_none(), taken.is_some(), "{tls:?}: {deferred:?}");
+        }
+        assert_eq!(sink.taken().first().map(|taken| taken.tls), taken, "{tls:?}");
+        rig.running.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn tls_that_is_not_required_leaves_policies_aside() {
+    let authority = Authority::new();
+    let identity = authority.issue("mx.b.test", false);
+    let sink = Sink::start(identity.script()).await;
+    let port = sink.address.port();
+    let rig = Rig::start(zone(port, vec![tlsa(3, 1, 1, vec![7; 32])]), port, |_, _| {}).await;
+    let optional = |record: &mut Record| record.tls_optional = true;
+    assert_eq!(rig.send_with("carol@b.test", optional).await, None);
+    assert!(rig.send().await.is_some());
+    let taken = sink.taken();
+    assert_eq!(taken.len(), 1);
+    assert!(taken[0].tls, "which is used all the same");
+}
+
+#[tokio::test]
+async fn a_hosts_file_answers_in_place_of_the_dns() {
+    let sink = Sink::start(Script::takes_all()).await;
+    let rig = Rig::start(Zone::new(), sink.address.port(), |config, folder| {
+        let file = folder.join("hosts");
+        std::fs::write(&file, "127.0.0.1 b.test # no mail exchanger\n").unwrap();
+        config.outbound.hosts_file = Some(file);
+    })
+    .await;
+    assert_eq!(rig.send().await, None);
+    assert_eq!(sink.taken().len(), 1);
 }
 
 /// A web server with one policy.

@@ -257,7 +257,7 @@ async fn submitted_mail_for_others_is_spooled_with_its_envelope() {
     c.say("RCPT TO:<team@b.test>", "250").await;
     c.say("DATA", "354").await;
     c.say(
-        "Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <1@b.test>\r\n\r\ngr\u{fc}\u{df}e\r\n.",
+        "Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nTLS-Required: No\r\nMessage-ID: <1@b.test>\r\n\r\ngr\u{fc}\u{df}e\r\n.",
         "250",
     )
     .await;
@@ -267,6 +267,7 @@ async fn submitted_mail_for_others_is_spooled_with_its_envelope() {
     };
     assert_eq!(record.reverse_path.to_string(), "<alice@b.test>");
     assert_eq!(record.origin.as_deref(), Some("alice@b.test"));
+    assert!(record.tls_optional && !record.require_tls);
     assert_eq!(
         (record.body, record.envelope_id.as_deref()),
         (Body::EightBit, Some("q+1"))
@@ -281,7 +282,7 @@ async fn submitted_mail_for_others_is_spooled_with_its_envelope() {
     assert_eq!(record.size, message.len() as u64);
     assert!(message.starts_with("Received: "), "{message}");
     assert!(message.ends_with(
-        "\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <1@b.test>\r\n\r\ngr\u{fc}\u{df}e\r\n"
+        "\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nTLS-Required: No\r\nMessage-ID: <1@b.test>\r\n\r\ngr\u{fc}\u{df}e\r\n"
     ));
     assert_eq!(
         message.matches("Message-ID").count() + message.matches("Date:").count(),

@@ -155,6 +155,93 @@ async fn lmtp_is_a_destination_with_an_answer_for_each_recipient() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_at_a_unix_socket_is_a_destination() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lmtp");
+    let rig = Rig::start(|config| {
+        let mut way = Way::default();
+        way.protocol = Protocol::Lmtp;
+        let route = FixedRoute::to_socket(&path, way);
+        config.outbound.routes.insert(domain("b.test"), route);
+    })
+    .await;
+    // The program comes later than the mail.
+    rig.send(Some("alice@a.test"), &["bob@b.test"]).await;
+    let text = rig.first_failure().await;
+    let via = format!("b.test via {}: 1 deferred: 4.4.1", path.display());
+    assert!(text.starts_with(&via), "{text}");
+    let mut script = Script::takes_all();
+    script.protocol = Spoken::Lmtp;
+    let sink = Sink::start_at_socket(&path, script);
+    rig.send(Some("alice@a.test"), &["carol@b.test"]).await;
+    let taken = sink.messages(2).await;
+    let mut to: Vec<_> = taken.iter().map(|taken| taken.recipients.concat()).collect();
+    to.sort();
+    assert_eq!(to, ["<bob@b.test>", "<carol@b.test>"]);
+    rig.until_empty().await;
+    assert!(rig.inbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn aliases_change_while_the_server_runs() {
+    use mailwright_server::delivery::Destination;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("aliases.toml");
+    let rig = Rig::start(|config| {
+        config.aliases_file = Some(file.clone());
+        config
+            .aliases
+            .insert("sales".into(), vec![address("alice@a.test")]);
+        config
+            .aliases
+            .insert("info".into(), vec![address("alice@a.test")]);
+    })
+    .await;
+    let shared = rig.running.shared().clone();
+    let leads_to = |name: &str| match shared.destination(&address(name)) {
+        Destination::Here(targets) => targets.elsewhere.iter().map(ToString::to_string).collect(),
+        other => vec![format!("{other:?}")],
+    };
+    let until = async |name: &str, want: &[&str]| {
+        let started = Instant::now();
+        while leads_to(name) != want {
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "{:?}",
+                leads_to(name)
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until("sales@a.test", &[]).await;
+    std::fs::write(
+        &file,
+        "sales = \"bob@b.test\"\n\"far@a.test\" = [\"carol@c.test\"]\n",
+    )
+    .expect("writable");
+    until("sales@a.test", &["bob@b.test"]).await;
+    assert_eq!(leads_to("far@a.test"), ["carol@c.test"]);
+    assert_eq!(
+        leads_to("info@a.test"),
+        Vec::<String>::new(),
+        "of the configuration"
+    );
+    // A mistake changes nothing.
+    std::fs::write(&file, "sales = \"bob\"\n").expect("writable");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(leads_to("sales@a.test"), ["bob@b.test"]);
+    std::fs::write(&file, "\"sales\" = \"dave@d.test\"\n").expect("writable");
+    until("sales@a.test", &["dave@d.test"]).await;
+    assert_eq!(leads_to("far@a.test"), ["Nobody"]);
+    // Nor does its absence, which may be that of a disk.
+    std::fs::remove_file(&file).expect("it is there");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(leads_to("sales@a.test"), ["dave@d.test"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_to_arrive_by_travels_on_or_is_answered() {
     let mut script = Script::takes_all();

@@ -80,6 +80,9 @@ pub struct Found {
     pub sender: bool,
     /// How many `Received` fields.
     pub received: u32,
+    /// `TLS-Required: No`: the message is to go even where what the destination asks of TLS cannot be met (RFC 8689
+    /// §3).
+    pub tls_optional: bool,
 }
 
 #[derive(Debug)]
@@ -200,7 +203,7 @@ fn look(header: &[u8], complete: bool, sender: Option<&EmailAddress>) -> (Found,
         complete,
         ..Found::default()
     };
-    let (mut names_sender, mut in_from) = (false, false);
+    let (mut names_sender, mut in_from, mut in_tls_required) = (false, false, false);
     for line in header.split(|b| *b == b'\n') {
         if line == b"\r" || line.is_empty() {
             break;
@@ -216,6 +219,12 @@ fn look(header: &[u8], complete: bool, sender: Option<&EmailAddress>) -> (Found,
             found.sender |= is("Sender");
             found.received += u32::from(is("Received"));
             in_from = is("From");
+            in_tls_required = is("TLS-Required");
+        }
+        if in_tls_required {
+            // The value may stand on a line of its own.
+            let at = memchr::memchr(b':', line).map_or(0, |colon| colon + 1);
+            found.tls_optional |= line[at..].trim_ascii().eq_ignore_ascii_case(b"No");
         }
         if let Some(sender) = sender.filter(|_| in_from) {
             names_sender |= holds(line, sender.as_str());

@@ -91,7 +91,9 @@ impl Setup {
         let (has, params) = (&self.extensions, &plan.mail.params);
         let lmtp = self.protocol == Protocol::Lmtp;
         let all = |fate| vec![fate; plan.recipients.len()];
-        let impossible = params.require_tls && !(self.is_tls() && has.require_tls)
+        // Notices go to servers that hold nobody else to TLS.
+        let lenient = self.is_tls() && plan.mail.path == mailwright_address::ReversePath::Null;
+        let impossible = params.require_tls && !(self.is_tls() && has.require_tls || lenient)
             || !has.smtputf8 && (params.smtputf8 || !plan.mail.path.is_ascii())
             || params.by.is_some_and(|by| by.mode() == Mode::Return) && !has.deliver_by
             || params.hold.is_some() && !(has.future_release && self.protocol == Protocol::Submission)
@@ -508,7 +510,7 @@ proptest! {
             prop_assert_eq!(seen.by, plan.by.filter(|_| has.deliver_by));
             prop_assert_eq!(seen.hold, plan.hold);
             prop_assert_eq!(seen.priority, plan.priority.filter(|_| has.mt_priority));
-            prop_assert_eq!(seen.require_tls, plan.require_tls);
+            prop_assert_eq!(seen.require_tls, plan.require_tls && has.require_tls);
             // All who were not turned away at RCPT; LMTP turns some away later.
             let open = |fate: &Fate| matches!(fate, Fate::Delivered | Fate::Refused(452));
             let expected: Vec<_> = (job.plan.recipients.iter().zip(&fates))

@@ -125,3 +125,22 @@ fn trace_fields_go_in_front_of_everything() {
         }
     }
 }
+
+#[test]
+fn tls_that_is_not_required_is_found() {
+    for (header, optional) in [
+        ("TLS-Required: No\r\n", true),
+        ("X: y\r\ntls-required:no \r\n", true),
+        ("TLS-Required:\r\n No\r\n", true),
+        ("TLS-Required: Yes\r\n", false),
+        ("TLS-Required: No, really\r\n", false),
+        ("X-TLS-Required: No\r\n", false),
+        ("Subject: x\r\n No\r\n", false),
+        ("\r\nTLS-Required: No\r\n", false),
+    ] {
+        let mut out = Vec::new();
+        let mut fix_up = FixUp::nothing();
+        fix_up.push(format!("{header}\r\n").into(), &mut out);
+        assert_eq!(fix_up.finish(&mut out).tls_optional, optional, "{header}");
+    }
+}

@@ -130,10 +130,10 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<AccountEntry>>, ConfigError
 }
 
 /// What tells one state of a file from another without reading it.
-pub(super) type Stamp = (SystemTime, u64, u64);
+pub(crate) type Stamp = (SystemTime, u64, u64);
 
 /// The stamp of a file; `None` if there is none.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(&meta);

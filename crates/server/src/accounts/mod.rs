@@ -13,7 +13,7 @@ use crate::config::{AccountEntry, Config, ConfigError, Quota};
 use crate::names;
 use crate::random::entropy;
 use checker::Checker;
-use file::Stamp;
+pub(crate) use file::{Stamp, stamp};
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
 use mailwright_sasl::{Answer, Identity, Mechanism, Question, ScramCredentials, ScramHash, Secret};
@@ -251,7 +251,7 @@ impl Accounts {
     /// The accounts as the file has them at this moment: looking at its date is all it costs while it stays the same.
     fn current(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if known.stamp == file::stamp(&self.path) {
+        if known.stamp == stamp(&self.path) {
             return known;
         }
         drop(known);
@@ -262,7 +262,7 @@ impl Accounts {
     }
 
     fn reload(&self) -> Result<(), ConfigError> {
-        let stamp = file::stamp(&self.path);
+        let stamp = stamp(&self.path);
         let entries = file::read(&self.path);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // Whether it can be read or not, this state of the file was seen, and is complained of once.

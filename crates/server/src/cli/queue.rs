@@ -52,6 +52,8 @@ enum Command {
     Hold(Selection),
     /// Let held messages go on.
     Release(Selection),
+    /// Give messages up at once; their senders are told, as at their expiry.
+    Bounce(Selection),
     /// Remove messages; nobody is told.
     Drop(Selection),
     /// Send messages to somebody else.
@@ -134,6 +136,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Retry(selection) => change(&mut place, selection, &Change::Retry {}),
         Command::Hold(selection) => change(&mut place, selection, &Change::Hold {}),
         Command::Release(selection) => change(&mut place, selection, &Change::Release {}),
+        Command::Bounce(selection) => change(&mut place, selection, &Change::Bounce {}),
         Command::Drop(selection) => change(&mut place, selection, &Change::Drop {}),
         Command::Redirect {
             redirect_to,

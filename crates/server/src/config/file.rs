@@ -8,7 +8,7 @@ use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, DestinationLimits,
     FixedRoute, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
-    QuotaSection, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
+    QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
@@ -64,6 +64,7 @@ struct File {
     account: Vec<Spanned<AccountSection>>,
     #[serde(default)]
     aliases: BTreeMap<Spanned<String>, Targets>,
+    aliases_file: Option<PathBuf>,
     #[serde(default)]
     outbound: OutboundSection,
     #[serde(default)]
@@ -170,6 +171,8 @@ impl<'de> Deserialize<'de> for Targets {
 struct OutboundSection {
     enabled: Option<bool>,
     resolver: Option<Text<ResolverAddress>>,
+    hosts: Option<Spanned<PathBuf>>,
+    serve_stale: Option<Text<Span>>,
     port: Option<u16>,
     tls_policies: Option<bool>,
     tls_reports: Option<Text<EmailAddress>>,
@@ -188,7 +191,11 @@ struct RouteSection(FixedRoute);
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteTable {
-    to: Text<Endpoint>,
+    to: Option<Text<RouteEnd>>,
+    #[serde(default)]
+    tls: RouteTls,
+    #[serde(default)]
+    subdomains: bool,
     #[serde(default)]
     lmtp: bool,
     #[serde(default)]
@@ -204,14 +211,14 @@ impl<'de> Deserialize<'de> for RouteSection {
             type Value = RouteSection;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"HOST:PORT\", or a table with `to = \"HOST:PORT\"`")
+                f.write_str("\"HOST:PORT\", \"unix:/PATH\", or a table with `to` or `tls`")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<RouteSection, E> {
-                let endpoint: Endpoint = text
+                let end: RouteEnd = text
                     .parse()
                     .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
-                Ok(RouteSection(endpoint.into()))
+                Ok(RouteSection(end.route(Way::default())))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RouteSection, A::Error> {
@@ -220,11 +227,55 @@ impl<'de> Deserialize<'de> for RouteSection {
                 if table.lmtp {
                     way.protocol = Protocol::Lmtp;
                 }
-                Ok(RouteSection(FixedRoute::new(table.to.0, way)))
+                let mut route = match table.to {
+                    Some(end) => end.0.route(way),
+                    None => FixedRoute {
+                        way,
+                        ..FixedRoute::default()
+                    },
+                };
+                route.subdomains = table.subdomains;
+                if route.way.socket.is_some() && !matches!(table.tls, RouteTls::Automatic | RouteTls::None) {
+                    return Err(de::Error::custom("there is no TLS over a Unix socket"));
+                }
+                if route.way.socket.is_none() {
+                    route.tls = table.tls;
+                }
+                Ok(RouteSection(route))
             }
         }
 
         deserializer.deserialize_any(Reader)
+    }
+}
+
+/// Where mail for a domain goes: a host, or a socket of this machine.
+enum RouteEnd {
+    Host(Endpoint),
+    Socket(PathBuf),
+}
+
+impl RouteEnd {
+    fn route(self, way: Way) -> FixedRoute {
+        match self {
+            Self::Host(endpoint) => FixedRoute::new(endpoint, way),
+            Self::Socket(path) => FixedRoute::to_socket(path, way),
+        }
+    }
+}
+
+impl std::str::FromStr for RouteEnd {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(path) = text.strip_prefix("unix:") else {
+            let endpoint = text.parse::<Endpoint>();
+            return endpoint.map(Self::Host).map_err(|error| error.to_string());
+        };
+        match path.starts_with('/') {
+            true => Ok(Self::Socket(path.into())),
+            false => Err("expected a whole path, as \"unix:/run/lists/lmtp\"".into()),
+        }
     }
 }
 
@@ -328,6 +379,7 @@ impl File {
         config.listeners = listeners(self.listener, folder, found);
         config.accounts = accounts(self.account, &config.domains, found);
         config.aliases = aliases(self.aliases, &config.domains, found);
+        config.aliases_file = self.aliases_file.map(|path| folder.join(path));
         config.outbound = self.outbound.into_config(folder, &config.domains, found);
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);
@@ -457,6 +509,20 @@ fn accounts(
     accounts
 }
 
+/// Reads a file of aliases: lines as those of `[aliases]`.
+///
+/// # Errors
+///
+/// When it cannot be read or understood.
+pub(crate) fn read_aliases(path: &Path, domains: &[Domain]) -> Result<Aliases, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::unreadable(path, &error, "let the server read it"))?;
+    let sections = toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &text, &error))?;
+    let mut found = Problems::new(path, &text);
+    let aliases = aliases(sections, domains, &mut found);
+    found.finish(aliases)
+}
+
 fn aliases(
     sections: BTreeMap<Spanned<String>, Targets>,
     domains: &[Domain],
@@ -513,6 +579,18 @@ impl OutboundSection {
             }
             path
         });
+        let hosts_file = self.hosts.map(|path| {
+            let span = path.span();
+            let path = folder.join(path.into_inner());
+            if let Err(error) = std::fs::read_to_string(&path) {
+                found.add(
+                    Some(span),
+                    format!("{}: {error}", path.display()),
+                    Some("name a file like /etc/hosts"),
+                );
+            }
+            path
+        });
         let smart_host = self.smart_host.map(|section| {
             let span = section.span();
             let section = section.into_inner();
@@ -558,6 +636,8 @@ impl OutboundSection {
         Outbound {
             enabled: self.enabled.unwrap_or(usual.enabled),
             resolver: self.resolver.map(|address| address.0.0),
+            hosts_file,
+            serve_stale: self.serve_stale.map_or(usual.serve_stale, |span| span.0.0),
             port: self.port.unwrap_or(usual.port),
             https_port: usual.https_port,
             tls_policies: self.tls_policies.unwrap_or(usual.tls_policies),

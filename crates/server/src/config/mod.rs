@@ -11,12 +11,13 @@ mod values;
 
 use mailwright_address::{Domain, EmailAddress};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::AccountEntry;
 pub(crate) use account::{AccountSection, QuotaSection};
+pub(crate) use file::read_aliases;
 pub use filter::{
     DnsLists, FilterAddress, FilterConfig, FilterKind, FilteredMail, Filtering, Greylisting, OnFilterError,
     OnHit, RateLimits,
@@ -49,6 +50,8 @@ pub struct Config {
     pub accounts: Vec<AccountEntry>,
     /// Addresses that stand for others.
     pub aliases: Aliases,
+    /// A file with further aliases, which go before these; the running server sees changes.
+    pub aliases_file: Option<PathBuf>,
     /// The certificate of listeners that name none. Without it a self-made one is kept in the data folder.
     pub certificate: Option<CertificateFiles>,
     /// Where connections are accepted.
@@ -225,6 +228,11 @@ pub struct Outbound {
     pub enabled: bool,
     /// The DNS resolver; without it the first one of `/etc/resolv.conf`.
     pub resolver: Option<SocketAddr>,
+    /// A `hosts` file whose names are answered from it alone, and need no DNS.
+    pub hosts_file: Option<PathBuf>,
+    /// How long an answer of the DNS is used past its time while no server can be asked (RFC 8767); zero for not at
+    /// all.
+    pub serve_stale: Duration,
     /// The port of other mail servers: 25 outside of tests.
     pub port: u16,
     /// The port that MTA-STS policies are fetched from: 443 outside of tests.
@@ -244,8 +252,25 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// The fixed way for a domain, in whatever form it is written.
+    /// The fixed way for a domain, in whatever form it is written: its own, or that of the nearest domain above it
+    /// whose way [holds for subdomains](FixedRoute::subdomains).
     pub fn route_of(&self, domain: &Domain) -> Option<&FixedRoute> {
+        if let Some(route) = self.own_route_of(domain) {
+            return Some(route);
+        }
+        let mut name = domain.as_str();
+        while let Some((_, parent)) = name.split_once('.') {
+            name = parent;
+            let route = Domain::parse(parent).ok();
+            let route = route.and_then(|parent| self.own_route_of(&parent));
+            if let Some(route) = route.filter(|route| route.subdomains) {
+                return Some(route);
+            }
+        }
+        None
+    }
+
+    fn own_route_of(&self, domain: &Domain) -> Option<&FixedRoute> {
         let exact = self.routes.get(domain);
         exact.or_else(|| {
             let same = self.routes.iter().find(|(known, _)| known.same_as(domain));
@@ -255,20 +280,70 @@ impl Outbound {
 }
 
 /// A fixed way for a domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FixedRoute {
-    /// The host that takes mail for it.
-    pub endpoint: Endpoint,
+    /// The host that takes mail for it; the mail exchangers of the domain if there is none.
+    pub endpoint: Option<Endpoint>,
+    /// What is asked of TLS there.
+    pub tls: RouteTls,
+    /// Whether it is the way for all domains below as well, but those with a way of their own.
+    pub subdomains: bool,
     /// How it is reached.
     pub way: Way,
 }
 
 impl FixedRoute {
-    /// Joins the two.
+    /// The way to a host.
     pub fn new(endpoint: Endpoint, way: Way) -> Self {
-        Self { endpoint, way }
+        Self {
+            endpoint: Some(endpoint),
+            way,
+            ..Self::default()
+        }
     }
+
+    /// The way to a program of this machine that listens at a Unix socket.
+    pub fn to_socket(path: impl Into<PathBuf>, way: Way) -> Self {
+        // Whoever plans routes wants a host; nobody connects to it.
+        let nowhere = Endpoint::new(EndpointHost::Address(Ipv4Addr::LOCALHOST.into()), 24);
+        let socket = Some(path.into());
+        Self::new(nowhere, Way { socket, ..way }).with_tls(RouteTls::None)
+    }
+
+    /// The way to the mail exchangers of the domain, past a smart host.
+    pub fn by_mx(tls: RouteTls) -> Self {
+        Self {
+            tls,
+            ..Self::default()
+        }
+    }
+
+    /// The same way, with another rule for TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: RouteTls) -> Self {
+        Self { tls, ..self }
+    }
+}
+
+/// What is asked of TLS on the way to a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RouteTls {
+    /// What the domain publishes (DANE, MTA-STS); if nothing, TLS if it is offered.
+    #[default]
+    Automatic,
+    /// No TLS.
+    None,
+    /// TLS if it is offered, whatever the certificate and whatever the domain publishes.
+    Opportunistic,
+    /// STARTTLS, which must be there, with any certificate.
+    Encrypted,
+    /// STARTTLS, which must be there, with a certificate for the name of the host.
+    Verified,
+    /// TLS from the first octet, with a certificate for the name of the host.
+    Implicit,
 }
 
 impl From<Endpoint> for FixedRoute {
@@ -287,6 +362,8 @@ pub struct Way {
     pub source: Vec<IpAddr>,
     /// What the server calls itself there, if not its own name.
     pub ehlo: Option<Domain>,
+    /// The Unix socket to connect to in place of an address.
+    pub socket: Option<PathBuf>,
 }
 
 impl Default for Way {
@@ -296,6 +373,7 @@ impl Default for Way {
             protocol: Protocol::Smtp,
             source: Vec::new(),
             ehlo: None,
+            socket: None,
         }
     }
 }
@@ -314,6 +392,8 @@ impl Default for Outbound {
         Self {
             enabled: true,
             resolver: None,
+            hosts_file: None,
+            serve_stale: Duration::ZERO,
             port: 25,
             https_port: 443,
             tls_policies: true,
@@ -553,6 +633,7 @@ impl Config {
             store: StoreKind::default(),
             accounts: Vec::new(),
             aliases: Aliases::new(),
+            aliases_file: None,
             certificate: None,
             listeners: Vec::new(),
             plaintext_login: PlaintextLogin::default(),

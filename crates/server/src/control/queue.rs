@@ -94,6 +94,8 @@ pub enum Change {
     Release {},
     /// It is tried at once.
     Retry {},
+    /// It is given up at once, and its sender is told.
+    Bounce {},
     /// It is removed, and nobody is told.
     Drop {},
     /// It goes to somebody else.
@@ -405,6 +407,7 @@ impl Change {
             Self::Hold {} => Edit::Hold,
             Self::Release {} => Edit::Release,
             Self::Retry {} => Edit::Retry,
+            Self::Bounce {} => Edit::GiveUp,
             Self::Drop {} => return Ok(Order::Drop),
             Self::Redirect { from, to } => Edit::Redirect {
                 from: from.map(address).transpose()?,

@@ -32,6 +32,8 @@ pub(super) struct Job<S: Store> {
     router: Router,
     reports: Option<Arc<Reports>>,
     attempt: Arc<Attempt>,
+    /// The body, where it is known.
+    body: Option<BlobRef>,
 }
 
 impl<S: Store> Job<S> {
@@ -40,6 +42,7 @@ impl<S: Store> Job<S> {
         router: Router,
         reports: Option<Arc<Reports>>,
         attempt: Arc<Attempt>,
+        body: Option<BlobRef>,
     ) -> Self {
         Self {
             shared: carrier.shared.clone(),
@@ -47,6 +50,7 @@ impl<S: Store> Job<S> {
             router,
             reports,
             attempt,
+            body,
         }
     }
 
@@ -64,23 +68,15 @@ impl<S: Store> Job<S> {
     }
 
     async fn deliver(&self, ledger: &mut Ledger) -> Health {
-        let blob = match super::entry(&self.shared.store, self.attempt.key()).await {
-            Ok(Some(entry)) => entry.blob,
-            Ok(None) => {
-                // Somebody removed it; the commit of this outcome finds that out as well.
-                ledger.settle_all(&Verdict::Final(Outcome::Temporary(outcome::internal(
-                    "the message is gone from the queue",
-                ))));
-                return Health::Unknown;
-            }
-            Err(error) => {
-                ledger.trouble(&Trouble::Store(error), "");
-                return Health::Unknown;
-            }
-        };
-        let Some(blob) = blob else {
-            ledger.trouble(&Trouble::Store(mailwright_mailbox::StoreError::NoSuchBlob), "");
-            return Health::Unknown;
+        let blob = match &self.body {
+            Some(body) => body.clone(),
+            None => match self.find_body().await {
+                Ok(body) => body,
+                Err(trouble) => {
+                    ledger.trouble(&trouble, "");
+                    return Health::Unknown;
+                }
+            },
         };
         match self.attempt.destination() {
             Host::Domain(domain) if self.shared.config.is_local(domain) => self.here(&blob, ledger).await,
@@ -99,15 +95,23 @@ impl<S: Store> Job<S> {
         }
     }
 
+    async fn find_body(&self) -> Result<BlobRef, Trouble> {
+        let entry = super::entry(&self.shared.store, self.attempt.key()).await;
+        // Should somebody have removed the message, the commit of this outcome finds that out as well.
+        let body = entry.map_err(Trouble::Store)?.and_then(|entry| entry.blob);
+        body.ok_or(Trouble::Store(mailwright_mailbox::StoreError::NoSuchBlob))
+    }
+
     async fn by_route(
         &self,
         destination: mailwright_mx::Destination,
         blob: &BlobRef,
         ledger: &mut Ledger,
     ) -> Health {
-        let demand = match self.record().require_tls {
-            true => Demand::Required,
-            false => Demand::Usual,
+        let demand = match self.record() {
+            record if record.require_tls => Demand::Required,
+            record if record.tls_optional => Demand::Optional,
+            _ => Demand::Usual,
         };
         let route = tokio::select! {
             route = self.router.route_for(destination, demand) => route,
@@ -140,9 +144,13 @@ impl<S: Store> Job<S> {
                 break;
             }
             let host = hop.host.to_string();
-            ledger.via = format!("{host} {}", hop.addr);
+            let way = self.way(hop);
+            ledger.via = match &way.socket {
+                Some(path) => path.display().to_string(),
+                None => format!("{host} {}", hop.addr),
+            };
             let whole = AtomicBool::new(false);
-            match self.at_host(hop, &open, blob, &whole).await {
+            match self.at_host(hop, way, &open, blob, &whole).await {
                 Ok(carried) => {
                     let handover = self.handover(carried.terms);
                     for (index, delivery) in open.iter().zip(&carried.deliveries) {
@@ -182,6 +190,7 @@ impl<S: Store> Job<S> {
     async fn at_host(
         &self,
         hop: &Hop,
+        way: &Way,
         open: &[usize],
         blob: &BlobRef,
         whole: &AtomicBool,
@@ -189,7 +198,6 @@ impl<S: Store> Job<S> {
         let Some(transaction) = self.transaction(open) else {
             return Err(Trouble::Setup("the time to deliver it by is over".into()));
         };
-        let way = self.way(hop);
         let watch = |seen: Seen<'_>| {
             if let Some(reports) = &self.reports {
                 reports.session(self.attempt.destination(), hop, seen);
@@ -213,7 +221,7 @@ impl<S: Store> Job<S> {
         let outbound = &self.shared.config.outbound;
         match (hop.via, self.attempt.destination(), &outbound.smart_host) {
             (Via::SmartHost, _, Some(smart_host)) => &smart_host.way,
-            (Via::FixedRoute, Host::Domain(domain), _) => outbound
+            (_, Host::Domain(domain), _) => outbound
                 .route_of(domain)
                 .map_or(&outbound.way, |route| &route.way),
             _ => &outbound.way,
@@ -244,7 +252,9 @@ impl<S: Store> Job<S> {
         let recipients = self.attempt.recipients().enumerate();
         let recipients = recipients.filter(|(index, _)| open.contains(index));
         let recipients = recipients.map(|(_, recipient)| rcpt(recipient)).collect();
-        Some(Transaction::new(mail, recipients))
+        let mut transaction = Transaction::new(mail, recipients);
+        transaction.convertible = record.body == queue::Body::EightBit;
+        Some(transaction)
     }
 
     /// Puts the message into mailboxes of this server: the domain became ours after the message was accepted, or

@@ -1,5 +1,6 @@
 //! One message to one host: connection, TLS, transaction, body (RFC 5321 §3, RFC 3207, RFC 7435)
 
+use super::convert;
 use super::outcome::Trouble;
 use super::pool::{Line, Link, Pool};
 use super::reports::Seen;
@@ -9,6 +10,7 @@ use crate::conn::{Conn, ConnError, Turn};
 use crate::random::entropy;
 use crate::shared::Shared;
 use crate::stream::Stream;
+use bytes::Bytes;
 use mailwright_address::Host;
 use mailwright_mailbox::{BlobRef, Store};
 use mailwright_mx::{Attempt as Hop, TlsPolicy, Via};
@@ -17,7 +19,8 @@ use mailwright_smtp::client::{self, Cause, Client, Config, Delivery, Event, Outc
 use mailwright_smtp::{Error, Stage};
 use mailwright_wire::{Machine, Step};
 use rustls::pki_types::ServerName;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -89,6 +92,7 @@ impl<S: Store> Carrier<S> {
             whole,
             trust: Trust::new(&hop.tls, &self.shared.tls),
             secured: false,
+            converted: None,
         };
         let mut course = Course::new(transaction, way.protocol == Protocol::Lmtp);
         while let Some(link) = self.pool.take(&trip.line).await {
@@ -239,6 +243,8 @@ struct Trip<'a, S> {
     trust: Trust,
     /// Whether TLS was started.
     secured: bool,
+    /// The message in 7 bits, once a host wanted that.
+    converted: Option<Bytes>,
 }
 
 impl<S: Store> Trip<'_, S> {
@@ -252,6 +258,8 @@ impl<S: Store> Trip<'_, S> {
     async fn transact(&mut self, mut link: Link, used: bool, course: &mut Course<'_>) -> Result<(), Trouble> {
         // What is sent next of the message, once it is wanted.
         let mut offset = None;
+        // Whether this host wants the message in 7 bits.
+        let mut lowered = false;
         if used {
             link.conn.machine().send(course.next());
         }
@@ -290,9 +298,17 @@ impl<S: Store> Trip<'_, S> {
                 Turn::Event(Event::Ready) => link.conn.machine().send(course.next()),
                 Turn::Event(Event::BodyWanted) => {
                     offset = Some(0);
-                    self.feed(&mut link.conn, &mut offset).await?;
+                    self.feed(&mut link.conn, &mut offset, lowered).await?;
                 }
-                Turn::Answer if offset.is_some() => self.feed(&mut link.conn, &mut offset).await?,
+                Turn::Event(Event::Convert(_)) => {
+                    self.convert().await?;
+                    lowered = self.converted.is_some();
+                    match &self.converted {
+                        Some(converted) => link.conn.machine().converted(Some(converted.len() as u64)),
+                        None => link.conn.machine().not_converted(),
+                    }
+                }
+                Turn::Answer if offset.is_some() => self.feed(&mut link.conn, &mut offset, lowered).await?,
                 Turn::Event(Event::Finished(outcome)) => {
                     if used && is_stale(&outcome) {
                         link.leave();
@@ -301,7 +317,7 @@ impl<S: Store> Trip<'_, S> {
                     }
                     let (reusable, connection) = (outcome.is_reusable(), outcome.connection);
                     course.note(outcome);
-                    offset = None;
+                    (offset, lowered) = (None, false);
                     if reusable && course.has_more() {
                         link.conn.machine().send(course.next());
                         continue;
@@ -346,15 +362,11 @@ impl<S: Store> Trip<'_, S> {
             Protection::Required => StartTls::Required,
             Protection::Clear | Protection::Implicit => StartTls::Never,
         };
-        let connecting = timeout(
-            CONNECT_TIMEOUT,
-            dial(self.hop.addr, self.way.source_for(self.hop.addr)),
-        );
-        let tcp = match connecting.await {
+        let connecting = timeout(CONNECT_TIMEOUT, dial(self.hop.addr, self.way));
+        let mut stream = match connecting.await {
             Ok(connected) => connected.map_err(Trouble::Unreachable)?,
             Err(_) => return Err(Trouble::Unreachable(std::io::ErrorKind::TimedOut.into())),
         };
-        let mut stream = Stream::from(tcp);
         let mut client = Client::new(Arc::new(config), entropy());
         if protection == Protection::Implicit {
             let limit = Conn::<Client>::TLS_TIMEOUT;
@@ -370,8 +382,18 @@ impl<S: Store> Trip<'_, S> {
     }
 
     /// Hands the next piece of the message to the engine.
-    async fn feed(&self, conn: &mut Conn<Client>, offset: &mut Option<u64>) -> Result<(), Trouble> {
+    async fn feed(
+        &self,
+        conn: &mut Conn<Client>,
+        offset: &mut Option<u64>,
+        lowered: bool,
+    ) -> Result<(), Trouble> {
         let from = offset.unwrap_or_default();
+        if let Some(converted) = self.converted.as_ref().filter(|_| lowered && from == 0) {
+            conn.machine().body(converted.clone());
+            *offset = Some(self.blob.size().max(1));
+            return Ok(());
+        }
         if from >= self.blob.size() {
             self.whole.store(true, Ordering::Relaxed);
             *offset = None;
@@ -391,11 +413,30 @@ impl<S: Store> Trip<'_, S> {
                 Ok(())
             }
             // Dropping the connection keeps the host from taking a part for the whole.
-            Ok(_) => Err(Trouble::Store(mailwright_mailbox::StoreError::Corrupt(
-                "a message is shorter than it should be".into(),
-            ))),
+            Ok(_) => Err(too_short()),
             Err(error) => Err(Trouble::Store(error)),
         }
+    }
+
+    /// Makes the message one of 7 bits, if there is such a form of it.
+    async fn convert(&mut self) -> Result<(), Trouble> {
+        if self.converted.is_some() || self.blob.size() > convert::LONGEST {
+            return Ok(());
+        }
+        let store = &self.carrier.shared.store;
+        let mut message = Vec::new();
+        while (message.len() as u64) < self.blob.size() {
+            let range = message.len() as u64..self.blob.size();
+            let chunk = store.read_blob(self.blob, range).await.map_err(Trouble::Store)?;
+            if chunk.is_empty() {
+                return Err(too_short());
+            }
+            message.extend_from_slice(&chunk);
+        }
+        let converting = tokio::task::spawn_blocking(move || convert::to_seven_bit(&message));
+        // It ends early only with the runtime.
+        self.converted = converting.await.unwrap_or_default();
+        Ok(())
     }
 
     /// What the end of a connection means. The engine makes an outcome of all that happens within a transaction,
@@ -417,6 +458,11 @@ impl<S: Store> Trip<'_, S> {
         let name = name.and_then(|name| ServerName::try_from(name.to_string()).ok());
         name.unwrap_or_else(|| ServerName::IpAddress(self.hop.addr.ip().into()))
     }
+}
+
+fn too_short() -> Trouble {
+    let why = "a message is shorter than it should be".into();
+    Trouble::Store(mailwright_mailbox::StoreError::Corrupt(why))
 }
 
 /// What an engine makes of a transaction whose transport has failed.
@@ -446,14 +492,27 @@ fn is_stale(outcome: &Outcome) -> bool {
 }
 
 /// Connects from the address that is set, if one is.
-async fn dial(addr: SocketAddr, source: Option<IpAddr>) -> std::io::Result<TcpStream> {
-    let Some(source) = source else {
-        return TcpStream::connect(addr).await;
+async fn dial(addr: SocketAddr, way: &Way) -> std::io::Result<Stream> {
+    if let Some(path) = &way.socket {
+        return dial_socket(path).await;
+    }
+    let Some(source) = way.source_for(addr) else {
+        return Ok(TcpStream::connect(addr).await?.into());
     };
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.bind(SocketAddr::new(source, 0))?;
-    socket.connect(addr).await
+    Ok(socket.connect(addr).await?.into())
+}
+
+#[cfg(unix)]
+async fn dial_socket(path: &Path) -> std::io::Result<Stream> {
+    Ok(tokio::net::UnixStream::connect(path).await?.into())
+}
+
+#[cfg(not(unix))]
+async fn dial_socket(_: &Path) -> std::io::Result<Stream> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }

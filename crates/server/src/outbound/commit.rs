@@ -33,7 +33,9 @@ const RETURN_WHOLE_ASKED: u64 = 1024 * 1024;
 const MAX_HEADER: u64 = 64 * 1024;
 
 /// Commits an update, however long it takes. Until then the message is not touched otherwise.
-pub(super) async fn persist<S: Store>(shared: Arc<Shared<S>>, update: Update) -> Fate {
+///
+/// `body` is that of its message, where that is known.
+pub(super) async fn persist<S: Store>(shared: Arc<Shared<S>>, update: Update, body: Option<BlobRef>) -> Fate {
     for failure in &update.unreported {
         let why = failure.why.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(key = %update.key, to = %failure.address, why, "given up, and nobody is to be told");
@@ -41,7 +43,7 @@ pub(super) async fn persist<S: Store>(shared: Arc<Shared<S>>, update: Update) ->
     let mut wait = Duration::from_secs(1);
     let mut into_mailbox = true;
     loop {
-        let error = match apply(&shared, &update, into_mailbox).await {
+        let error = match apply(&shared, &update, body.as_ref(), into_mailbox).await {
             Ok(()) => return Fate::Done,
             Err(CommitError::NoSuchSpoolEntry { .. }) => return Fate::Gone,
             Err(error) => error,
@@ -66,10 +68,22 @@ pub(super) async fn remove<S: Store>(shared: &Shared<S>, key: Key) -> Result<Exe
     }
 }
 
-async fn apply<S: Store>(shared: &Shared<S>, update: &Update, into_mailbox: bool) -> Result<(), CommitError> {
-    let entry = super::entry(&shared.store, update.key).await.map_err(failed)?;
-    let Some(entry) = entry else {
-        return Err(CommitError::NoSuchSpoolEntry { op: 0 });
+async fn apply<S: Store>(
+    shared: &Shared<S>,
+    update: &Update,
+    body: Option<&BlobRef>,
+    into_mailbox: bool,
+) -> Result<(), CommitError> {
+    let needs_body = update.change != Change::Remove || update.dsn.is_some();
+    let body = match body {
+        None if needs_body => {
+            let entry = super::entry(&shared.store, update.key).await.map_err(failed)?;
+            let Some(entry) = entry else {
+                return Err(CommitError::NoSuchSpoolEntry { op: 0 });
+            };
+            entry.blob
+        }
+        known => known.cloned(),
     };
     let key = SpoolKey::new(update.key.get());
     let mut batch = Batch::new(unix_now());
@@ -77,12 +91,12 @@ async fn apply<S: Store>(shared: &Shared<S>, update: &Update, into_mailbox: bool
         Change::Replace(record) => Op::SpoolPut {
             key: Some(key),
             record: record.clone(),
-            blob: entry.blob.clone(),
+            blob: body.clone(),
         },
         Change::Remove => Op::SpoolRemove { key },
     });
     if let Some(request) = &update.dsn {
-        let ops = notice(shared, request, entry.blob.as_ref(), into_mailbox).await?;
+        let ops = notice(shared, request, body.as_ref(), into_mailbox).await?;
         batch.ops.extend(ops);
     }
     let spools = batch
@@ -149,7 +163,7 @@ async fn notice<S: Store>(
     }
     if !targets.elsewhere.is_empty() {
         ops.push(
-            spool(shared, id, targets.elsewhere, message)
+            spool(shared, id, targets.elsewhere, message, request.require_tls)
                 .await
                 .map_err(failed)?,
         );
@@ -163,9 +177,11 @@ async fn spool<S: Store>(
     id: String,
     to: Vec<EmailAddress>,
     message: Vec<Bytes>,
+    require_tls: bool,
 ) -> Result<Op, StoreError> {
     let now = super::now();
     let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
+    record.require_tls = require_tls;
     let mut writer = shared.store.new_blob();
     let is_ascii = message.iter().all(|chunk| chunk.is_ascii());
     if !is_ascii {
@@ -192,6 +208,8 @@ async fn returned<S: Store>(shared: &Shared<S>, request: &DsnRequest, blob: &Blo
     let failed = request.recipients.iter().any(|r| r.action == Action::Failed);
     let whole = match request.ret {
         _ if !failed => 0,
+        // RFC 8689 §5 wants it treated as RET=HDRS.
+        _ if request.require_tls => 0,
         Some(Ret::Headers) => 0,
         Some(Ret::Full) => RETURN_WHOLE_ASKED,
         None => RETURN_WHOLE,

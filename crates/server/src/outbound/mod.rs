@@ -13,14 +13,17 @@
 //! The spool is the truth: what is in memory can be lost at any moment. An attempt whose outcome did not get into
 //! the spool is made again, so a crash may duplicate a message, and never lose one.
 //!
-//! # What is incomplete
+//! # Messages with 8 bits
 //!
-//! An 8-bit message is not converted for a server that takes 7 bits only; it comes back (status 5.6.3). LMTP is spoken
-//! over TCP, not over Unix sockets.
+//! A server without 8BITMIME gets them as quoted-printable and base64 (RFC 6152 §3). A DKIM signature over the body
+//! does not survive that: RFC 6376 §6.1 counts such a message as unsigned, and that is better than one that does not
+//! arrive. What multipart/signed or multipart/encrypted holds is not touched, nor is a header with raw UTF-8; such
+//! messages, and those above 16 MiB, come back (status 5.6.3).
 
 mod attempt;
 mod carry;
 mod commit;
+mod convert;
 mod outcome;
 mod pool;
 mod reports;
@@ -33,10 +36,9 @@ use crate::random::entropy;
 use crate::route::{Router, mx_config};
 use crate::shared::Shared;
 use attempt::Job;
-use bytes::Bytes;
 use carry::Carrier;
 use commit::Fate;
-use mailwright_mailbox::{SpoolEntry, SpoolKey, Store, StoreError};
+use mailwright_mailbox::{BlobRef, SpoolEntry, SpoolKey, Store, StoreError};
 use mailwright_queue::{
     Attempt, Config, Fetch, Health, Key, Outcome, Pacing, Page, Queue, Report, Timestamp,
 };
@@ -82,6 +84,9 @@ struct Worker<S: Store> {
     pool: Pool,
     reports: Option<Arc<Reports>>,
     queue: Queue,
+    /// The bodies of the messages in memory, and of some that were: read with their records, so that an attempt need
+    /// not look for them.
+    bodies: HashMap<Key, BlobRef>,
     attempts: JoinSet<Report>,
     running: HashMap<Id, Arc<Attempt>>,
     commits: JoinSet<(Key, Fate)>,
@@ -106,6 +111,7 @@ impl<S: Store> Worker<S> {
             pool: Pool::default(),
             reports,
             queue,
+            bodies: HashMap::new(),
             attempts: JoinSet::new(),
             running: HashMap::new(),
             commits: JoinSet::new(),
@@ -174,6 +180,7 @@ impl<S: Store> Worker<S> {
                     self.router.clone(),
                     self.reports.clone(),
                     attempt.clone(),
+                    self.bodies.get(&attempt.key()).cloned(),
                 );
                 let task = self.attempts.spawn(job.run());
                 self.running.insert(task.id(), attempt);
@@ -183,7 +190,8 @@ impl<S: Store> Worker<S> {
             && let Some(update) = self.queue.poll_update(now)
         {
             let key = update.key;
-            let work = commit::persist(self.shared.clone(), update);
+            let body = self.bodies.get(&key).cloned();
+            let work = commit::persist(self.shared.clone(), update, body);
             self.commits.spawn(async move { (key, work.await) });
         }
     }
@@ -224,6 +232,9 @@ impl<S: Store> Worker<S> {
                     self.queue.discard(now(), key);
                 }
                 self.queue.committed(now(), key);
+                if self.queue.record(key).is_none() {
+                    self.bodies.remove(&key);
+                }
                 if self.queue.is_settled(key) {
                     self.waiting.settled(key);
                 }
@@ -261,6 +272,9 @@ impl<S: Store> Worker<S> {
         let known = self
             .queue
             .fetched(now(), fetch, record.map(|entry| &*entry.record));
+        if let (Ok(true), Ok(Some(entry))) = (&known, &read) {
+            self.remember(key, entry.blob.as_ref());
+        }
         // Who asked may have gone.
         let _ = match (known, read) {
             (Ok(true), _) => return self.execute(key, &order, reply),
@@ -274,6 +288,13 @@ impl<S: Store> Worker<S> {
             (Ok(false), Err(error)) => reply.send(Err(error.into())),
             (Ok(false), Ok(_)) => reply.send(Ok(Executed::NoSuchMessage)),
         };
+    }
+
+    /// Keeps where the body of a message is, if the message is in memory.
+    fn remember(&mut self, key: Key, body: Option<&BlobRef>) {
+        if let Some(body) = body.filter(|_| self.queue.record(key).is_some()) {
+            self.bodies.insert(key, body.clone());
+        }
     }
 
     /// Carries out an order on a message in memory.
@@ -292,12 +313,21 @@ impl<S: Store> Worker<S> {
     fn page_read(&mut self, read: Result<(Page, Result<Vec<SpoolEntry>, StoreError>), JoinError>) {
         match read {
             Ok((page, Ok(entries))) => {
-                let records: Vec<(Key, Bytes)> = entries
-                    .into_iter()
-                    .map(|entry| (Key::new(entry.key.value()), entry.record))
-                    .collect();
+                let (mut records, mut bodies) = (Vec::new(), Vec::new());
+                for entry in entries {
+                    let key = Key::new(entry.key.value());
+                    records.push((key, entry.record));
+                    bodies.push((key, entry.blob));
+                }
                 for (key, error) in self.queue.loaded(now(), page, records) {
                     tracing::error!(%key, %error, "a message in the queue cannot be read; it is kept");
+                }
+                for (key, body) in bodies {
+                    self.remember(key, body.as_ref());
+                }
+                // Messages leave memory for the sake of others, and nobody says which.
+                if self.bodies.len() > 2 * self.queue.len() + self.queue.config().page {
+                    self.bodies.retain(|key, _| self.queue.record(*key).is_some());
                 }
             }
             Ok((page, Err(error))) => {

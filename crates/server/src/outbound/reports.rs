@@ -249,6 +249,8 @@ impl Reports {
         let now = super::now();
         let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
         record.size = message.len() as u64;
+        // As its header says.
+        record.tls_optional = true;
         record.add_recipient(to);
         let mut writer = shared.store.new_blob();
         writer.write(message).await.map_err(failed)?;

@@ -80,6 +80,8 @@ impl Envelope {
             record.priority = priority.level();
         }
         record.require_tls = params.require_tls;
+        // RFC 8689 §4.1: REQUIRETLS goes before the header.
+        record.tls_optional = received.tls_optional && !params.require_tls;
         record.deliver_by = params.by.map(|by| deliver_by(by, now));
         record.envelope_id = params.envid.as_ref().map(|id| id.as_str().into());
         record.ret = params.ret.map(|ret| match ret {

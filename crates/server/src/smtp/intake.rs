@@ -10,7 +10,7 @@ use mailwright_address::ForwardPath;
 use mailwright_mailbox::{BlobRef, BlobWriter, Store, StoreError};
 use mailwright_message::date::DateTime;
 use mailwright_message::trace;
-use mailwright_smtp::submission::{Additions, FixUp};
+use mailwright_smtp::submission::{Additions, FixUp, Found};
 use std::net::IpAddr;
 
 /// What the trace header says of the way a message came in.
@@ -52,8 +52,8 @@ pub(super) struct Waiting {
     pub(super) held: Held,
     /// The trace field of this server.
     pub(super) received: String,
-    /// How many `Received` fields it came with.
-    pub(super) hops: usize,
+    /// What its header has, as it came.
+    pub(super) found: Found,
 }
 
 /// A message that the store has, and that nothing refers to yet.
@@ -66,6 +66,8 @@ pub(super) struct Received {
     pub(super) is_ascii: bool,
     /// How many `Received` fields it came with.
     pub(super) hops: usize,
+    /// Its header says `TLS-Required: No` (RFC 8689 §3).
+    pub(super) tls_optional: bool,
 }
 
 impl<S: Store> Intake<S> {
@@ -105,14 +107,13 @@ impl<S: Store> Intake<S> {
         let mut out = Vec::new();
         let found = std::mem::replace(&mut self.fix_up, FixUp::nothing()).finish(&mut out);
         self.pass_all(store, out).await?;
-        let hops = found.received as usize;
         match self.way {
-            Way::Through(forms) => Ok(Taken::Stored(forms.finish(store, hops).await?)),
+            Way::Through(forms) => Ok(Taken::Stored(forms.finish(store, &found).await?)),
             Way::Held { holder, .. } if holder.header_is_too_large() => Err(Failed::HeaderTooLarge),
             Way::Held { holder, received } => Ok(Taken::Held(Waiting {
                 held: holder.finish().await?,
                 received,
-                hops,
+                found,
             })),
         }
     }
@@ -151,7 +152,7 @@ impl Waiting {
             at += octets.len() as u64;
             out.write(octets).await?;
         }
-        out.finish(store, self.hops).await
+        out.finish(store, &self.found).await
     }
 }
 
@@ -213,7 +214,7 @@ impl<S: Store> Forms<S> {
         Ok(())
     }
 
-    async fn finish(self, store: &S, hops: usize) -> Result<Received, StoreError> {
+    async fn finish(self, store: &S, found: &Found) -> Result<Received, StoreError> {
         let remote = match self.remote {
             Some(writer) => Some(writer.finish().await?),
             None => None,
@@ -227,7 +228,8 @@ impl<S: Store> Forms<S> {
             remote,
             size: self.size,
             is_ascii: self.is_ascii,
-            hops,
+            hops: found.received as usize,
+            tls_optional: found.tls_optional,
         })
     }
 }

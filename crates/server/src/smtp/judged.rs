@@ -56,7 +56,7 @@ impl<S: Store> Session<'_, S> {
         let taken = taken.map_err(|error| self.failed(&error))?;
         let hops = match &taken {
             Taken::Stored(received) => received.hops,
-            Taken::Held(waiting) => waiting.hops,
+            Taken::Held(waiting) => waiting.found.received as usize,
         };
         if hops > policy::MAX_HOPS {
             tracing::warn!(peer = %self.peer, hops, "routing loop");

@@ -2,6 +2,7 @@
 
 use mailwright_address::Host;
 use mailwright_sasl as sasl;
+use mailwright_server::Stream;
 use mailwright_server::conn::{Conn, Turn};
 use mailwright_smtp::server::{Config, Event, Server};
 use mailwright_smtp::{Extensions, Protocol, Rejection};
@@ -123,7 +124,29 @@ impl Sink {
                         *connections - 1
                     };
                     state.changed.notify_waiters();
-                    tokio::spawn(serve(script.clone(), state.clone(), tcp, number));
+                    let from = tcp.peer_addr().expect("it is connected").ip();
+                    tokio::spawn(serve(script.clone(), state.clone(), tcp.into(), from, number));
+                }
+            }
+        });
+        Self { address, state, task }
+    }
+
+    /// At a Unix socket; it has no address.
+    #[cfg(unix)]
+    pub fn start_at_socket(path: &std::path::Path, script: Script) -> Self {
+        let listener = tokio::net::UnixListener::bind(path).expect("a free path");
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let state = Arc::new(State::default());
+        let task = tokio::spawn({
+            let state = state.clone();
+            async move {
+                for number in 0.. {
+                    let (unix, _) = listener.accept().await.expect("it listens");
+                    *state.connections.lock().expect("no panic") += 1;
+                    state.changed.notify_waiters();
+                    let serving = serve(script.clone(), state.clone(), unix.into(), address.ip(), number);
+                    tokio::spawn(serving);
                 }
             }
         });
@@ -174,8 +197,7 @@ impl Drop for Sink {
     }
 }
 
-async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, number: usize) {
-    let from = tcp.peer_addr().expect("it is connected").ip();
+async fn serve(script: Script, state: Arc<State>, stream: Stream, from: IpAddr, number: usize) {
     let mut config = Config::new(script.protocol, Host::parse("sink.test").expect("a host"));
     config.extensions.starttls = !matches!(script.tls, Handshake::None);
     config.extensions.auth = script.login.is_some();
@@ -184,7 +206,7 @@ async fn serve(script: Script, state: Arc<State>, tcp: tokio::net::TcpStream, nu
     (script.extend)(&mut config.extensions);
     let mut messages = 0;
     let now = tokio::time::Instant::now().into_std();
-    let mut conn = Conn::new(Server::new(config, [7; 32], now), tcp);
+    let mut conn = Conn::new(Server::new(config, [7; 32], now), stream);
     let (mut mail, mut recipients, mut body) = (String::new(), Vec::new(), Vec::new());
     let (mut tls, mut user) = (false, None);
     while let Ok(turn) = conn.next().await {

@@ -162,6 +162,10 @@ impl Terms<'_> {
         {
             plan.mail.path = ascii;
         }
+        // RFC 8689 §5: a notice is not lost because a server does not hold others to TLS.
+        if plan.mail.path == ReversePath::Null && self.tls && !server.has("REQUIRETLS") {
+            plan.mail.params.require_tls = false;
+        }
         let params = &plan.mail.params;
         let is_utf8 = params.smtputf8 || !plan.mail.path.is_ascii();
         let too_big = |size| server.size_limit().is_some_and(|limit| size > limit);
