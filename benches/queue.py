@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Figures of the queue: messages through it to a sink beside Postfix, and memory with a million of them in it.
 
-    cargo build --release && benches/queue.py [--messages 100000] [--queued 1000000]
+    cargo build --release && cargo build -p mailwright-server --example fill_queue
+    benches/queue.py [--messages 100000] [--queued 1000000]
 
 Needs Debian's postfix, and root for an instance of it in a folder of its own below --data; nothing of the system is
 changed. Both servers take the same messages from `smtp-source` and hand them to the same kind of sink (Postfix's
 `smtp-sink`), by turns, so that what else the machine does meets both. A message is done when the sink has it. --queued
-fills the queue of a server at rest, whose mail leads to a port where nobody listens, and says what the server needs to
-hold it; 0 leaves that out.
+fills the queue of a server at rest with messages of their own senders, recipients and times, and says what the server
+needs to start with it, to look through it and to hold it; 0 leaves that out.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import os
 import re
 import shutil
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -23,6 +23,7 @@ from pathlib import Path
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--server", default="target/release/mailwright", help="the binary to measure")
+parser.add_argument("--fill", default="target/debug/examples/fill_queue", help="what fills the queue")
 parser.add_argument("--data", default=".", help="where to put the throw-away folder")
 parser.add_argument("--messages", type=int, default=100_000, help="messages in all, for each server")
 parser.add_argument("--rounds", type=int, default=5, help="turns of each server")
@@ -241,32 +242,34 @@ def throughput():
 
 
 def queued():
-    nobody = port()
-    server = Mailwright(nobody)
+    server = Mailwright(port())
+    control = ["--config", server.config]
     try:
-        command = ["smtp-source", "-m", "1", "-l", str(args.size), "-f", "carol@c.test", "-t", "relay@a.test"]
-        subprocess.run([*command, f"127.0.0.1:{server.port}"], check=True)
         time.sleep(2)
-        base = server.memory()[0]
+        empty = server.memory()[0]
         server.stop()
-        base_of = sqlite3.connect(server.folder / "data/mail/mail.db")
-        # The one message of the queue, so many times more.
-        with base_of:
-            key, blob = base_of.execute("SELECT key, blob FROM spool").fetchone()
-            base_of.execute("""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-                               INSERT INTO spool SELECT ? + i, record, blob FROM spool, n WHERE key = ?""",
-                            (args.queued - 1, key, key))
-            base_of.execute("UPDATE counter SET value = ? WHERE name = 'spool'", (key + args.queued,))
-            base_of.execute("UPDATE blob SET links = links + ? WHERE id = ?", (args.queued - 1, blob))
-        base_of.close()
+        filled = subprocess.run([args.fill, server.folder / "data", str(args.queued)], check=True, text=True,
+                                capture_output=True)
+        print(f"  put into the store: {filled.stdout.strip()}")
+        begun = time.monotonic()
         server.start()
-        begun, peak = time.monotonic(), 0
-        while time.monotonic() - begun < 90:
+        print(f"  greeting {(time.monotonic() - begun) * 1000:.0f} ms after the start")
+        # It looks through the whole queue once, and keeps what is due soonest.
+        spent, looked = 0, None
+        while looked is None:
             time.sleep(1)
-            peak = max(peak, server.memory()[1])
+            now = cpu(server.pids())
+            looked = time.monotonic() - begun if now - spent < 0.05 else None
+            spent = now
+        print(f"  at rest after {looked:.0f} s and {spent:.1f} s of CPU")
+        for filters in (["--to", "recipient777777@d7777.test"], ["--to", "@d77.test"], ["--state", "held"]):
+            begun = time.monotonic()
+            shown = subprocess.run([args.server, "queue", "list", *filters, *control], check=True, text=True,
+                                   capture_output=True).stdout.splitlines()
+            print(f"  queue list {' '.join(filters)}: {shown[-1]}, in {time.monotonic() - begun:.1f} s")
+        time.sleep(30)
         now, most = server.memory()
-        print(f"{args.queued} messages queued: {now} MiB resident, {most} MiB at most; {base} MiB with one;"
-              f" {cpu(server.pids()):.1f} s of CPU in 90 s")
+        print(f"{args.queued} messages queued: {now} MiB resident, {most} MiB at most; {empty} MiB with none")
     finally:
         server.stop()
 

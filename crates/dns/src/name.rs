@@ -219,8 +219,13 @@ impl Eq for Name {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for octet in &*self.wire {
-            state.write_u8(octet.to_ascii_lowercase());
+        // A hasher costs by the call more than by the octet.
+        for piece in self.wire.chunks(64) {
+            let mut lower = [0; 64];
+            let lower = &mut lower[..piece.len()];
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            state.write(lower);
         }
         // Ends the name, so that neighbours in a tuple cannot run into it: no length octet is this large.
         state.write_u8(0xff);

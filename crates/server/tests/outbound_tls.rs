@@ -821,3 +821,66 @@ async fn what_came_of_tls_is_counted_kept_and_reported() {
         ("c.test", 1)
     );
 }
+
+#[tokio::test]
+async fn a_report_goes_by_https_where_that_is_wanted() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(authority.issue("reports.c.test", false).config());
+    let posted = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut tls = acceptor.accept(tcp).await.unwrap();
+        let mut request = Vec::new();
+        let (head, body) = loop {
+            assert_ne!(tls.read_buf(&mut request).await.unwrap(), 0);
+            let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") else {
+                continue;
+            };
+            let head = String::from_utf8(request[..end].to_vec()).unwrap().to_lowercase();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.unwrap().parse().unwrap();
+            if request.len() >= end + 4 + length {
+                break (head, request.split_off(end + 4));
+            }
+        };
+        let created = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
+        tls.write_all(created).await.unwrap();
+        let _ = tls.shutdown().await;
+        (head, body)
+    });
+    let rua = format!("v=TLSRPTv1; rua=https://reports.c.test:{port}/tls");
+    let zone = Zone::new()
+        .a("reports.c.test", "127.0.0.1")
+        .txt("_smtp._tls.c.test", &rua);
+    // What was counted the day before yesterday.
+    let folder = tempfile::tempdir().unwrap();
+    let kept = r#"{"organization-name":"","date-range":{"start-datetime":"2026-01-01T00:00:00Z",
+        "end-datetime":"2026-01-01T23:59:59Z"},"contact-info":"","report-id":"kept","policies":[{"policy":
+        {"policy-type":"no-policy-found","policy-domain":"c.test"},"summary":
+        {"total-successful-session-count":3,"total-failure-session-count":1}}]}"#;
+    let mut kept = Report::parse(kept.as_bytes()).unwrap();
+    kept.start = (u64::try_from(unix_now()).unwrap() / 86_400 - 2) * 86_400;
+    kept.end = kept.start + 86_399;
+    std::fs::write(folder.path().join("tls-reports"), format!("{kept}\n")).unwrap();
+    let _rig = Rig::start_in(folder, zone, 25, |config, folder| {
+        config.outbound.tls_reports = Some("tls-reports@a.test".parse().unwrap());
+        config.outbound.ca = Some(authority.pem(folder));
+    })
+    .await;
+    let posted = tokio::time::timeout(Duration::from_secs(60), posted).await;
+    let (head, body) = posted.expect("it is sent at once").unwrap();
+    assert!(head.starts_with("post /tls http/1.1\r\n"), "{head}");
+    let host = format!("host: reports.c.test:{port}");
+    for line in [&*host, "content-type: application/tlsrpt+gzip"] {
+        assert!(head.lines().any(|it| it == line), "{line} in {head}");
+    }
+    let report = Report::parse(gunzip(&body).as_bytes()).unwrap();
+    assert_eq!(
+        (report.organization.as_str(), report.contact.as_str()),
+        ("mail.a.test", "tls-reports@a.test")
+    );
+    assert_eq!((report.start, report.policies[0].successes), (kept.start, 3));
+}

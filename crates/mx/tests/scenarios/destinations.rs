@@ -1,95 +1,9 @@
-//! Literals, relays, and what the operator decides.
+//! Those with settings; the others are in `destinations.txt`.
 
-use super::{A1, A2, Case, plain};
+use super::{A1, A2, Case};
 use crate::support::{name, relay};
 
 pub(super) const CASES: &[Case] = &[
-    // --- literals ---
-    Case {
-        what: "IPv4 literal",
-        setup: plain,
-        rows: &[],
-        to: "[192.0.2.7]",
-        route: "[192.0.2.7]@192.0.2.7:25",
-    },
-    Case {
-        what: "IPv6 literal",
-        setup: plain,
-        rows: &[],
-        to: "[IPv6:2001:db8::7]",
-        route: "[2001:db8::7]@[2001:db8::7]:25",
-    },
-    Case {
-        what: "own address as literal",
-        setup: plain,
-        rows: &[],
-        to: "[192.0.2.99]",
-        route: "554 5.4.6",
-    },
-    Case {
-        what: "loopback as literal",
-        setup: plain,
-        rows: &[],
-        to: "[127.0.0.1]",
-        route: "554 5.4.6",
-    },
-    Case {
-        what: "nowhere as literal",
-        setup: plain,
-        rows: &[],
-        to: "[0.0.0.0]",
-        route: "550 5.1.2",
-    },
-    Case {
-        what: "literal of another network",
-        setup: plain,
-        rows: &[],
-        to: "[X25:12345]",
-        route: "550 5.1.2",
-    },
-    // --- relays ---
-    Case {
-        what: "a relay by name, without MX",
-        setup: plain,
-        rows: &[("MX mx1.test", "MX 10 mx2.test"), A1],
-        to: "relay mx1.test:587",
-        route: "mx1.test@192.0.2.1:587",
-    },
-    Case {
-        what: "relays in the given order",
-        setup: plain,
-        rows: &[A1, A2],
-        to: "relay mx2.test:26 mx1.test:587 [2001:db8::5]:25",
-        route: "mx2.test@192.0.2.2:26 mx1.test@192.0.2.1:587 [2001:db8::5]@[2001:db8::5]:25",
-    },
-    Case {
-        what: "a relay on loopback or on this host",
-        setup: plain,
-        rows: &[("A own.test", "A 192.0.2.99")],
-        to: "relay 127.0.0.1:10025 own.test:10026",
-        route: "[127.0.0.1]@127.0.0.1:10025 own.test@192.0.2.99:10026",
-    },
-    Case {
-        what: "a relay at two ports",
-        setup: plain,
-        rows: &[A1],
-        to: "relay mx1.test:25 mx1.test:587",
-        route: "mx1.test@192.0.2.1:25 mx1.test@192.0.2.1:587",
-    },
-    Case {
-        what: "a relay that does not exist is no reason to bounce",
-        setup: plain,
-        rows: &[("A mx1.test", "nxdomain"), ("AAAA mx1.test", "nxdomain")],
-        to: "relay mx1.test:25",
-        route: "451 4.4.4",
-    },
-    Case {
-        what: "a relay that cannot be looked up",
-        setup: plain,
-        rows: &[("A mx1.test", "servfail")],
-        to: "relay mx1.test:25",
-        route: "451 4.4.3",
-    },
     // --- what the operator decides ---
     Case {
         what: "a fixed route",
