@@ -115,7 +115,7 @@ pub use answer::{Answer, Failure, FailureKind, Negative, Records, Security};
 pub use config::{Config, Server};
 pub use error::Error;
 pub use name::Name;
-pub use record::{Mx, Question, Record, RecordType, Soa, Tlsa, Txt};
+pub use record::{Mx, Question, Record, RecordType, Soa, Srv, Tlsa, Txt};
 pub use resolver::Resolver;
 pub use selftest::{SelfTest, Verdict};
 pub use transmit::{Health, QueryId, SocketId, Stats, Transmit, Transport};

@@ -8,7 +8,7 @@
 //! [RFC 1035]: https://www.rfc-editor.org/rfc/rfc1035
 //! [RFC 6891]: https://www.rfc-editor.org/rfc/rfc6891
 
-use crate::{Mx, Name, Record, RecordType, Soa, Tlsa, Txt};
+use crate::{Mx, Name, Record, RecordType, Soa, Srv, Tlsa, Txt};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr as hickory;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, Restrict};
@@ -290,6 +290,10 @@ impl RecordHead {
             hickory::RData::AAAA(aaaa) => Some(Record::Aaaa(aaaa.0)),
             hickory::RData::CNAME(name) => plain(&name.0).map(Record::Cname),
             hickory::RData::PTR(name) => plain(&name.0).map(Record::Ptr),
+            hickory::RData::SRV(srv) => {
+                let target = plain(&srv.target)?;
+                Some(Record::Srv(Srv::new(srv.priority, srv.weight, srv.port, target)))
+            }
             hickory::RData::MX(mx) => Some(Record::Mx(Mx::new(mx.preference, plain(&mx.exchange)?))),
             hickory::RData::SOA(soa) => Some(Record::Soa(Soa::new(
                 name_of(&soa.mname)?,

@@ -24,6 +24,8 @@ pub enum RecordType {
     Ptr,
     /// Start of a zone.
     Soa,
+    /// Where a service is (RFC 2782).
+    Srv,
     /// Certificate association for DANE.
     Tlsa,
     /// Text: SPF, DKIM, DMARC, MTA-STS.
@@ -41,6 +43,7 @@ impl RecordType {
             Self::Mx => 15,
             Self::Txt => 16,
             Self::Aaaa => 28,
+            Self::Srv => 33,
             Self::Tlsa => 52,
         }
     }
@@ -53,6 +56,7 @@ impl fmt::Display for RecordType {
             Self::Aaaa => "AAAA",
             Self::Cname => "CNAME",
             Self::Mx => "MX",
+            Self::Srv => "SRV",
             Self::Ptr => "PTR",
             Self::Soa => "SOA",
             Self::Tlsa => "TLSA",
@@ -102,6 +106,8 @@ pub enum Record {
     Ptr(Name),
     /// Start of a zone.
     Soa(Soa),
+    /// Where a service is.
+    Srv(Srv),
     /// Certificate association.
     Tlsa(Tlsa),
     /// Text.
@@ -118,6 +124,7 @@ impl Record {
             Self::Mx(_) => RecordType::Mx,
             Self::Ptr(_) => RecordType::Ptr,
             Self::Soa(_) => RecordType::Soa,
+            Self::Srv(_) => RecordType::Srv,
             Self::Tlsa(_) => RecordType::Tlsa,
             Self::Txt(_) => RecordType::Txt,
         }
@@ -139,6 +146,7 @@ impl Record {
                 Self::A(_) | Self::Aaaa(_) => 0,
                 Self::Cname(name) | Self::Ptr(name) => name.weight(),
                 Self::Mx(mx) => mx.exchange.weight(),
+                Self::Srv(srv) => srv.target.weight(),
                 Self::Soa(soa) => soa.primary.weight() + soa.responsible.weight(),
                 Self::Tlsa(tlsa) => tlsa.data.len(),
                 Self::Txt(txt) => txt.strings.iter().map(|s| size_of_val(s) + s.len()).sum(),
@@ -194,6 +202,32 @@ impl Soa {
             responsible,
             serial,
             minimum,
+        }
+    }
+}
+
+/// Where a service is (RFC 2782).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Srv {
+    /// Lower is tried first.
+    pub priority: u16,
+    /// Of those with one priority, how large a part this one takes.
+    pub weight: u16,
+    /// The port.
+    pub port: u16,
+    /// The host; the root where the service is not offered.
+    pub target: Name,
+}
+
+impl Srv {
+    /// Makes the record.
+    pub fn new(priority: u16, weight: u16, port: u16, target: Name) -> Self {
+        Self {
+            priority,
+            weight,
+            port,
+            target,
         }
     }
 }

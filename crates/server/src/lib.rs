@@ -59,6 +59,7 @@
 //! | [`dns`] | the sockets of the stub resolver |
 //! | [`transfer`] | mail from elsewhere and to elsewhere: Maildir, mbox, IMAP accounts |
 //! | [`route`], [`policies`] | where mail goes; the MTA-STS policies of other domains |
+//! | [`publish`] | what to publish in the DNS, and whether it is there |
 //! | [`http`] | a client that asks once, with limits |
 //! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
 //!
@@ -91,6 +92,7 @@ pub mod outbound;
 mod parts;
 pub mod policies;
 mod pop3;
+pub mod publish;
 mod quotas;
 mod random;
 pub mod route;

@@ -9,7 +9,7 @@ use crate::delivery;
 use crate::dns::Dns;
 use crate::filter;
 use crate::gate::Gate;
-use crate::judge::{Filter, Judge};
+use crate::judge::{Filter, Judge, UnusableKey};
 use crate::listen::Bound;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
@@ -19,6 +19,7 @@ use crate::upkeep::Upkeep;
 use mailwright_mailbox::{CommitError, Store};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,14 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// A key to sign with cannot be used.
+    #[error("DKIM: {}: {error}", file.display())]
+    Dkim {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: UnusableKey,
+    },
     /// An address cannot be listened at.
     #[error("cannot listen at {address} ({name}): {error}{}", listen_help(.error))]
     Listen {
@@ -135,6 +144,11 @@ impl<S: Store> Builder<S> {
         let accounts = Accounts::load(&config)?;
         let aliases = Aliases::load(&config)?;
         let tls = Tls::load(&config)?;
+        let dns = Dns::from_config(&config);
+        let (mut judges, greylist) = filter::from_config(&config, &dns);
+        judges.extend(filters);
+        let judge = Judge::new(&config, dns.clone(), judges)
+            .map_err(|(file, error)| StartError::Dkim { file, error })?;
         let mut bound = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
             let name = listener.name.clone();
@@ -154,10 +168,6 @@ impl<S: Store> Builder<S> {
         }
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
-        let dns = Dns::from_config(&config);
-        let (mut judges, greylist) = filter::from_config(&config, &dns);
-        judges.extend(filters);
-        let judge = Judge::new(judges);
         let mut shared = Shared::new(config, accounts, store, tls, orders, dns, judge);
         shared.aliases = aliases;
         shared.upkeep = upkeep;
@@ -178,6 +188,14 @@ impl<S: Store> Builder<S> {
         );
         if let Some(greylist) = greylist {
             workers.spawn("the greylist", greylist.keep(shared.shutdown.clone()));
+        }
+        if shared.judge.reports.is_some() {
+            let shared = shared.clone();
+            workers.spawn("the DMARC reports", async move {
+                if let Some(reports) = &shared.judge.reports {
+                    reports.run(&shared).await;
+                }
+            });
         }
         workers.spawn("the queue worker", outbound::run(shared.clone(), inbox));
         Ok(Running {

@@ -156,6 +156,28 @@ impl Tls {
     }
 }
 
+/// The public key of the certificate that listeners for SMTP have, a SubjectPublicKeyInfo in DER: of the first that names
+/// one of its own, else the common one; `None` while the self-made one was not made.
+pub(crate) fn leaf_key(config: &Config) -> Result<Option<Vec<u8>>, TlsError> {
+    let smtp = config
+        .listeners
+        .iter()
+        .filter(|it| it.protocol == crate::config::Protocol::Smtp);
+    let own = smtp.filter_map(|listener| listener.certificate.as_ref()).next();
+    let files = match own.or(config.certificate.as_ref()) {
+        Some(files) => files.clone(),
+        None => self_made_files(&config.data),
+    };
+    if own.is_none() && config.certificate.is_none() && !files.certificate.exists() {
+        return Ok(None);
+    }
+    let chain = certificates(&files.certificate)?;
+    let leaf = chain.first().expect("a chain without certificates is an error");
+    let parsed = rustls::server::ParsedCertificate::try_from(leaf);
+    let parsed = parsed.map_err(|error| content(&files.certificate, error))?;
+    Ok(Some(parsed.subject_public_key_info().to_vec()))
+}
+
 /// The file names of the self-made certificate in the data folder.
 pub(crate) fn self_made_files(folder: &Path) -> CertificateFiles {
     CertificateFiles::new(folder.join("self-made.crt"), folder.join("self-made.key"))

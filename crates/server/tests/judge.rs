@@ -61,7 +61,7 @@ impl<F: Fn(&str) -> Ruling + Send + Sync> Filter for Scripted<F> {
             .account
             .as_ref()
             .map_or("nobody", |account| account.as_str());
-        let what = format!("sender {} as {hello}, {who}, {}", mail.path, client.is_stranger());
+        let what = format!("sender {} as {hello}, {who}, {}", mail.path, client.protocol);
         Box::pin(async move { self.asked(what) })
     }
 
@@ -109,7 +109,7 @@ async fn a_filter_sees_a_transaction_as_it_goes_on() {
         filter.seen(),
         [
             "connection 127.0.0.1".to_owned(),
-            "sender <carol@c.test> as client.example, nobody, true".to_owned(),
+            "sender <carol@c.test> as client.example, nobody, smtp".to_owned(),
             "recipient <carol@c.test> \"<bob@b.test>\"".to_owned(),
             "recipient <carol@c.test> \"<alice@b.test>\"".to_owned(),
             format!("message for 2: {MESSAGE}"),
@@ -128,7 +128,7 @@ async fn a_filter_sees_a_transaction_as_it_goes_on() {
     assert!(
         filter
             .seen()
-            .contains(&"sender <bob@b.test> as client.example, bob@b.test, false".to_owned())
+            .contains(&"sender <bob@b.test> as client.example, bob@b.test, submission".to_owned())
     );
 }
 

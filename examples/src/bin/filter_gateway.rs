@@ -22,6 +22,7 @@ use mailwright_server::config::{
     FilterAddress, FilterConfig, FilterKind, FilteredMail, OnFilterError, OnHit,
 };
 use mailwright_server::conn::{Conn, Turn};
+use mailwright_server::dns::Dns;
 use mailwright_server::filter::Remote;
 use mailwright_server::judge::{self, Action, Filter, HeaderField, Judge};
 use mailwright_server::shared::entropy;
@@ -139,7 +140,10 @@ async fn run(arguments: Arguments) -> Fallible<()> {
         }
         Arc::new(Remote::new(config, arguments.hostname.as_str())) as Arc<dyn Filter>
     });
-    let judge = Judge::new(filters.collect());
+    // There are no keys in it, and where mail comes from is for the server behind to check.
+    let config = mailwright_server::Config::new(arguments.hostname.clone(), ".");
+    let judge = Judge::new(&config, Dns::from_config(&config), filters.collect())
+        .map_err(|(file, error)| format!("{}: {error}", file.display()))?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .map_err(|error| format!("cannot listen at {}: {error}", arguments.listen))?;

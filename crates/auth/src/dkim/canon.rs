@@ -4,7 +4,7 @@
 
 use crate::crypto::{Provider, Sha256};
 use core::fmt;
-use memchr::memchr3;
+use memchr::{memchr, memmem};
 use std::borrow::Cow;
 
 /// How a header or a body is brought into the form that is hashed.
@@ -244,18 +244,13 @@ impl Canonicalizer {
 
     /// Runs that stay as they are, single spaces and line ends within them included, are handed on whole.
     fn push_relaxed(&mut self, chunk: &[u8], out: &mut impl FnMut(&[u8])) {
+        let mut places = Places::new(chunk);
         let (mut start, mut at) = (0, 0);
-        while let Some(found) = memchr3(b' ', b'\t', b'\r', &chunk[at..]) {
-            let special = at + found;
+        while let Some(special) = places.next(start, at) {
             let next = chunk.get(special + 1).copied();
             let in_run = special > start;
             match (chunk[special], next) {
-                // Between two octets that stay, one space stays too.
-                (b' ', Some(n)) if in_run && !matches!(n, b' ' | b'\t' | b'\r') => {
-                    at = special + 1;
-                    continue;
-                }
-                // So does a line end, and a CR that ends none.
+                // A line end between octets that stay, stays too, and so does a CR that ends no line.
                 (b'\r', Some(b'\n')) if in_run => {
                     let after = chunk.get(special + 2);
                     if after.is_some_and(|a| !matches!(a, b' ' | b'\t' | b'\r')) {
@@ -306,6 +301,52 @@ impl Canonicalizer {
         }
         out(octets);
         self.any = true;
+    }
+}
+
+/// Finds the places of a chunk where relaxed form may differ from it: every CR, and white space but for single spaces
+/// between octets that stay, which are most of what there is.
+struct Places<'a> {
+    chunk: &'a [u8],
+    /// The next tab, where it is not behind the place looked at.
+    tab: usize,
+    /// The next two spaces, likewise.
+    spaces: usize,
+    two_spaces: memmem::Finder<'static>,
+}
+
+impl<'a> Places<'a> {
+    fn new(chunk: &'a [u8]) -> Self {
+        let two_spaces = memmem::Finder::new(b"  ");
+        Self {
+            chunk,
+            tab: memchr(b'\t', chunk).unwrap_or(chunk.len()),
+            spaces: two_spaces.find(chunk).unwrap_or(chunk.len()),
+            two_spaces,
+        }
+    }
+
+    /// The next place from `at` on, in a run that began at `start`.
+    fn next(&mut self, start: usize, at: usize) -> Option<usize> {
+        let rest = self.chunk.get(at..)?;
+        let first = *rest.first()?;
+        if start == at && matches!(first, b' ' | b'\t' | b'\r') {
+            return Some(at);
+        }
+        let end = self.chunk.len();
+        if self.tab < at {
+            self.tab = memchr(b'\t', rest).map_or(end, |place| at + place);
+        }
+        if self.spaces < at {
+            self.spaces = self.two_spaces.find(rest).map_or(end, |place| at + place);
+        }
+        let bound = self.tab.min(self.spaces);
+        let mut place = memchr(b'\r', &self.chunk[at..bound]).map_or(bound, |place| at + place);
+        // A space ahead of a line end, of a tab, or at the end of the chunk.
+        if place > at && self.chunk[place - 1] == b' ' {
+            place -= 1;
+        }
+        (place < end).then_some(place)
     }
 }
 

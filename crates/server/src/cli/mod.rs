@@ -3,6 +3,9 @@
 mod account;
 mod backup;
 mod bar;
+mod dkim;
+mod dmarc;
+mod dns;
 mod export;
 mod fsck;
 mod import;
@@ -11,6 +14,7 @@ mod localserve;
 mod place;
 mod queue;
 mod route;
+mod rsa;
 mod run;
 mod terminal;
 
@@ -55,6 +59,12 @@ enum Command {
     Queue(queue::Arguments),
     /// Tell where mail goes, and why.
     Route(route::Arguments),
+    /// Tell what to publish in the DNS for a domain, and whether it is published.
+    Dns(dns::Arguments),
+    /// Read reports about mail in the name of a domain.
+    Dmarc(dmarc::Arguments),
+    /// Make keys that mail is signed with.
+    Dkim(dkim::Arguments),
     /// Check a configuration file, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -90,6 +100,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Export(arguments) => return exit(export::run(arguments)),
         Command::Backup(arguments) => return exit(backup::run(arguments)),
         Command::Fsck(arguments) => return exit(fsck::run(arguments)),
+        Command::Dns(arguments) => return exit(dns::run(arguments)),
+        Command::Dmarc(arguments) => dmarc::run(arguments),
+        Command::Dkim(arguments) => dkim::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
         Command::Config(ConfigCommand::Example) => {
             terminal::print(config::EXAMPLE);

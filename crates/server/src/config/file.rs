@@ -1,6 +1,7 @@
 //! The configuration file: its keys, and the checks that go beyond one value.
 
 use super::StoreKind;
+use super::auth::{AuthSection, DkimSection, dkim_keys};
 use super::filter::{self, DnsListsSection, FilterSection, GreylistSection, RateLimitsSection};
 use super::is_among;
 use super::problem::Problems;
@@ -65,6 +66,10 @@ struct File {
     #[serde(default)]
     aliases: BTreeMap<Spanned<String>, Targets>,
     aliases_file: Option<PathBuf>,
+    #[serde(default)]
+    auth: AuthSection,
+    #[serde(default)]
+    dkim: Vec<Spanned<DkimSection>>,
     #[serde(default)]
     outbound: OutboundSection,
     #[serde(default)]
@@ -380,6 +385,8 @@ impl File {
         config.accounts = accounts(self.account, &config.domains, found);
         config.aliases = aliases(self.aliases, &config.domains, found);
         config.aliases_file = self.aliases_file.map(|path| folder.join(path));
+        config.auth = self.auth.into_config();
+        config.dkim = dkim_keys(self.dkim, folder, found);
         config.outbound = self.outbound.into_config(folder, &config.domains, found);
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);

@@ -4,6 +4,7 @@
 //! line it is and what to do; [`Config::new`] makes one in code, for tests and embedders.
 
 mod account;
+mod auth;
 mod file;
 mod filter;
 mod problem;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use account::AccountEntry;
 pub(crate) use account::{AccountSection, QuotaSection};
+pub use auth::{Auth, AuthMode, DkimKey};
 pub(crate) use file::read_aliases;
 pub use filter::{
     DnsLists, FilterAddress, FilterConfig, FilterKind, FilteredMail, Filtering, Greylisting, OnFilterError,
@@ -58,6 +60,10 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// When a password may cross the network in the clear.
     pub plaintext_login: PlaintextLogin,
+    /// How the origin of mail is checked that comes in.
+    pub auth: Auth,
+    /// The keys that outgoing mail is signed with.
+    pub dkim: Vec<DkimKey>,
     /// How mail for other domains leaves.
     pub outbound: Outbound,
     /// How long mail for other domains is tried.
@@ -637,6 +643,8 @@ impl Config {
             certificate: None,
             listeners: Vec::new(),
             plaintext_login: PlaintextLogin::default(),
+            auth: Auth::default(),
+            dkim: Vec::new(),
             outbound: Outbound::default(),
             queue: QueueConfig::default(),
             control: true,

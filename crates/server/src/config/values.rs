@@ -84,6 +84,12 @@ fn host_from(text: &str) -> Option<EndpointHost> {
 #[error("{0}")]
 pub struct Unreadable(pub(super) &'static str);
 
+impl Unreadable {
+    pub(super) const fn expected(what: &'static str) -> Self {
+        Self(what)
+    }
+}
+
 /// A network, written `192.0.2.0/24` or `2001:db8::/32`; one address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {

@@ -12,6 +12,8 @@ pub(crate) struct Draft {
     fields: Vec<Bytes>,
     /// The empty line and the body, if they are not those that came.
     rest: Option<Bytes>,
+    /// Whether anything but the top is not as it came.
+    changed: bool,
 }
 
 impl Draft {
@@ -33,6 +35,7 @@ impl Draft {
             top: Vec::new(),
             fields,
             rest: None,
+            changed: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Draft {
     }
 
     pub(crate) fn apply(&mut self, change: Change) {
+        self.changed |= !matches!(change, Change::Prepend(_));
         match change {
             Change::Prepend(field) => self.prepend(field.as_bytes()),
             // What is no header must not become one.
@@ -66,6 +70,11 @@ impl Draft {
             }
             Change::Body(body) => self.rest = Some([b"\r\n", &*body].concat().into()),
         }
+    }
+
+    /// Whether anything but the top was changed.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
     }
 
     /// The header that came, with its changes.

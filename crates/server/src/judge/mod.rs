@@ -17,33 +17,117 @@
 mod draft;
 mod filter;
 mod message;
+mod origin;
+mod policy;
+mod reports;
 mod ruling;
+mod sign;
 
 pub use filter::{Client, Filter, Judging, Transaction};
 pub use message::{Message, Octets, Reading};
 pub use ruling::{Action, Change, HeaderField, Ruling};
+pub use sign::{UnusableKey, read_key};
 
 pub(crate) use draft::Draft;
+pub(crate) use origin::Trial;
+pub(crate) use policy::{Decision, decide};
+pub(crate) use sign::finish as finish_signing;
 
+use crate::config::{Auth, AuthMode, Config};
+use crate::dns::Dns;
 use bytes::Bytes;
+use mailwright_address::{Domain, ForwardPath};
+use mailwright_auth::Checked;
+use mailwright_auth::Envelope;
+use mailwright_auth::dkim::Signer;
 use mailwright_smtp::{Mail, Rcpt};
+use origin::Origins;
+use reports::Reports;
+use sign::Keys;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What a server judges mail with.
-#[derive(Debug, Default)]
+/// What a server judges mail with, and signs it with.
+#[derive(Debug)]
 pub struct Judge {
+    auth: Auth,
+    origins: Origins,
+    keys: Keys,
+    /// What came of DMARC, if it is reported.
+    pub(crate) reports: Option<Reports>,
     filters: Vec<Arc<dyn Filter>>,
 }
 
 impl Judge {
-    /// Judges with these filters, in this order.
-    pub fn new(filters: Vec<Arc<dyn Filter>>) -> Self {
-        Self { filters }
+    /// Judges with these filters, in this order, after the checks of where mail comes from.
+    ///
+    /// # Errors
+    ///
+    /// With the file of a key to sign with that cannot be used.
+    pub fn new(
+        config: &Config,
+        dns: Dns,
+        filters: Vec<Arc<dyn Filter>>,
+    ) -> Result<Self, (PathBuf, UnusableKey)> {
+        Ok(Self {
+            auth: config.auth.clone(),
+            origins: Origins::new(config, dns),
+            keys: Keys::load(config)?,
+            reports: Reports::open(config),
+            filters,
+        })
     }
 
-    /// Whether messages of a client have to be held until they are judged.
+    /// Whether the mail of a client is not checked.
+    pub(crate) fn trusts(&self, client: IpAddr) -> bool {
+        self.auth.trusted.iter().any(|network| network.contains(client))
+    }
+
+    /// Counts what came of a message, for the reports about it.
+    pub(crate) fn count(&self, client: IpAddr, checked: &Checked, decision: &Decision) {
+        if let Some(reports) = &self.reports {
+            reports.count(client, checked, decision);
+        }
+    }
+
+    /// Whether messages of a client have to be held for filters.
     pub(crate) fn holds(&self, client: &Client) -> bool {
         self.filters.iter().any(|filter| filter.reads(client))
+    }
+
+    /// Whether any domain has a key to sign with.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Begins to find out where a message comes from, if its client is a stranger, and a recipient wants to know.
+    pub(crate) fn begin<'a>(
+        &self,
+        client: &Client,
+        mail: &Mail,
+        mut recipients: impl Iterator<Item = &'a Rcpt>,
+    ) -> Option<Trial> {
+        let wanted = recipients.any(|rcpt| self.auth.mode_for(domain_of(rcpt).as_ref()) != AuthMode::Off);
+        if !client.is_stranger() || !wanted {
+            return None;
+        }
+        let hello = client.hello.as_deref().unwrap_or_default();
+        let sender = mail.path.address().map_or("", |address| address.as_str());
+        Some(
+            self.origins
+                .begin(&Envelope::new(client.address.ip(), hello, sender)),
+        )
+    }
+
+    /// Begins to sign a message for a domain, if it or one above it has a key.
+    pub(crate) fn signer(&self, domain: &Domain) -> Option<Signer> {
+        self.keys.signer(domain)
+    }
+
+    /// The fields that sign a whole message for a domain; none if neither it nor one above it has a key.
+    pub(crate) fn sign(&self, domain: &Domain, message: &[u8]) -> String {
+        self.keys.sign(domain, message)
     }
 
     /// Judges a client, before it is greeted.
@@ -125,5 +209,13 @@ impl Judge {
     /// Tells that a message is durable.
     pub(crate) fn taken(&self, id: &str) {
         self.filters.iter().for_each(|filter| filter.taken(id));
+    }
+}
+
+/// The domain of a recipient; `None` for `<postmaster>`.
+pub(crate) fn domain_of(rcpt: &Rcpt) -> Option<Domain> {
+    match &rcpt.path {
+        ForwardPath::Address(address) => address.domain(),
+        ForwardPath::Postmaster => None,
     }
 }

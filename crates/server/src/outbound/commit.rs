@@ -176,9 +176,11 @@ async fn spool<S: Store>(
     shared: &Shared<S>,
     id: String,
     to: Vec<EmailAddress>,
-    message: Vec<Bytes>,
+    mut message: Vec<Bytes>,
     require_tls: bool,
 ) -> Result<Op, StoreError> {
+    let signature = shared.judge.sign(&shared.config.hostname, &message.concat());
+    message.insert(0, signature.into());
     let now = super::now();
     let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
     record.require_tls = require_tls;

@@ -25,6 +25,7 @@ mod carry;
 mod commit;
 mod convert;
 mod outcome;
+mod own;
 mod pool;
 mod reports;
 mod trust;
@@ -49,6 +50,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
+
+pub(crate) use own::send_own;
 
 pub use crate::orders::{Executed, Inbox, Order, OrderError, Orders};
 

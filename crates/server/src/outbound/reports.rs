@@ -3,6 +3,7 @@
 //! [RFC 8460]: https://www.rfc-editor.org/rfc/rfc8460
 
 use super::outcome::Trouble;
+use super::own::send_own;
 use super::trust::{self, Trust};
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -11,16 +12,14 @@ use crate::http::{Client, Limits, Request};
 use crate::random::entropy;
 use crate::route::Router;
 use crate::shared::Shared;
-use bytes::Bytes;
-use mailwright_address::{Domain, EmailAddress, Host, ReversePath};
+use mailwright_address::{Domain, EmailAddress, Host};
 use mailwright_dns::{Name, Question, RecordType};
-use mailwright_mailbox::{Batch, BlobWriter, CommitError, Op, Store};
+use mailwright_mailbox::Store;
 use mailwright_message::build::{Field, Message, Part};
 use mailwright_message::date::DateTime;
 use mailwright_mx::sts::FetchError;
 use mailwright_mx::tlsrpt::{Applied, Collector, Day, Detail, Report, ResultType, Target};
 use mailwright_mx::{Attempt as Hop, Route, Via};
-use mailwright_queue::Record;
 use mailwright_smtp::{Error, Stage};
 use rustls::CertificateError;
 use std::io;
@@ -233,35 +232,9 @@ impl Reports {
             .build(DateTime::new(unix_now(), 0), entropy())
             .map_err(|error| error.to_string())?;
         let octets = message.to_vec().map_err(|error| error.to_string())?;
-        self.spool(shared, to, octets.into())
-            .await
-            .map_err(|error| error.to_string())
-    }
-
-    async fn spool<S: Store>(
-        &self,
-        shared: &Shared<S>,
-        to: EmailAddress,
-        message: Bytes,
-    ) -> Result<(), CommitError> {
-        let failed = |error: mailwright_mailbox::StoreError| CommitError::Io(error.to_string());
-        let id = format!("{:016x}", u64::from_be_bytes(entropy()));
-        let now = super::now();
-        let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
-        record.size = message.len() as u64;
-        // As its header says.
-        record.tls_optional = true;
-        record.add_recipient(to);
-        let mut writer = shared.store.new_blob();
-        writer.write(message).await.map_err(failed)?;
-        let put = Op::SpoolPut {
-            key: None,
-            record: record.encode(),
-            blob: Some(writer.finish().await.map_err(failed)?),
-        };
-        shared.store.commit(Batch::new(unix_now()).with(put)).await?;
-        shared.spooled.notify_one();
-        Ok(())
+        // As its header says, TLS is not asked for.
+        let sent = send_own(shared, &self.contact, to, octets.into(), true).await;
+        sent.map_err(|error| error.to_string())
     }
 }
 

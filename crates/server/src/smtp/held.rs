@@ -57,7 +57,13 @@ impl<S: Store> Holder<S> {
         self.header.len() > Self::MAX_HEADER
     }
 
-    pub(super) async fn write(&mut self, store: &S, data: Bytes) -> Result<(), StoreError> {
+    /// The header, once it is there as a whole.
+    pub(super) fn header(&self) -> Option<&[u8]> {
+        self.header_ended.then_some(&self.header)
+    }
+
+    /// Takes the next octets, and returns what of them stands behind the header.
+    pub(super) async fn write(&mut self, store: &S, data: Bytes) -> Result<Bytes, StoreError> {
         if self.header_ended {
             return self.write_rest(store, data).await;
         }
@@ -75,20 +81,21 @@ impl<S: Store> Holder<S> {
         }
         // It is refused at its end: what comes goes where large things go.
         self.header_ended = self.header_is_too_large();
-        Ok(())
+        Ok(Bytes::new())
     }
 
-    async fn write_rest(&mut self, store: &S, data: Bytes) -> Result<(), StoreError> {
+    async fn write_rest(&mut self, store: &S, data: Bytes) -> Result<Bytes, StoreError> {
         self.size += data.len() as u64;
         if self.writer.is_none() && self.memory.len() + data.len() <= Self::MAX_MEMORY {
             self.memory.extend_from_slice(&data);
-            return Ok(());
+            return Ok(data);
         }
         let writer = self.writer.get_or_insert_with(|| store.new_blob());
         if !self.memory.is_empty() {
             writer.write(std::mem::take(&mut self.memory).freeze()).await?;
         }
-        writer.write(data).await
+        writer.write(data.clone()).await?;
+        Ok(data)
     }
 
     pub(super) async fn finish(self) -> Result<Held, StoreError> {

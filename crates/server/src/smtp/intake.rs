@@ -3,6 +3,7 @@
 
 use super::envelope::Envelope;
 use super::held::{Held, Holder};
+use super::tap::{Findings, Tap};
 use crate::delivery::{MessageWriter, WrittenMessage};
 use crate::judge::Draft;
 use bytes::Bytes;
@@ -36,7 +37,11 @@ enum Way<S: Store> {
     /// They go on to where the message is kept.
     Through(Box<Forms<S>>),
     /// They wait for the end; then the fields come in front.
-    Held { holder: Holder<S>, received: String },
+    Held {
+        holder: Holder<S>,
+        tap: Tap<S>,
+        received: String,
+    },
 }
 
 /// A whole message.
@@ -50,6 +55,7 @@ pub(super) enum Taken {
 /// A message that is to be judged, and then kept.
 pub(super) struct Waiting {
     pub(super) held: Held,
+    pub(super) findings: Findings,
     /// The trace field of this server.
     pub(super) received: String,
     /// What its header has, as it came.
@@ -71,26 +77,33 @@ pub(super) struct Received {
 }
 
 impl<S: Store> Intake<S> {
-    /// Begins a message, which gets what `additions` says where it is missing, and which waits at its end if it is to
-    /// be judged.
+    /// Begins a message, which gets what `additions` says where it is missing, and which waits at its end if
+    /// something is found out about it on the way.
     pub(super) fn new(
         store: &S,
         envelope: &Envelope,
         trace: &Trace,
         additions: Option<Additions>,
-        judged: bool,
+        tap: Option<Tap<S>>,
     ) -> Self {
         let received = received_field(envelope, trace);
         let fix_up = additions.map_or_else(FixUp::nothing, FixUp::new);
-        let (way, fix_up) = match judged {
-            true => {
+        let (way, fix_up) = match tap {
+            Some(tap) => {
                 let holder = Holder::new();
-                (Way::Held { holder, received }, fix_up)
+                (
+                    Way::Held {
+                        holder,
+                        tap,
+                        received,
+                    },
+                    fix_up,
+                )
             }
-            false => (
-                Way::Through(Box::new(Forms::new(store, envelope))),
-                fix_up.with_trace(received),
-            ),
+            None => {
+                let forms = Box::new(Forms::new(store, envelope));
+                (Way::Through(forms), fix_up.with_trace(received))
+            }
         };
         Self { way, fix_up }
     }
@@ -110,8 +123,13 @@ impl<S: Store> Intake<S> {
         match self.way {
             Way::Through(forms) => Ok(Taken::Stored(forms.finish(store, &found).await?)),
             Way::Held { holder, .. } if holder.header_is_too_large() => Err(Failed::HeaderTooLarge),
-            Way::Held { holder, received } => Ok(Taken::Held(Waiting {
+            Way::Held {
+                holder,
+                tap,
+                received,
+            } => Ok(Taken::Held(Waiting {
                 held: holder.finish().await?,
+                findings: tap.finish().await,
                 received,
                 found,
             })),
@@ -122,7 +140,10 @@ impl<S: Store> Intake<S> {
         for piece in pieces {
             match &mut self.way {
                 Way::Through(forms) => forms.write(piece).await?,
-                Way::Held { holder, .. } => holder.write(store, piece).await?,
+                Way::Held { holder, tap, .. } => {
+                    let rest = holder.write(store, piece.clone()).await?;
+                    tap.push(holder.header(), piece, &rest).await;
+                }
             }
         }
         Ok(())

@@ -2,9 +2,14 @@
 
 use super::envelope::Envelope;
 use super::intake::{Failed, Intake, Received, Taken, Waiting};
+use super::tap::{Findings, Signing, Tap};
 use super::{Session, of_store, policy};
-use crate::judge::{Action, Client, Draft, Ruling, Transaction};
-use mailwright_mailbox::Store;
+use crate::judge::{
+    Action, Client, Draft, Judge, Octets, Ruling, Transaction, decide, domain_of, finish_signing,
+};
+use mailwright_address::Domain;
+use mailwright_auth::{AuthenticationResults, Checked};
+use mailwright_mailbox::{Store, StoreError};
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection, Server};
 
 impl<S: Store> Session<'_, S> {
@@ -36,11 +41,23 @@ impl<S: Store> Session<'_, S> {
         Ok(accepted(ruling)? != Action::Accept)
     }
 
-    /// Whether a message is held until its end: because somebody judges it, or because it was decided what becomes of it.
-    pub(super) fn is_judged(&self, machine: &Server, envelope: &Envelope) -> bool {
-        envelope.action != Action::Accept
-            || envelope.recipients.iter().any(|it| it.quarantined)
-            || self.shared.judge.holds(&self.client(machine))
+    /// What is to be found out about a message while it comes in; `None` if it need not be held.
+    pub(super) fn tap(&self, machine: &Server, envelope: &Envelope) -> Option<Tap<S>> {
+        let client = self.client(machine);
+        let judge = &self.shared.judge;
+        let recipients = envelope.recipients.iter().map(|accepted| &accepted.rcpt);
+        if let Some(trial) = judge.begin(&client, &envelope.mail, recipients) {
+            return Some(Tap::Trial(trial));
+        }
+        if let Some(account) = client.account.clone().filter(|_| judge.has_keys()) {
+            let sender = envelope.mail.path.address().cloned();
+            let signing = Signing::new(self.shared.clone(), account, sender);
+            return Some(Tap::Signing(Box::new(signing)));
+        }
+        // Or it was decided before what becomes of it.
+        let is_decided =
+            envelope.action != Action::Accept || envelope.recipients.iter().any(|it| it.quarantined);
+        (is_decided || judge.holds(&client)).then_some(Tap::None)
     }
 
     /// Ends a message: has it judged, and puts it where nothing refers to it yet. A failure without a rejection means
@@ -86,11 +103,12 @@ impl<S: Store> Session<'_, S> {
         let mut draft = Draft::new(&waiting.held.header);
         draft.prepend(waiting.received.as_bytes());
         let client = self.client(machine);
+        let hostname = self.shared.config.hostname.as_str();
         if client.is_stranger() {
             // RFC 8601 §5: what is said in our name and was not said by us.
-            draft.remove_claims(self.shared.config.hostname.as_str());
+            draft.remove_claims(hostname);
         }
-        let transaction = Transaction {
+        let mut transaction = Transaction {
             id: envelope.id.clone(),
             client,
             mail: envelope.mail.clone(),
@@ -101,13 +119,37 @@ impl<S: Store> Session<'_, S> {
                 .collect(),
             checked: None,
         };
-        let before = Ruling::new(envelope.action.clone());
+        let mut before = Ruling::new(envelope.action.clone());
+        if let Findings::Checked(checked) = &waiting.findings {
+            let checked = checked.clone().ok_or(Some(Rejection::TRY_AGAIN))?;
+            before.absorb("dmarc", self.judge_origin(envelope, &checked, &mut draft));
+            transaction.checked = Some(checked);
+        }
         let rest = waiting.held.rest.reader(&self.shared.store);
-        let ruling = self
-            .shared
-            .judge
-            .message(&transaction, &rest, &mut draft, before)
-            .await;
+        let ruling = match before.action.refusal() {
+            Some(_) => before,
+            None => {
+                self.shared
+                    .judge
+                    .message(&transaction, &rest, &mut draft, before)
+                    .await
+            }
+        };
+        if !ruling.results.is_empty() {
+            let mut results = AuthenticationResults::new(hostname);
+            results.results.clone_from(&ruling.results);
+            draft.prepend(results.to_field().as_bytes());
+        }
+        if let Findings::Signed(Some((domain, fields))) = &waiting.findings {
+            match draft.is_changed() {
+                true => {
+                    let fields = sign_again(&self.shared.judge, domain, &draft, &rest).await;
+                    let fields = fields.map_err(|error| self.failed(&Failed::Store(error)))?;
+                    draft.prepend(fields.as_bytes());
+                }
+                false => draft.prepend(fields.as_bytes()),
+            }
+        }
         match ruling.action {
             Action::Accept => {}
             Action::Quarantine => envelope
@@ -123,11 +165,36 @@ impl<S: Store> Session<'_, S> {
         Ok(draft)
     }
 
+    /// Writes down where a message comes from, and does what follows from it.
+    fn judge_origin(&self, envelope: &mut Envelope, checked: &Checked, draft: &mut Draft) -> Ruling {
+        let config = &self.shared.config;
+        let hostname = config.hostname.as_str();
+        if let Some(spf) = checked.spf.as_ref().filter(|_| config.auth.received_spf) {
+            draft.prepend(spf.to_field(hostname).as_bytes());
+        }
+        draft.prepend(checked.results(hostname).to_field().as_bytes());
+        let recipients: Vec<_> = envelope.recipients.iter().map(|it| domain_of(&it.rcpt)).collect();
+        let decision = decide(&config.auth, checked, &recipients);
+        self.shared.judge.count(self.peer.ip(), checked, &decision);
+        for (accepted, quarantined) in envelope.recipients.iter_mut().zip(&decision.quarantined) {
+            accepted.quarantined |= quarantined;
+        }
+        tracing::info!(
+            id = %envelope.id,
+            peer = %self.peer,
+            spf = checked.spf.as_ref().map(|spf| spf.verdict.as_str()),
+            dmarc = checked.dmarc.as_ref().map(|dmarc| dmarc.verdict.as_str()),
+            applied = decision.applied.as_str(),
+            "checked where a message comes from"
+        );
+        decision.ruling
+    }
+
     /// Who is at the other end.
     fn client(&self, machine: &Server) -> Client {
         Client {
             address: self.peer,
-            trusted: false,
+            trusted: self.shared.judge.trusts(self.peer.ip()),
             hello: machine.session().hello().map(|hello| hello.name().to_owned()),
             tls: self.tls.clone(),
             account: self.account.clone(),
@@ -148,6 +215,33 @@ impl<S: Store> Session<'_, S> {
         })
     }
 }
+
+/// Signs a message that was changed after it was signed.
+async fn sign_again(
+    judge: &Judge,
+    domain: &Domain,
+    draft: &Draft,
+    original: &dyn Octets,
+) -> Result<String, StoreError> {
+    let Some(mut signer) = judge.signer(domain) else {
+        return Ok(String::new());
+    };
+    signer.push(&draft.header());
+    let rest = draft.rest(original);
+    let mut at = 0;
+    while at < rest.len() {
+        let octets = rest.read(at..rest.len().min(at + READ_AT_ONCE)).await?;
+        if octets.is_empty() {
+            break;
+        }
+        signer.push(&octets);
+        at += octets.len() as u64;
+    }
+    Ok(finish_signing(signer))
+}
+
+/// How much of a message is in memory while it is signed again.
+const READ_AT_ONCE: u64 = 256 << 10;
 
 /// What is done with who or what is not refused.
 fn accepted(ruling: Ruling) -> Result<Action, Rejection> {

@@ -16,6 +16,7 @@ mod held;
 mod intake;
 mod judged;
 mod policy;
+mod tap;
 
 use crate::Stream;
 use crate::accounts::Grant;
@@ -360,9 +361,9 @@ impl<'a, S: Store> Session<'a, S> {
                 let host = Host::Domain(self.shared.config.hostname.clone());
                 Additions::new(date, entropy(), host)
             });
-        let judged = self.is_judged(machine, envelope);
+        let tap = self.tap(machine, envelope);
         let store = &self.shared.store;
-        self.intake = Some(Intake::new(store, envelope, &trace, additions, judged));
+        self.intake = Some(Intake::new(store, envelope, &trace, additions, tap));
     }
 
     /// Stores the message, and says so only when it is durable.

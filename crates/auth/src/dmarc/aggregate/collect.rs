@@ -38,6 +38,19 @@ impl Collector {
         }
     }
 
+    /// Adds a row of a report that was written before; one without a client is left out.
+    pub fn add_row(&mut self, row: Row) {
+        let known = row.source.map(|source| (source, row.facts));
+        let room = self.rows.len() < self.max_rows;
+        match known {
+            Some(key) if room || self.rows.contains_key(&key) => {
+                let count = self.rows.entry(key).or_insert(0);
+                *count = count.saturating_add(row.count);
+            }
+            _ => self.left_out = self.left_out.saturating_add(row.count),
+        }
+    }
+
     /// Whether no message was added.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.left_out == 0
