@@ -51,6 +51,7 @@
 //! | [`conn`] | the driver of every connection |
 //! | [`control`], [`upkeep`] | the socket for commands to a running server, and what they may ask of its store |
 //! | [`tls`] | certificates and trust |
+//! | [`keys`] | files of private keys |
 //! | [`delivery`] | from an address to mailboxes |
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
 //! | [`filter`] | programs that are asked about messages, lists in the DNS, greylisting, rate limits |
@@ -77,6 +78,7 @@ pub mod config;
 pub mod conn;
 pub mod control;
 pub mod delivery;
+mod dmarc_reports;
 pub mod dns;
 mod files;
 pub mod filter;
@@ -84,6 +86,7 @@ mod gate;
 pub mod http;
 pub mod imap;
 pub mod judge;
+pub mod keys;
 mod listen;
 mod maildrops;
 mod names;

@@ -5,7 +5,7 @@
 
 use crate::config::{Config, Protocol, TlsMode};
 use crate::dns::Dns;
-use crate::judge::{UnusableKey, read_key};
+use crate::keys::{UnusableKey, read_key};
 use crate::names::domain_key;
 use crate::tls::{self, TlsError};
 use mailwright_address::Domain;

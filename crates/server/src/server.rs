@@ -6,10 +6,12 @@ use crate::config::{Config, ConfigError};
 #[cfg(unix)]
 use crate::control;
 use crate::delivery;
+use crate::dmarc_reports;
 use crate::dns::Dns;
 use crate::filter;
 use crate::gate::Gate;
-use crate::judge::{Filter, Judge, UnusableKey};
+use crate::judge::{Filter, Judge};
+use crate::keys::UnusableKey;
 use crate::listen::Bound;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
@@ -193,7 +195,7 @@ impl<S: Store> Builder<S> {
             let shared = shared.clone();
             workers.spawn("the DMARC reports", async move {
                 if let Some(reports) = &shared.judge.reports {
-                    reports.run(&shared).await;
+                    dmarc_reports::run(shared.clone(), reports).await;
                 }
             });
         }

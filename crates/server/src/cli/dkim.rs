@@ -4,7 +4,7 @@ use super::{Failure, rsa, terminal};
 use clap::{Args, Subcommand, ValueEnum};
 use mailwright_address::Domain;
 use mailwright_auth::crypto::{RingKey, SigningKey};
-use mailwright_server::judge::read_key;
+use mailwright_server::keys::read_key;
 use mailwright_server::shared::entropy;
 use std::fs::OpenOptions;
 use std::io::Write as _;

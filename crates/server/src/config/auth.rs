@@ -182,7 +182,7 @@ pub(super) fn dkim_keys(
             file: folder.join(section.key),
             from: section.from.map_or(0, |day| day.0.0),
         };
-        if let Err(error) = crate::judge::read_key(&key.file) {
+        if let Err(error) = crate::keys::read_key(&key.file) {
             let help = Some("make one by `mailwright dkim keygen`");
             found.add(
                 Some(span.clone()),

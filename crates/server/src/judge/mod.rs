@@ -26,15 +26,16 @@ mod sign;
 pub use filter::{Client, Filter, Judging, Transaction};
 pub use message::{Message, Octets, Reading};
 pub use ruling::{Action, Change, HeaderField, Ruling};
-pub use sign::{UnusableKey, read_key};
 
 pub(crate) use draft::Draft;
 pub(crate) use origin::Trial;
 pub(crate) use policy::{Decision, decide};
+pub(crate) use reports::{Due as DueReport, Reports};
 pub(crate) use sign::finish as finish_signing;
 
 use crate::config::{Auth, AuthMode, Config};
 use crate::dns::Dns;
+use crate::keys::UnusableKey;
 use bytes::Bytes;
 use mailwright_address::{Domain, ForwardPath};
 use mailwright_auth::Checked;
@@ -42,7 +43,6 @@ use mailwright_auth::Envelope;
 use mailwright_auth::dkim::Signer;
 use mailwright_smtp::{Mail, Rcpt};
 use origin::Origins;
-use reports::Reports;
 use sign::Keys;
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -2,38 +2,17 @@
 
 use crate::clock::unix_now;
 use crate::config::Config;
+use crate::keys::{UnusableKey, read_key, warn_if_open};
 use crate::names::domain_key;
 use mailwright_address::Domain;
-use mailwright_auth::crypto::{KeyError, RingKey};
 use mailwright_auth::dkim::{Profile, Rotation, Signer};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The keys of all domains.
 #[derive(Debug, Default)]
 pub(crate) struct Keys(HashMap<String, Rotation>);
-
-/// Why a key cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnusableKey {
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] std::io::Error),
-    /// It has no key that can sign.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-}
-
-/// Reads a private key in PEM.
-///
-/// # Errors
-///
-/// When the file cannot be read, or has no RSA or Ed25519 key.
-pub fn read_key(path: &Path) -> Result<RingKey, UnusableKey> {
-    Ok(RingKey::from_pem(&std::fs::read_to_string(path)?)?)
-}
 
 impl Keys {
     /// Reads all keys; the error names the file.
@@ -94,16 +73,4 @@ pub(crate) fn finish(signer: Signer) -> String {
         tracing::warn!(%error, "a message goes out unsigned");
         String::new()
     })
-}
-
-/// A private key that others can read is none.
-fn warn_if_open(path: &Path) {
-    #[cfg(unix)]
-    if let Ok(metadata) = std::fs::metadata(path) {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-        if mode & 0o077 != 0 {
-            let file = path.display();
-            tracing::warn!(%file, "others can read this private key: `chmod 600` it");
-        }
-    }
 }
