@@ -50,6 +50,9 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     for file in ["other.pem", "other.key", "extra-ca.pem", "hosts"] {
         std::fs::write(folder.path().join(file), "").unwrap();
     }
+    std::fs::create_dir(folder.path().join("dkim")).unwrap();
+    let key = mailwright_auth::crypto::RingKey::ed25519_pem(&[7; 32]);
+    std::fs::write(folder.path().join("dkim/example.org.2026a.pem"), key).unwrap();
     let mut uncommented = String::new();
     for line in config::EXAMPLE.lines() {
         let line = section(line)
@@ -78,6 +81,8 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     queue.destinations.insert("big.example".parse().unwrap(), limits);
     assert_eq!(config.queue, queue);
     assert_eq!(config.plaintext_login, PlaintextLogin::Never);
+    assert_eq!(config.dkim.len(), 1);
+    assert_eq!(config.auth.mode, config::Auth::default().mode);
     assert_eq!(config.filtering.rates, config::RateLimits::default());
     assert_eq!(config.filtering.greylist, config::Greylisting::default());
     assert_eq!(config.filtering.filters.len(), 4);
