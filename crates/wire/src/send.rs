@@ -57,6 +57,24 @@ impl SendBuf {
         self.len += len;
     }
 
+    /// Appends the last `len` octets once more, as long as all of them are in the tail; whether they were.
+    ///
+    /// For what is said twice in a row: a copy is cheaper than printing it anew.
+    pub fn put_again(&mut self, len: usize) -> bool {
+        let Some(start) = self
+            .tail
+            .len()
+            .checked_sub(len)
+            .filter(|start| *start >= self.tail_sent)
+        else {
+            return false;
+        };
+        self.make_room(len);
+        self.tail.extend_from_within(start..);
+        self.len += len;
+        true
+    }
+
     /// Appends `data`: by reference if it is large, else copied behind what is there.
     pub fn put_bytes(&mut self, data: Bytes) {
         if data.len() < Self::BY_REFERENCE {
@@ -175,6 +193,19 @@ mod tests {
         let mut slices = [IoSlice::new(&[]); 16];
         let n = buf.vectored(&mut slices);
         slices[..n].iter().flat_map(|s| s.to_vec()).collect()
+    }
+
+    #[test]
+    fn what_is_said_twice_is_copied_while_it_is_there() {
+        let mut tx = SendBuf::new();
+        tx.put(b"abc");
+        assert!(tx.put_again(2));
+        assert_eq!(tx.data(), b"abcbc");
+        assert!(!tx.put_again(6));
+        tx.sent(4);
+        assert!(!tx.put_again(2), "one of them was sent");
+        assert!(tx.put_again(1));
+        assert_eq!((tx.data(), tx.len()), (&b"cc"[..], 2));
     }
 
     #[test]

@@ -276,17 +276,23 @@ impl Out<'_> {
         self.raw(")")
     }
 
-    pub(crate) fn envelope<'e>(&mut self, e: &'e Envelope) -> &mut Self {
+    pub(crate) fn envelope(&mut self, e: &Envelope) -> &mut Self {
         self.nstring_between("(\"", e.date.as_ref(), "\" ")
             .nstring_between("\"", e.subject.as_ref(), "\" ");
-        // RFC 3501 §7.4.2: a missing or empty Sender or Reply-To is told as From.
-        let or_from = |list: &'e [Address]| if list.is_empty() { &e.from[..] } else { list };
-        self.addresses(&e.from)
-            .addresses(or_from(&e.sender))
-            .addresses(or_from(&e.reply_to))
-            .addresses(&e.to)
-            .addresses(&e.cc)
-            .addresses(&e.bcc);
+        let before = self.0.len();
+        self.addresses(&e.from);
+        let mut last = (&e.from, self.0.len() - before);
+        for list in [&e.sender, &e.reply_to] {
+            // RFC 3501 §7.4.2: a missing or empty one is told as From. Most are From's.
+            let list = if list.is_empty() { &e.from } else { list };
+            if list == last.0 && self.0.put_again(last.1) {
+                continue;
+            }
+            let before = self.0.len();
+            self.addresses(list);
+            last = (list, self.0.len() - before);
+        }
+        self.addresses(&e.to).addresses(&e.cc).addresses(&e.bcc);
         self.nstring_between("\"", e.in_reply_to.as_ref(), "\" ")
             .nstring_between("\"", e.message_id.as_ref(), "\")")
     }

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn reads_what_servers_say() {
-        let reply = "mx.example greets you\nSIZE 1000\n8bitmime\nauth=LOGIN CRAM-MD5\nAUTH PLAIN";
+        let reply = "mx.example greets you\nSIZE 1000\n8bitmime\nauth=LOGIN X-OWN\nAUTH PLAIN";
         let capabilities = Capabilities::parse(&Reply::received(250, reply));
         assert!(capabilities.has("8BITMIME") && !capabilities.has("MX.EXAMPLE"));
         assert_eq!(capabilities.size_limit(), Some(1000));
