@@ -10,6 +10,7 @@
 //! | `pop_fetch` | a POP3 client: mail fetched into a Maildir or mbox, and left on the server as long as you like |
 //! | `smtp_sink` | an SMTP and LMTP server on blocking sockets that takes all mail: prints it, or keeps it as JSON, Maildir or mbox |
 //! | `mail_sink` | the reference server as a library, with a filter: SMTP, submission, IMAP, POP3 and JSON over HTTP for a test suite or a container |
+//! | `custom_server` | the reference server as a library over a store of one's own: an archive with a file for each message |
 //! | `send` | an SMTP client on blocking sockets: STARTTLS, AUTH, DSN, LMTP, and what became of each recipient |
 //! | `lmtp_deliver` | delivery to an LMTP server, for other programs to call |
 //! | `chaos_peer` | a server that misbehaves by recipe, to try clients on |
