@@ -72,6 +72,11 @@ struct Key {
     sender_and_recipient: Option<Box<str>>,
 }
 
+/// Whatever stands in an address, an entry is one line.
+fn one_line(names: &str) -> Box<str> {
+    names.chars().filter(|c| !c.is_control()).collect()
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     /// When it was seen first, in unix seconds.
@@ -110,9 +115,11 @@ impl Greylist {
         }
         let key = Key {
             network,
-            sender_and_recipient: Some(
-                format!("{} {}", sender.to_lowercase(), recipient.to_lowercase()).into_boxed_str(),
-            ),
+            sender_and_recipient: Some(one_line(&format!(
+                "{} {}",
+                sender.to_lowercase(),
+                recipient.to_lowercase()
+            ))),
         };
         let Some(entry) = self.entries.get(&key).copied() else {
             let entry = Entry {
@@ -166,8 +173,6 @@ impl Greylist {
             let names = key.sender_and_recipient.as_deref().unwrap_or("");
             let Entry { since, until, passes } = entry;
             let network = key.network;
-            // Whatever stands in an address, an entry is one line.
-            let names: String = names.chars().filter(|c| !c.is_control()).collect();
             writeln!(text, "{since} {until} {passes} {network} {names}").expect("text takes all");
         }
         text
@@ -183,13 +188,13 @@ impl Greylist {
                 continue;
             };
             let network = words.next().and_then(|word| word.parse().ok());
-            let names = words.next().filter(|names| !names.is_empty());
+            let names = words.next().map(one_line).filter(|names| !names.is_empty());
             let (Some(network), Ok(passes)) = (network, u32::try_from(passes)) else {
                 continue;
             };
             let key = Key {
                 network,
-                sender_and_recipient: names.map(Into::into),
+                sender_and_recipient: names,
             };
             self.put(key, Entry { since, until, passes });
         }

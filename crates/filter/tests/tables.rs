@@ -136,6 +136,15 @@ fn the_greylist_is_bounded_and_survives_a_restart() {
 }
 
 #[test]
+fn controls_make_no_other_entry_of_the_greylist() {
+    let mut list = Greylist::new(greylist::Config::default());
+    list.read("0 9 1 192.0.2.0 \0\0\n0 9 1 192.0.2.0 a\0b\n0 9 1 192.0.2.0 ab\n");
+    let mut again = Greylist::new(greylist::Config::default());
+    again.read(&list.print());
+    assert_eq!((again.len(), again.print()), (2, list.print()));
+}
+
+#[test]
 fn buckets_fill_evenly() {
     #[allow(clippy::disallowed_methods)] // a test brings the clock
     let start = Instant::now();
