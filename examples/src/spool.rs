@@ -16,7 +16,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens a folder, which is made if it is not there.
+    /// Opens a folder, which is made if it is not there, and clears it of what a kill in the middle of a write left.
     ///
     /// # Errors
     ///
@@ -27,7 +27,9 @@ impl Spool {
             folder: folder.into(),
             last: AtomicU64::new(0),
         };
-        let last = spool.keys()?.last().map_or(0, |key| key.get());
+        let keys = spool.keys()?;
+        spool.clear(&keys)?;
+        let last = keys.last().map_or(0, |key| key.get());
         spool.last.store(last, Ordering::Relaxed);
         Ok(spool)
     }
@@ -88,13 +90,30 @@ impl Spool {
             .collect()
     }
 
+    /// Removes records that never got their name, and messages that never got a record: nobody was told of them.
+    fn clear(&self, keys: &[Key]) -> Fallible<()> {
+        for kind in ["new", "mail"] {
+            for key in self.files(kind)? {
+                if kind == "new" || keys.binary_search(&key).is_err() {
+                    fs::remove_file(self.path(key, kind))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn keys(&self) -> Fallible<Vec<Key>> {
+        self.files("queue")
+    }
+
+    /// The keys, in order, that have a file of a kind.
+    fn files(&self, kind: &str) -> Fallible<Vec<Key>> {
         let mut keys = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_stem().and_then(|name| name.to_str());
             if let Some(key) = name.and_then(|name| name.parse().ok())
-                && path.extension().is_some_and(|kind| kind == "queue")
+                && path.extension().is_some_and(|extension| extension == kind)
             {
                 keys.push(Key::new(key));
             }

@@ -98,7 +98,14 @@ fn mail_waits_on_disk_until_the_next_server_is_there() {
     let first = relay(&spool, &free);
     send(&first.1, "bob@b.test", "Subject: kept\n\n.one dot\n");
     drop(first);
-    assert_eq!(files(&spool), 2, "a message and its record");
+    for kind in ["mail", "queue"] {
+        let file = spool.join(format!("{:016}.{kind}", 1));
+        assert!(file.exists(), "a message and its record");
+    }
+    // A kill between the write of a record and its naming, and one before a message had a record at all.
+    for left in ["0000000000000001.new", "0000000000000002.mail"] {
+        std::fs::write(spool.join(left), "half of").expect("written");
+    }
     let _second = relay(&spool, &free);
     let output = got.to_str().expect("UTF-8");
     let _sink = Listening::start(
