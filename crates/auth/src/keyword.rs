@@ -47,9 +47,13 @@ impl Keyword {
     /// Property: the name in HELO or EHLO.
     pub const HELO: Self = Self(Cow::Borrowed("helo"));
 
-    /// Makes a keyword; `None` if it is empty or holds other characters.
+    /// The longest keyword, in octets. No registered one comes near; a longer one would not fit a line with its value
+    /// (RFC 5322 §2.1.1).
+    pub const MAX_LEN: usize = 64;
+
+    /// Makes a keyword; `None` if it is empty, longer than [`MAX_LEN`](Self::MAX_LEN) or holds other characters.
     pub fn new(word: &str) -> Option<Self> {
-        let valid = !word.is_empty() && word.bytes().all(is_keyword);
+        let valid = (1..=Self::MAX_LEN).contains(&word.len()) && word.bytes().all(is_keyword);
         valid.then(|| Self(Cow::Owned(word.to_owned())))
     }
 

@@ -242,3 +242,29 @@ fn a_value_of_backslashes_stays_readable() {
         assert_eq!(read.results[0].reason, Some("\\".repeat(len.min(380))), "{len}");
     }
 }
+#[test]
+fn words_that_no_line_can_hold_are_not_keywords() {
+    let word = "x".repeat(Keyword::MAX_LEN);
+    assert!(AuthenticationResults::parse(format!("a.test; {word}={word}").as_bytes()).is_ok());
+    for field in [
+        format!("a.test; {word}x=pass"),
+        format!("a.test; spf={word}x"),
+        format!("a.test; spf=pass smtp.{word}x=a"),
+    ] {
+        assert!(AuthenticationResults::parse(field.as_bytes()).is_err(), "{field}");
+    }
+    // The longest of everything is written, and read as the same.
+    let value = "\\\"".repeat(600);
+    let keyword = || Keyword::new(&word).expect("as long as it may be");
+    let mut results = AuthenticationResults::new("a.test");
+    let result = MethodResult::new(keyword(), Verdict::Other(keyword()));
+    results
+        .results
+        .push(result.with(Property::new(keyword(), keyword(), value)));
+    let field = results.to_field();
+    assert!(field.lines().all(|line| line.len() <= 998), "{field}");
+    let again = AuthenticationResults::parse(field.split_once(':').expect("a field").1.as_bytes());
+    let again = again.expect("what is written is read");
+    let property = &again.results[0].properties[0];
+    assert_eq!((&property.kind, &property.name), (&keyword(), &keyword()));
+}
