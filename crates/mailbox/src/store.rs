@@ -149,6 +149,22 @@ pub trait Store: Send + Sync + 'static {
         range: Range<u64>,
     ) -> impl Future<Output = Result<Bytes, StoreError>> + Send;
 
+    /// Reads bytes of several messages, each as [`read_blob`](Store::read_blob) does, and answers in their order. For
+    /// whoever reads many short ones: a store may be much faster at it than at one after the other. All that is read is
+    /// held at once.
+    fn read_blobs(
+        &self,
+        wanted: &[(BlobRef, Range<u64>)],
+    ) -> impl Future<Output = Vec<Result<Bytes, StoreError>>> + Send {
+        async move {
+            let mut octets = Vec::with_capacity(wanted.len());
+            for (blob, range) in wanted {
+                octets.push(self.read_blob(blob, range.clone()).await);
+            }
+            octets
+        }
+    }
+
     /// Reads the spool in the order of its keys, those above `after`, at most `limit`.
     ///
     /// # Errors

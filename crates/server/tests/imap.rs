@@ -365,6 +365,33 @@ async fn messages_are_appended_and_fetched_in_every_form() {
 }
 
 #[tokio::test]
+async fn many_messages_are_told_as_each_alone() {
+    let site = Site::start(|_| {}).await;
+    let mut client = site.inbox().await;
+    for number in 0..150 {
+        // Short ones, some that are read by themselves, and some without a body.
+        let lines = [0, 3, 1300, 20][number % 4] * if number % 7 == 0 { 4 } else { 1 };
+        let message = format!(
+            "Subject: {number}\r\nX-Number: {number}\r\n\r\n{}",
+            "A line of it.\r\n".repeat(lines)
+        );
+        append(&mut client, "INBOX", "", message.as_bytes()).await;
+    }
+    for items in [
+        "BODY.PEEK[]",
+        "(UID BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[TEXT]<5.20> ENVELOPE)",
+        "(BODY.PEEK[] BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[9])",
+    ] {
+        let together = client.imap(&format!("FETCH 1:* {items}"), "OK").await;
+        assert_eq!(together.len(), 151, "{items}");
+        for number in (1..=150).step_by(7) {
+            let alone = client.imap(&format!("FETCH {number} {items}"), "OK").await;
+            assert!(together[number - 1] == alone[0], "{items} of {number}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn large_messages_pass_in_both_directions_unchanged() {
     let site = Site::start(|config| config.limits.message_size = 4 << 20).await;
     let mut client = site.inbox().await;

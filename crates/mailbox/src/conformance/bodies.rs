@@ -63,6 +63,35 @@ pub fn bodies_read_back_in_whole_and_in_parts<H: Harness>(harness: &mut H) {
     }
 }
 
+/// Several bodies are read at once as each is read alone, and one that is not there takes nothing from the others.
+pub fn bodies_are_read_together_as_they_are_alone<H: Harness>(harness: &mut H) {
+    let store = harness.open(Limits::default());
+    let mailbox = create(&store, "a");
+    const K: usize = 1024;
+    let sizes = [0, 1, 5000, 64 * K, 64 * K + 1, 300 * K];
+    for size in sizes {
+        let blob = block_on(put(&store, &body(size)));
+        done(&store, append_op(mailbox, &blob, Flags::new()));
+    }
+    let pinned = block_on(put(&store, &body(7000)));
+    let mut blobs: Vec<_> = all(&store, mailbox)
+        .iter()
+        .map(|message| message.blob.clone().expect("asked for"))
+        .collect();
+    blobs.insert(2, BlobRef::new(BlobHash::of(b"never given"), 11));
+    blobs.push(pinned);
+    for range in [0..u64::MAX, 0..100, 10..10, 4000..6000, 64 * K as u64..70_000] {
+        let wanted: Vec<_> = blobs.iter().map(|blob| (blob.clone(), range.clone())).collect();
+        let alone: Vec<_> = blobs
+            .iter()
+            .map(|blob| block_on(store.read_blob(blob, range.clone())))
+            .collect();
+        assert_eq!(block_on(store.read_blobs(&wanted)), alone, "{range:?}");
+        assert!(alone.iter().filter(|octets| octets.is_ok()).count() >= 7);
+    }
+    assert_eq!(block_on(store.read_blobs(&[])), []);
+}
+
 /// A body lives as long as a message, a spool entry or the writer's own reference, and no longer.
 pub fn bodies_are_shared_and_dropped_with_their_last_reference<H: Harness>(harness: &mut H) {
     for size in [10, 100_000] {

@@ -49,8 +49,8 @@ pub use self::{
         accounts_are_listed_and_removed, annotations_are_kept_with_their_mailbox, rights_are_given_and_found,
     },
     bodies::{
-        bodies_are_shared_and_dropped_with_their_last_reference, bodies_read_back_in_whole_and_in_parts,
-        spool_entries_last_until_they_are_removed,
+        bodies_are_read_together_as_they_are_alone, bodies_are_shared_and_dropped_with_their_last_reference,
+        bodies_read_back_in_whole_and_in_parts, spool_entries_last_until_they_are_removed,
     },
     executor::{block_on, join},
     mailboxes::{
@@ -107,6 +107,7 @@ macro_rules! conformance_tests {
             pages_go_on_where_they_ended
             feeds_tell_of_changes
             bodies_read_back_in_whole_and_in_parts
+            bodies_are_read_together_as_they_are_alone
             bodies_are_shared_and_dropped_with_their_last_reference
             spool_entries_last_until_they_are_removed
             annotations_are_kept_with_their_mailbox

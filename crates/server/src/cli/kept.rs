@@ -161,6 +161,10 @@ impl Store for Kept {
         ask!(self, store => store.read_blob(blob, range).await)
     }
 
+    async fn read_blobs(&self, wanted: &[(BlobRef, Range<u64>)]) -> Vec<Result<Bytes, StoreError>> {
+        ask!(self, store => store.read_blobs(wanted).await)
+    }
+
     async fn spool(&self, after: Option<SpoolKey>, limit: usize) -> Result<Vec<SpoolEntry>, StoreError> {
         ask!(self, store => store.spool(after, limit).await)
     }

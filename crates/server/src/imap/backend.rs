@@ -116,6 +116,23 @@ pub trait Mailboxes: Send + Sync + 'static {
         range: Range<u64>,
     ) -> impl Future<Output = Result<Bytes, Failure>> + Send;
 
+    /// Reads octets of several messages of that mailbox, each as [`read`](Mailboxes::read) does, and answers in their
+    /// order. It is asked for no more than 256 KiB at a time, and worth implementing where one question for many
+    /// messages is cheaper than a question for each.
+    fn read_many(
+        &self,
+        mailbox: MailboxId,
+        wanted: &[(&Message, Range<u64>)],
+    ) -> impl Future<Output = Vec<Result<Bytes, Failure>>> + Send {
+        async move {
+            let mut octets = Vec::with_capacity(wanted.len());
+            for (message, range) in wanted {
+                octets.push(self.read(mailbox, message, range.clone()).await);
+            }
+            octets
+        }
+    }
+
     /// Finds one mailbox. By default in [`list`](Mailboxes::list).
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! FETCH: rows from what the store keeps with each message, bodies by range (RFC 3501 §6.4.5).
 
+use super::ahead::{self, Ahead};
 use super::backend::{Abilities, Backend, Failure, Mailboxes};
 use super::body;
 use super::convert::{email_id, flags_to_imap, thread_id, uids_from_imap, uids_to_imap};
@@ -16,7 +17,7 @@ use std::ops::Range;
 
 /// How many octets of a message's sections are read before its row is begun; what is beyond comes piece by
 /// piece, so that a command that asks for thousands of sections does not hold them all.
-const AT_ONCE: u64 = 64 * 1024;
+pub(super) const AT_ONCE: u64 = 64 * 1024;
 
 /// How many messages are read before anything is told; then more at a time.
 const FIRST_PAGE: usize = 50;
@@ -72,9 +73,17 @@ impl<B: Backend> Session<B> {
     }
 
     async fn tell_rows(&mut self, wanted: &Wanted<'_>, page: &Page) -> Result<(), Stop> {
-        for message in &page.messages {
+        let mut ahead = Vec::new().into_iter();
+        for (at, message) in page.messages.iter().enumerate() {
             if wanted.needs_index {
-                let row = self.row(wanted, message).await;
+                if ahead.len() == 0 {
+                    let (mail, messages) = (self.mail()?, &page.messages[at..]);
+                    ahead = ahead::read(&*mail, wanted.mailbox, wanted.items, messages)
+                        .await
+                        .into_iter();
+                }
+                let known = ahead.next().unwrap_or_default();
+                let row = self.row(wanted, message, &known).await;
                 if !self.left_out(wanted.mailbox, message, &row).await? {
                     row?;
                 }
@@ -127,9 +136,16 @@ impl<B: Backend> Session<B> {
     }
 
     /// The row of a message whose structure or octets have to be looked at.
-    async fn row(&mut self, wanted: &Wanted<'_>, message: &Message) -> Result<(), Stop> {
+    async fn row(&mut self, wanted: &Wanted<'_>, message: &Message, known: &Ahead) -> Result<(), Stop> {
         let (items, mailbox) = (wanted.items, wanted.mailbox);
-        let index = body::index_of(&*self.mail()?, mailbox, message).await?;
+        let made;
+        let index = match &known.index {
+            Some(index) => index,
+            None => {
+                made = body::index_of(&*self.mail()?, mailbox, message).await?;
+                &made
+            }
+        };
         // Whatever has to be read is read before the row is begun: until then the answer can still be NO.
         let mut sections = vec![];
         let mut parts = vec![];
@@ -140,25 +156,25 @@ impl<B: Backend> Session<B> {
         for item in items {
             match item {
                 FetchItem::Section(item) => {
-                    let found = self.section(item, &index, mailbox, message, &mut room).await?;
+                    let found = self.section(item, index, of, known, &mut room).await?;
                     sections.push((item, found));
                 }
                 FetchItem::Binary(item) => {
-                    let found = self.decoded(&item.part, &index, of, &mut room).await?;
+                    let found = self.decoded(&item.part, index, of, &mut room).await?;
                     parts.push((item, found));
                 }
                 FetchItem::BinarySize(part) => {
-                    let len = self.decoded_len(part, &index, of).await?;
+                    let len = self.decoded_len(part, index, of).await?;
                     let missing = || Rejection::new(Some(imap::Code::NonExistent), "There is no such part");
                     sizes.push((part, len.ok_or_else(missing)?));
                 }
                 FetchItem::Preview { lazy } if !lazy || message.size() <= CHEAP => {
-                    preview = Some(self.preview(&index, mailbox, message).await?);
+                    preview = Some(self.preview(index, mailbox, message).await?);
                 }
                 _ => {}
             }
         }
-        if !self.begin_row(wanted, message, Some(&index), preview.as_deref()) {
+        if !self.begin_row(wanted, message, Some(index), preview.as_deref()) {
             return Ok(());
         }
         let mut row = self.conn.machine().fetch_row().expect("the row was begun");
@@ -300,8 +316,8 @@ impl<B: Backend> Session<B> {
         &mut self,
         item: &BodyItem,
         index: &Index,
-        mailbox: MailboxId,
-        message: &Message,
+        (mailbox, message): (MailboxId, &Message),
+        known: &Ahead,
         room: &mut u64,
     ) -> Result<Found, Stop> {
         let Some(range) = item.section.locate(index) else {
@@ -326,7 +342,10 @@ impl<B: Backend> Session<B> {
             });
         }
         *room -= len;
-        let bytes = body::read_all(&*self.mail()?, mailbox, message, range).await?;
+        let bytes = match known.octets(&range) {
+            Some(octets) => octets,
+            None => body::read_all(&*self.mail()?, mailbox, message, range).await?,
+        };
         Ok(Found::Whole(if fields {
             item.section.text.pick(&bytes)
         } else {

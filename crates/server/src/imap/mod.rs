@@ -98,6 +98,7 @@
 
 mod account;
 mod acl;
+mod ahead;
 mod backend;
 mod binary;
 mod body;

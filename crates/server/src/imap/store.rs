@@ -192,6 +192,24 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
         Ok(self.store().read_blob(blob, range).await?)
     }
 
+    async fn read_many(
+        &self,
+        _: MailboxId,
+        wanted: &[(&Message, Range<u64>)],
+    ) -> Vec<Result<Bytes, Failure>> {
+        let blobs: Option<Vec<_>> = wanted
+            .iter()
+            .map(|(message, range)| Some((message.blob.clone()?, range.clone())))
+            .collect();
+        match blobs {
+            Some(blobs) => {
+                let octets = self.store().read_blobs(&blobs).await;
+                octets.into_iter().map(|octets| Ok(octets?)).collect()
+            }
+            None => wanted.iter().map(|_| Err(Failure::Gone)).collect(),
+        }
+    }
+
     async fn subscriptions(&self) -> Result<Vec<MailboxName>, Failure> {
         Ok(self.store().subscriptions(&self.account).await?)
     }

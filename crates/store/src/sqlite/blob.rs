@@ -188,40 +188,68 @@ impl Shared {
             return Ok(cut(content, range));
         }
         let (shared, blob) = (Arc::clone(self), blob.clone());
+        let read = move |conn: &mut Connection| shared.read_with(conn, pin.as_deref(), &blob, range);
+        self.pool.run(read).await
+    }
+
+    /// Reads parts of several bodies on one visit to a reader thread: for short ones that visit is most of the cost.
+    pub(super) async fn read_blobs(
+        self: &Arc<Self>,
+        wanted: &[(BlobRef, Range<u64>)],
+    ) -> Vec<Result<Bytes, StoreError>> {
+        let (shared, asked) = (Arc::clone(self), wanted.to_vec());
         let read = move |conn: &mut Connection| {
-            let place = match pin.as_deref() {
-                Some(Pin {
-                    body: Body::Packed { location, .. },
-                    ..
-                }) => Place::Packed(*location),
-                _ => place(conn, &blob)?,
-            };
-            let mut at = match place {
-                Place::Inline => return Ok(cut(&inline(conn, blob.locator())?, range)),
-                Place::Packed(at) => at,
-            };
-            loop {
-                match shared.packs.read(blob.locator(), at, blob.size(), range.clone()) {
-                    Ok(octets) => return Ok(octets),
-                    // It may have moved to another pack, and its old one be gone, since it was looked up.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        match self::place(conn, &blob)? {
-                            Place::Packed(moved) if moved != at => at = moved,
-                            _ => return Err(StoreError::Corrupt(error.to_string())),
+            let octets = asked.into_iter().map(|(blob, range)| {
+                let pin = pin_of(&blob, &shared.identity);
+                if let Some(Body::Inline { content, .. }) = pin.as_deref().map(|pin| &pin.body) {
+                    return Ok(cut(content, range));
+                }
+                shared.read_with(conn, pin.as_deref(), &blob, range)
+            });
+            Ok(octets.collect())
+        };
+        match self.pool.run(read).await {
+            Ok(octets) => octets,
+            Err(error) => wanted.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    fn read_with(
+        &self,
+        conn: &Connection,
+        pin: Option<&Pin>,
+        blob: &BlobRef,
+        range: Range<u64>,
+    ) -> Result<Bytes, StoreError> {
+        let place = match pin {
+            Some(Pin {
+                body: Body::Packed { location, .. },
+                ..
+            }) => Place::Packed(*location),
+            _ => place(conn, blob)?,
+        };
+        let mut at = match place {
+            Place::Inline => return Ok(cut(&inline(conn, blob.locator())?, range)),
+            Place::Packed(at) => at,
+        };
+        loop {
+            match self.packs.read(blob.locator(), at, blob.size(), range.clone()) {
+                Ok(octets) => return Ok(octets),
+                // It may have moved to another pack, and its old one be gone, since it was looked up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => match self::place(conn, blob)? {
+                    Place::Packed(moved) if moved != at => at = moved,
+                    _ => return Err(StoreError::Corrupt(error.to_string())),
+                },
+                Err(error) => {
+                    return Err(match error.kind() {
+                        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                            StoreError::Corrupt(error.to_string())
                         }
-                    }
-                    Err(error) => {
-                        return Err(match error.kind() {
-                            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                                StoreError::Corrupt(error.to_string())
-                            }
-                            _ => StoreError::Io(error.to_string()),
-                        });
-                    }
+                        _ => StoreError::Io(error.to_string()),
+                    });
                 }
             }
-        };
-        self.pool.run(read).await
+        }
     }
 }
 

@@ -454,6 +454,10 @@ impl Store for SqliteStore {
         self.shared.read_blob(blob, range).await
     }
 
+    async fn read_blobs(&self, wanted: &[(BlobRef, Range<u64>)]) -> Vec<Result<Bytes, StoreError>> {
+        self.shared.read_blobs(wanted).await
+    }
+
     async fn spool(&self, after: Option<SpoolKey>, limit: usize) -> Result<Vec<SpoolEntry>, StoreError> {
         self.read(move |conn| read::spool(conn, after, limit)).await
     }
