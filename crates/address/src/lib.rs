@@ -70,6 +70,8 @@
 //! `==` compares domains in ASCII case alone, with the feature or without: `bücher.example` and
 //! `xn--bcher-kva.example` are not equal, and non-ASCII text is compared octet by octet, without
 //! normalisation. `Domain::same_as` of the feature `idna` is the comparison that knows better.
+//!
+//! Minimum Rust version: 1.89.
 
 pub mod domain;
 pub mod email;

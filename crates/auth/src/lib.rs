@@ -68,6 +68,8 @@
 //!
 //! RSA keys are not made here, and [`crypto::RingKey`] signs with 2048 bits or more. DKIM keys come from TXT records
 //! alone; `l=` is verified and never written. Failure reports are read, not written. BIMI and DKIM2 are not in it.
+//!
+//! Minimum Rust version: 1.89.
 
 #[cfg(feature = "arc")]
 pub mod arc;

@@ -96,7 +96,7 @@
 //! hickory-proto brings about fifty crates, half of them for IDNA; none is a runtime or opens sockets
 //! (`cargo tree -p mailwright-dns -e normal`).
 //!
-//! Minimum Rust version: 1.88, as hickory-proto needs it.
+//! Minimum Rust version: 1.89.
 
 mod answer;
 mod cache;

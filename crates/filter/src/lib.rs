@@ -57,7 +57,7 @@
 //!
 //! Milters of versions before 6 are spoken to as far as they negotiate. The filter's side of the protocols is not here.
 //!
-//! Minimum Rust version: see `rust-version` in the workspace; it is raised only with a minor release.
+//! Minimum Rust version: 1.89.
 
 pub mod clamd;
 pub mod dns_list;

@@ -254,20 +254,26 @@ impl Capabilities {
     /// No extension: bare IMAP4rev1.
     pub const NONE: Self = Self(0);
 
+    /// What this crate was built with: no set holds more.
+    const BUILT: u64 = match cfg!(feature = "compress") {
+        true => u64::MAX,
+        false => !(1 << Capability::Compress as u8),
+    };
+
     /// The extensions that ask nothing of the embedder beyond the questions of IMAP4rev1.
     pub const fn basic() -> Self {
-        Self((1 << Capability::BASIC) - 1)
+        Self(((1 << Capability::BASIC) - 1) & Self::BUILT)
     }
 
     /// All extensions: for who can answer everything they ask for.
     pub const fn all() -> Self {
-        Self((1 << Capability::ALL.len()) - 1)
+        Self(((1 << Capability::ALL.len()) - 1) & Self::BUILT)
     }
 
-    /// The set with `capability`.
+    /// The set with `capability`, if the crate was built with it: [`Capability::Compress`] is a feature.
     #[must_use]
     pub const fn with(self, capability: Capability) -> Self {
-        Self(self.0 | 1 << capability as u8)
+        Self(self.0 | (1 << capability as u8) & Self::BUILT)
     }
 
     /// The set without `capability`.

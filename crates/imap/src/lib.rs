@@ -146,8 +146,14 @@
 //! | 3501, 9051 §5.5 | the client: commands, pipelining, streams | `client/` |
 //! | 3501 §7 | what servers send, read with tolerance | `client/response/` |
 //!
-//! Feature `message` (default) prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of
-//! `mailwright-message`; without it there are plain types for them.
+//! # Features
+//!
+//! Both are on by default.
+//!
+//! - `message` prints ENVELOPE, BODYSTRUCTURE and finds sections straight from a part index of `mailwright-message`;
+//!   without it there are plain types for them.
+//! - `compress` adds COMPRESS=DEFLATE at both ends, with the two crates that it takes; without it the server does not offer
+//!   it, whatever [`Config::capabilities`] says, and the client has no command for it.
 //!
 //! # Limits
 //!
@@ -171,7 +177,7 @@
 //! - A mailbox that is deleted or renamed while it is selected is the embedder's to notice:
 //!   [`Server::shutdown`] says BYE.
 //!
-//! Minimum supported Rust: 1.89.
+//! Minimum Rust version: 1.89.
 //!
 //! [`Step::Answer`]: mailwright_wire::Step::Answer
 
@@ -179,6 +185,7 @@ mod capability;
 pub mod client;
 mod code;
 pub mod codec;
+#[cfg_attr(not(feature = "compress"), path = "uncompressed.rs")]
 mod compression;
 mod config;
 mod data;

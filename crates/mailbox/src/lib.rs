@@ -89,7 +89,7 @@
 //! octet by octet and not normalised. A renamed mailbox keeps its UIDVALIDITY, which no other mailbox of the account
 //! ever had or gets.
 //!
-//! Minimum Rust version: see `rust-version` in the workspace; it is raised only with a minor release.
+//! Minimum Rust version: 1.89.
 
 mod access;
 mod batch;

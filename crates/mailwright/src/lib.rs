@@ -57,6 +57,8 @@
 //! assert!(server.send_buf().starts_with(b"220 mx.example "));
 //! # }
 //! ```
+//!
+//! Minimum Rust version: 1.89.
 
 #[cfg(feature = "address")]
 pub use mailwright_address as address;

@@ -191,6 +191,11 @@ fn sans_io_crates_reach_no_runtime_and_no_socket() {
 /// What a user of `package` alone gets, with its default features: `cargo metadata` would join the features
 /// that the whole workspace asks for.
 fn brought_along(package: &str) -> BTreeSet<String> {
+    brought_along_with(package, &[])
+}
+
+/// The same with other features.
+fn brought_along_with(package: &str, features: &[&str]) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args([
         "tree",
@@ -202,6 +207,7 @@ fn brought_along(package: &str) -> BTreeSet<String> {
         "--package",
         package,
     ]);
+    cargo.args(features);
     cargo
         .arg("--manifest-path")
         .arg(workspace_root().join("Cargo.toml"));
@@ -223,6 +229,67 @@ fn dependency_budgets_hold() {
             "mailwright-{name} brings {count} crates of {budget}: {reachable:?}"
         );
     }
+}
+
+#[test]
+fn whoever_wants_one_protocol_gets_few_crates() {
+    let small = [
+        ("wire", &[][..]),
+        ("address", &[]),
+        ("pop3", &[]),
+        ("smtp", &[]),
+        // The engines and the codec; `message` answers from a part index.
+        ("imap", &["--no-default-features"]),
+    ];
+    for (name, features) in small {
+        let brings = brought_along_with(&format!("mailwright-{name}"), features);
+        assert!(brings.len() <= 12, "mailwright-{name} brings {brings:?}");
+    }
+}
+
+/// `smtp_sink_in_test` names two crates: what they bring is what it adds to the tree of a user.
+#[test]
+fn a_sink_in_a_test_adds_few_crates() {
+    let example = workspace_root().join("crates/smtp/examples/smtp_sink_in_test.rs");
+    let source = std::fs::read_to_string(example).expect("it is there");
+    let imports = source.lines().filter_map(|line| line.strip_prefix("use "));
+    let crates: BTreeSet<_> = imports
+        .filter_map(|path| path.split("::").next())
+        .filter(|name| *name != "std")
+        .collect();
+    assert_eq!(
+        crates,
+        BTreeSet::from(["mailwright_smtp", "mailwright_wire"]),
+        "its imports"
+    );
+    let mut added = brought_along("mailwright-smtp");
+    added.extend(brought_along("mailwright-wire"));
+    // `mailwright-wire` is among those of `mailwright-smtp`.
+    let count = added.len() + 1;
+    println!("{count} crates: mailwright-smtp v0.1.0 and {added:?}");
+    assert!(count < 15, "{count} crates: {added:?}");
+}
+
+#[test]
+fn the_readme_counts_what_each_crate_brings() {
+    let readme = std::fs::read_to_string(workspace_root().join("README.md")).expect("README.md");
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for row in readme.lines().filter(|l| l.starts_with("| [`mailwright")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let package = cells[1].split('`').nth(1).expect("a name");
+        let count = brought_along(package).len().to_string();
+        if cells[3].split(' ').next() != Some(&count) {
+            wrong.push(format!("{package} brings {count} crates, not {}", cells[3]));
+        }
+        rows += 1;
+    }
+    assert!(wrong.is_empty(), "README.md: {wrong:#?}");
+    assert_eq!(
+        rows,
+        MAP.len() + 2,
+        "a row for each crate, the server and the facade"
+    );
 }
 
 /// Source files of a crate, tests left out.

@@ -81,6 +81,8 @@
 //! charsets that an HTML page names only inside of itself. Where mime4j's expected bodies differ, and why, is in
 //! `tests/decoded_bodies.rs`: a line that is no field ends no header but the first, text behind a delimiter makes
 //! it none, and white space at the end of a boundary does not count.
+//!
+//! Minimum Rust version: 1.89.
 
 pub mod address_list;
 pub mod authentication;

@@ -100,7 +100,7 @@
 //! trusted to say ([`Security`](mailwright_dns::Security)). Beyond `mailwright-dns` it brings a reader and writer of JSON
 //! (`cargo tree -p mailwright-mx -e normal`).
 //!
-//! Minimum Rust version: 1.88.
+//! Minimum Rust version: 1.89.
 
 mod candidate;
 mod config;

@@ -108,6 +108,8 @@
 //! Nothing of the RFCs above. Who may log in, locks, LOGIN-DELAY, EXPIRE, and other messages for clients without
 //! UTF-8 mode (RFC 6857, RFC 6858) are the embedder's: the engine asks, tells or announces. SASLprep is a feature
 //! of `mailwright-sasl`.
+//!
+//! Minimum Rust version: 1.89.
 
 #[cfg(feature = "apop")]
 mod apop;

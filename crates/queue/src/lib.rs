@@ -87,6 +87,8 @@
 //! | 3464 | what a [`DsnRequest`] holds, and [`DsnRequest::report`] |
 //! | 4865 | FUTURERELEASE: [`Record::postpone`] |
 //! | 6710 | MT-PRIORITY: [`Record::priority`], `destination.rs` |
+//!
+//! Minimum Rust version: 1.89.
 
 mod codec;
 mod config;

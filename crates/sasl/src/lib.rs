@@ -90,6 +90,8 @@
 //! - A [`Secret`] is wiped from memory, and so is what SCRAM computes from it; the buffers of a protocol that
 //!   its octets came through are not, nor the responses in a [`ClientStep`].
 //! - The channel binding `tls-unique` is not there: see [`ChannelBindings`].
+//!
+//! Minimum Rust version: 1.89.
 
 mod base64;
 mod binding;

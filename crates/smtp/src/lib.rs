@@ -120,6 +120,8 @@
 //!
 //! A client does not try a second mechanism when AUTH fails with the first. A server that sends one reply too many
 //! is noticed where DATA gets no 354; with BDAT, only while the connection is [parked](client::Client::park).
+//!
+//! Minimum Rust version: 1.89.
 
 pub mod chunking;
 pub mod client;

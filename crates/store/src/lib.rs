@@ -95,7 +95,7 @@
 //! open. Deleting a mailbox of very many messages holds up the writer while it lasts, some 10 µs a message. There is one database and one writer
 //! for all accounts.
 //!
-//! Minimum Rust version: 1.89, for file locks.
+//! Minimum Rust version: 1.89.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // This crate is where the files are.
 
 mod error;

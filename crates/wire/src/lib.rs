@@ -54,7 +54,13 @@
 //! | [`Counted`] | IMAP literals and BDAT chunks |
 //! | `testing` (feature `testing`) | transcripts, every fragmentation, joined machines |
 //!
-//! Minimum Rust version: see `rust-version` in the workspace; it is raised only with a minor release.
+//! # Limits
+//!
+//! [`RecvBuf`] holds no more than the limit it is made with; [`LineFramer`] refuses a longer line and finds the end of it.
+//! [`SendBuf`] grows with what is put into it: a machine asks how full it is before it puts in more. Bodies and literals
+//! are handed on as they come, and are never held.
+//!
+//! Minimum Rust version: 1.89.
 
 mod counted;
 mod dot;

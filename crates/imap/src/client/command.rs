@@ -27,6 +27,7 @@ pub(super) enum Kind {
     Plain,
     Capability,
     StartTls,
+    #[cfg_attr(not(feature = "compress"), allow(dead_code))]
     Compress,
     Login(Option<Mechanism>, Credentials),
     Logout,
@@ -180,6 +181,7 @@ impl Command {
 
     /// COMPRESS: what follows is compressed in both directions, if the server accepts it (RFC 4978). Not sent where
     /// compression is on already.
+    #[cfg(feature = "compress")]
     pub fn compress() -> Self {
         Self::new(Text::new("COMPRESS DEFLATE"), Kind::Compress).needing(&["COMPRESS=DEFLATE"])
     }
