@@ -2,17 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
-use mailwright_auth::Verdict;
+mod zone;
+
+use mailwright_auth::crypto::{RingKey, SigningKey};
+use mailwright_auth::dkim::{Profile, Signer};
 use mailwright_auth::dmarc::aggregate::{
     Aggregate, Collector, DkimResult, Facts, Limits, Metadata, PackError, PublishedPolicy, ReadError, gzip,
     unpack,
 };
 use mailwright_auth::dmarc::{Alignment, Discovery, FailureReport, Policy};
+use mailwright_auth::{Checker, Envelope, Step, Verdict};
 use mailwright_dns::Name;
 use mailwright_message::Index;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::Arc;
+use zone::Zone;
 
 fn corpus(folder: &str) -> Option<PathBuf> {
     match std::env::var_os("MAIL_CORPUS") {
@@ -75,6 +81,81 @@ fn collected_written_and_read() {
     }
     assert_eq!(read, expected);
     assert_eq!(report.file_name("b.test"), "b.test!a.test!100!86500.xml.gz");
+}
+
+/// RFC 9990 has fewer elements than RFC 7489.
+#[test]
+fn what_is_of_rfc_7489_alone_is_read_and_not_written() {
+    let old = b"<feedback><report_metadata><error>one</error><error>two</error></report_metadata>\
+        <policy_published><domain>a.test</domain><p>reject</p><pct>30</pct></policy_published>\
+        <record><auth_results><spf><domain>mx.a.test</domain><scope>helo</scope><result>pass</result></spf>\
+        <spf><domain>a.test</domain><scope>mfrom</scope><result>fail</result></spf></auth_results></record></feedback>";
+    let report = Aggregate::parse(old, &Limits::default()).unwrap();
+    assert_eq!(
+        (report.policy.percent, report.rows[0].facts.spf.len()),
+        (Some(30), 2)
+    );
+    let xml = report.to_xml();
+    let count = |what: &str| xml.matches(what).count();
+    assert_eq!(
+        (count("<pct>"), count("<spf><"), count("<spf>\n")),
+        (0, 0, 1),
+        "{xml}"
+    );
+    assert_eq!((count("<scope>mfrom<"), count("<scope>")), (1, 1), "{xml}");
+    assert_eq!(count("<error>one; two</error>"), 1, "{xml}");
+}
+
+/// RFC 9990 §3.1.3: which signatures come first. §3.1.6: why less is done than is published.
+#[test]
+fn facts_of_a_message() {
+    let signer = |domain: &str, seed| {
+        let key = Arc::new(RingKey::from_ed25519_seed(&[seed; 32]));
+        (Arc::new(Profile::new(domain, "s", key.clone())), key.record())
+    };
+    let domains = ["b.test", "mail.a.test", "c.test", "a.test"];
+    let lines = String::from("_dmarc.a.test TXT v=DMARC1; p=reject; t=y; adkim=s\n");
+    let (mut message, mut published) = (String::new(), Vec::new());
+    for (seed, domain) in (0..).zip(domains) {
+        let (profile, record) = signer(domain, seed);
+        let mut signer = Signer::new([profile]);
+        signer.push(b"From: a@a.test\r\n\r\nHello\r\n");
+        message += &signer.finish(100).unwrap();
+        published.push(format!("s._domainkey.{domain} TXT {record}\n"));
+    }
+    message += "From: a@a.test\r\n\r\nHello\r\n";
+    // The third one has no key, and the last one is left out the second time.
+    published.remove(2);
+    let facts = |keys: &[String]| {
+        let mut zone = Zone::of(&(lines.clone() + &keys.concat()));
+        let mut config = mailwright_auth::Config::default();
+        config.iprev = false;
+        let envelope = Envelope::new("192.0.2.1".parse().unwrap(), "mx.a.test", "a@a.test");
+        let mut checker = Checker::new(&Arc::new(config), &envelope, 100);
+        checker.push(message.as_bytes());
+        checker.finish();
+        let checked = loop {
+            match checker.poll() {
+                Step::Ask(question) => checker.answer(&question, &zone.answer(&question)),
+                Step::Ready(checked) => break checked,
+                Step::Wait => panic!("every question is answered at once"),
+            }
+        };
+        let spf: Vec<_> = checked.spf_helo.iter().chain(&checked.spf).cloned().collect();
+        Facts::of(&checked.dmarc.unwrap(), &checked.dkim.unwrap(), &spf).unwrap()
+    };
+    let passed = facts(&published);
+    let order: Vec<_> = passed.dkim.iter().map(|dkim| &*dkim.domain).collect();
+    assert_eq!(order, ["a.test", "mail.a.test", "b.test", "c.test"]);
+    assert!(passed.dkim_aligned && passed.overrides.is_empty());
+    let [spf] = &passed.spf[..] else {
+        panic!("{:?}", passed.spf)
+    };
+    assert_eq!((&*spf.domain, spf.helo), ("a.test", Some(false)));
+    let failed = facts(&published[..2]);
+    assert!(!failed.dkim_aligned);
+    assert_eq!(failed.disposition, Policy::Quarantine);
+    assert_eq!(failed.overrides, [("policy_test_mode".to_owned(), None)]);
 }
 
 #[test]

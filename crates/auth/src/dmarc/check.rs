@@ -232,7 +232,8 @@ impl Check {
 
     fn disposition(&self, policy: Policy, record: &Record) -> Policy {
         match self.config.discovery {
-            Discovery::TreeWalk if record.testing => Policy::None,
+            // RFC 9989 §4.7, at `t`.
+            Discovery::TreeWalk if record.testing => policy.weaker(),
             Discovery::TreeWalk => policy,
             // RFC 7489 §6.6.4.
             Discovery::PublicSuffixList if self.sample >= record.percent => policy.weaker(),

@@ -30,13 +30,13 @@ pub struct Record {
     pub dkim_alignment: Alignment,
     /// `aspf=`.
     pub spf_alignment: Alignment,
-    /// `t=y`: the policy is not to be applied yet.
+    /// `t=y`: the domain tries its policy out, and wants the next weaker one applied (RFC 9989 §4.7).
     pub testing: bool,
     /// `pct=` of RFC 7489, 0 to 100: to how much of the mail the policy is to be applied. RFC 9989 has it no more.
     pub percent: u8,
     /// `psd=`; none for `u`, the default.
     pub public_suffix: Option<bool>,
-    /// `fo=`.
+    /// `fo=`, which counts only where `ruf=` is.
     pub failure_options: FailureOptions,
     /// `rua=`, where aggregate reports go.
     pub aggregate_to: Vec<ReportUri>,
@@ -92,7 +92,8 @@ pub struct FailureOptions {
 pub struct ReportUri {
     /// The URI, without the size behind `!`.
     pub uri: String,
-    /// The largest report that is taken there, in octets, as RFC 7489 §6.2 has it.
+    /// The largest report that is taken there, in octets, as RFC 7489 §6.2 has it. RFC 9989 §4.8 has reporters pass over
+    /// it.
     pub max_size: Option<u64>,
 }
 
@@ -139,7 +140,7 @@ impl Record {
                 .map(|value| ReportUri::list(&value))
                 .unwrap_or_default()
         };
-        let aggregate_to = uris("rua");
+        let (aggregate_to, failures_to) = (uris("rua"), uris("ruf"));
         let policies = (policy("p"), policy("sp"), policy("np"));
         let (policy, subdomain_policy, nonexistent_policy) = match policies {
             (Ok(policy), Ok(sp), Ok(np)) => (policy.unwrap_or_default(), sp, np),
@@ -161,9 +162,10 @@ impl Record {
                 _ => None,
             },
             failure_options: word("fo")
+                .filter(|_| !failures_to.is_empty())
                 .map_or_else(FailureOptions::default, |word| FailureOptions::parse(&word)),
             aggregate_to,
-            failures_to: uris("ruf"),
+            failures_to,
             interval: tags
                 .number("ri")
                 .and_then(|ri| ri.try_into().ok())

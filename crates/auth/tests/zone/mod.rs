@@ -116,3 +116,5 @@ macro_rules! drive {
         })
     }};
 }
+
+pub(crate) mod dmarc;

@@ -17,7 +17,7 @@ pub use pack::{PackError, gzip, unpack};
 pub use read::ReadError;
 
 use super::{Alignment, Discovery, Policy, Record};
-use crate::{Verdict, dkim, spf};
+use crate::{Verdict, dkim, names, spf};
 use core::net::IpAddr;
 use mailwright_dns::Name;
 
@@ -68,7 +68,7 @@ pub struct Metadata {
     pub begin: u64,
     /// Where it ends, in seconds since 1970.
     pub end: u64,
-    /// What went wrong.
+    /// What went wrong. Reports of RFC 9990 have one text for all.
     pub errors: Vec<String>,
     /// The program that made the report (RFC 9990).
     pub generator: Option<String>,
@@ -90,7 +90,8 @@ pub struct PublishedPolicy {
     pub dkim_alignment: Alignment,
     /// How SPF must be aligned.
     pub spf_alignment: Alignment,
-    /// To how much of the mail the policy applies, 0 to 100 (RFC 7489).
+    /// To how much of the mail the policy applies, 0 to 100 (RFC 7489). It is read, and not written: RFC 9990 has it no
+    /// more.
     pub percent: Option<u8>,
     /// Whether the policy is only tested (RFC 9990).
     pub testing: bool,
@@ -122,7 +123,7 @@ pub struct Facts {
     pub dkim_aligned: bool,
     /// Whether SPF passed for a domain that is aligned.
     pub spf_aligned: bool,
-    /// Why something else was done than the policy wants: kinds and comments.
+    /// Why something else was done than the policy wants: kinds (RFC 9990 §3.1.6) and comments.
     pub overrides: Vec<(String, Option<String>)>,
     /// The domain in From.
     pub header_from: String,
@@ -130,9 +131,9 @@ pub struct Facts {
     pub envelope_from: Option<String>,
     /// The domain in RCPT TO.
     pub envelope_to: Option<String>,
-    /// The DKIM signatures.
+    /// The DKIM signatures, those that count most first.
     pub dkim: Vec<DkimResult>,
-    /// The SPF checks.
+    /// The SPF checks. Reports of RFC 9990 have one, of MAIL FROM.
     pub spf: Vec<SpfResult>,
 }
 
@@ -183,22 +184,33 @@ impl PublishedPolicy {
 }
 
 impl Facts {
-    /// What the checks of one message came to; none if no policy was published. The domain in RCPT TO and overrides are
-    /// for the caller to add.
+    /// What the checks of one message came to; none if no policy was published. Why the policy is weaker than published
+    /// for all such messages is among the overrides; the domain in RCPT TO and other overrides are for the caller to add.
     pub fn of(report: &super::Report, dkim: &[dkim::Report], spf: &[spf::Report]) -> Option<Self> {
-        report.record.as_ref()?;
-        let header_from = report.author_domain.as_ref()?.to_string().to_ascii_lowercase();
+        let record = report.record.as_ref()?;
+        let author = report.author_domain.as_ref()?;
         let mail_from = spf.iter().find(|spf| spf.identity == spf::Identity::MailFrom);
-        let signed = dkim.iter().filter(|dkim| !dkim.domain.is_empty());
+        let mut signed: Vec<_> = dkim.iter().filter(|dkim| !dkim.domain.is_empty()).collect();
+        signed.sort_by_key(|dkim| rank(dkim, author, report.organizational_domain.as_ref()));
+        let mut overrides = Vec::new();
+        if report.verdict == Verdict::Fail && report.disposition != report.policy {
+            let kind = match record.testing {
+                true => "policy_test_mode",
+                false => "sampled_out",
+            };
+            overrides.push((kind.to_owned(), None));
+        }
         Some(Self {
             disposition: report.disposition,
             dkim_aligned: report.dkim_aligned,
             spf_aligned: report.spf_aligned,
-            overrides: Vec::new(),
-            header_from,
+            overrides,
+            header_from: author.to_string().to_ascii_lowercase(),
             envelope_from: mail_from.map(|spf| spf.domain.clone()),
             envelope_to: None,
             dkim: signed
+                .into_iter()
+                .take(MAX_SIGNATURES)
                 .map(|dkim| DkimResult {
                     domain: dkim.domain.clone(),
                     selector: dkim.selector.clone(),
@@ -206,11 +218,11 @@ impl Facts {
                     reason: dkim.reason.as_ref().map(ToString::to_string),
                 })
                 .collect(),
-            spf: spf
-                .iter()
+            spf: mail_from
+                .into_iter()
                 .map(|spf| SpfResult {
                     domain: spf.domain.clone(),
-                    helo: Some(spf.identity == spf::Identity::Helo),
+                    helo: Some(false),
                     verdict: spf.verdict.clone(),
                     reason: None,
                 })
@@ -218,3 +230,17 @@ impl Facts {
         })
     }
 }
+
+/// The order of signatures in reports (RFC 9990 §3.1.3): passed and strictly aligned, passed and aligned, passed, others.
+fn rank(dkim: &dkim::Report, author: &Name, organization: Option<&Name>) -> u8 {
+    let domain = names::of_text(&dkim.domain);
+    match domain {
+        _ if dkim.verdict != Verdict::Pass => 3,
+        Some(domain) if domain == *author => 0,
+        Some(domain) if organization.is_some_and(|it| domain.is_within(it)) => 1,
+        _ => 2,
+    }
+}
+
+/// RFC 9990 §3.1.3.
+const MAX_SIGNATURES: usize = 100;

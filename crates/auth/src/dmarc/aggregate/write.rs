@@ -9,7 +9,8 @@ use quick_xml::escape::escape;
 use std::fmt::Write;
 
 impl Aggregate {
-    /// The report in XML. Characters that XML cannot hold become `?`.
+    /// The report in XML, as RFC 9990 has it: what is of RFC 7489 alone is left out. Characters that XML cannot hold
+    /// become `?`.
     pub fn to_xml(&self) -> String {
         let mut xml = Xml {
             out: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(),
@@ -27,9 +28,8 @@ impl Aggregate {
         xml.value("begin", &metadata.begin.to_string());
         xml.value("end", &metadata.end.to_string());
         xml.close("date_range");
-        for error in &metadata.errors {
-            xml.value("error", error);
-        }
+        let errors = metadata.errors.join("; ");
+        xml.optional("error", Some(&*errors).filter(|errors| !errors.is_empty()));
         xml.optional("generator", metadata.generator.as_deref());
         xml.close("report_metadata");
         xml.policy(&self.policy);
@@ -79,9 +79,6 @@ impl Xml {
                 Discovery::PublicSuffixList => "psl",
             }),
         );
-        if let Some(percent) = policy.percent {
-            self.value("pct", &percent.to_string());
-        }
         self.optional("fo", policy.failure_options.as_deref());
         self.value("testing", if policy.testing { "y" } else { "n" });
         self.close("policy_published");
@@ -128,10 +125,11 @@ impl Xml {
             self.result(&dkim.verdict, dkim.reason.as_deref());
             self.close("dkim");
         }
-        for spf in &facts.spf {
+        // RFC 9990 §3.1.1.11: one at most, and no other scope.
+        if let Some(spf) = facts.spf.iter().find(|spf| spf.helo != Some(true)) {
             self.open("spf");
             self.value("domain", &spf.domain);
-            self.optional("scope", spf.helo.map(|helo| if helo { "helo" } else { "mfrom" }));
+            self.optional("scope", spf.helo.map(|_| "mfrom"));
             self.result(&spf.verdict, spf.reason.as_deref());
             self.close("spf");
         }
