@@ -18,6 +18,7 @@ use dns::{DnsServer, Zone};
 use lines::Lines;
 use mailwright_filter::dns_list::List;
 use mailwright_filter::rate::Rate;
+use mailwright_queue::Notify;
 use mailwright_server::Config;
 use mailwright_server::config::{
     FilterAddress, FilterConfig, FilterKind, FilteredMail, OnFilterError, OnHit,
@@ -432,6 +433,61 @@ async fn milters_hear_and_change_everything() {
     says("B Hello\r\n");
     says("Q ");
     assert!(!heard.iter().any(|it| it.starts_with("L Received")), "{heard:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn milters_hear_parameters_and_change_envelopes() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = heard.clone();
+    let filter = Listening::start(move |mut tcp, _| {
+        let ears = ears.clone();
+        async move {
+            while let Some((letter, data)) = packet(&mut tcp).await {
+                let text = String::from_utf8_lossy(&data).replace('\0', "|");
+                ears.lock()
+                    .unwrap()
+                    .push(format!("{} {text}", char::from(letter)));
+                match letter {
+                    b'O' => say(&mut tcp, b'O', b"\0\0\0\x06\0\0\0\xcc\0\0\0\0").await,
+                    b'D' => {}
+                    b'Q' => return,
+                    b'E' => {
+                        say(&mut tcp, b'e', b"<list@b.test>\0RET=HDRS\0").await;
+                        say(&mut tcp, b'-', b"<bob@b.test>\0").await;
+                        say(&mut tcp, b'+', b"alice@b.test\0").await;
+                        say(&mut tcp, b'2', b"<erin@e.test>\0NOTIFY=NEVER\0").await;
+                        say(&mut tcp, b'c', b"").await;
+                    }
+                    _ => say(&mut tcp, b'c', b"").await,
+                }
+            }
+        }
+    })
+    .await;
+    let site = site(vec![at(FilterKind::Milter, filter.address)]).await;
+    let mut c = site.connect("smtp").await;
+    c.say(
+        "MAIL FROM:<carol@c.test> SIZE=100 BODY=8BITMIME ENVID=x+20y",
+        "250",
+    )
+    .await;
+    c.say("RCPT TO:<bob@b.test> NOTIFY=FAILURE,DELAY", "250").await;
+    c.say("DATA", "354").await;
+    c.send_raw(MESSAGE.as_bytes()).await;
+    c.say(".", "250").await;
+    let heard = heard.lock().unwrap().clone();
+    let says = |what: &str| assert!(heard.iter().any(|it| it == what), "{what}: {heard:#?}");
+    says("M <carol@c.test>|SIZE=100|BODY=8BITMIME|ENVID=x+20y|");
+    says("R <bob@b.test>|NOTIFY=FAILURE,DELAY|");
+    assert!(site.mail("bob@b.test", "INBOX").await.is_empty());
+    let taken = site.mail("alice@b.test", "INBOX").await.remove(0);
+    assert!(taken.starts_with("Return-Path: <list@b.test>\r\n"), "{taken}");
+    let [(record, _)] = &site.spool().await[..] else {
+        panic!("it is not on its way")
+    };
+    assert_eq!(record.recipients.len(), 1);
+    assert_eq!(record.recipients[0].address.to_string(), "erin@e.test");
+    assert_eq!(record.recipients[0].notify, Some(Notify::default()), "never");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod lines;
 mod receiver;
 
 use bytes::Bytes;
+use mailwright_address::{ForwardPath, ReversePath};
 use mailwright_server::judge::{
     Action, Change, Client, Filter, HeaderField, Judging, Message, Ruling, Transaction,
 };
@@ -250,6 +251,67 @@ async fn changes_are_made_one_after_the_other() {
     assert_eq!(record.size, relayed.len() as u64);
     let kept = &site.mail("bob@b.test", "INBOX").await[0];
     assert_eq!(*kept, format!("Return-Path: <carol@c.test>\r\n{relayed}"));
+}
+
+/// Bob's mail goes to alice and to somebody elsewhere, in the name of the list.
+fn rewrites_the_envelope(asked: &str) -> Ruling {
+    let path = |text: &str| ForwardPath::parse(text).unwrap();
+    match asked.starts_with("message") {
+        true => Ruling::accept()
+            .with(Change::Sender(ReversePath::parse("<list@b.test>").unwrap()))
+            .with(Change::RemoveRecipient(path("<BOB@b.test>")))
+            .with(Change::AddRecipient(Rcpt::new(path("<alice@b.test>"))))
+            .with(Change::AddRecipient(Rcpt::new(path("<erin@e.test>"))))
+            .with(Change::AddRecipient(Rcpt::new(path("<nobody@b.test>")))),
+        false => Ruling::accept(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_change_envelopes() {
+    let second = Scripted::new(|_| Ruling::accept());
+    let filters: Vec<Arc<dyn Filter>> = vec![Scripted::new(rewrites_the_envelope), second.clone()];
+    let site = Receiver::start(filters, |_| {}).await;
+    site.send("carol@c.test", &["bob@b.test"], MESSAGE, "250").await;
+    let [mail] = &site.mail("alice@b.test", "INBOX").await[..] else {
+        panic!("alice has none")
+    };
+    assert!(mail.starts_with("Return-Path: <list@b.test>\r\n"), "{mail}");
+    assert!(site.mail("bob@b.test", "INBOX").await.is_empty());
+    let [(record, _)] = &site.spool().await[..] else {
+        panic!("it is not on its way")
+    };
+    assert_eq!(record.recipients[0].address.to_string(), "erin@e.test");
+    // Who comes behind sees what came of it.
+    let seen = second.seen();
+    assert!(seen.last().unwrap().starts_with("message for 3: "), "{seen:?}");
+    // Each recipient that the client named has its answer, and no other.
+    let mut c = site.connect("lmtp").await;
+    c.say("MAIL FROM:<carol@c.test>", "250").await;
+    c.say("RCPT TO:<bob@b.test>", "250").await;
+    c.say("RCPT TO:<alice@b.test>", "250").await;
+    c.say("DATA", "354").await;
+    c.send_raw(MESSAGE.as_bytes()).await;
+    c.say(".", "250").await;
+    c.reply("250").await;
+    c.say("NOOP", "250").await;
+    assert_eq!(site.mail("alice@b.test", "INBOX").await.len(), 2);
+    assert!(site.mail("bob@b.test", "INBOX").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_for_nobody_is_thrown_away() {
+    let filter = Scripted::new(|asked| match asked.starts_with("message") {
+        true => Ruling::accept().with(Change::RemoveRecipient(
+            ForwardPath::parse("<bob@b.test>").unwrap(),
+        )),
+        false => Ruling::accept(),
+    });
+    let site = Receiver::start(vec![filter], |_| {}).await;
+    site.send("carol@c.test", &["bob@b.test"], MESSAGE, "250").await;
+    site.send("carol@c.test", &["alice@b.test"], MESSAGE, "250").await;
+    assert!(site.mail("bob@b.test", "INBOX").await.is_empty());
+    assert_eq!(site.mail("alice@b.test", "INBOX").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -246,8 +246,14 @@ impl Gateway {
         trace.id = Some(&id);
         let on_top = trace.to_field();
         let peer = client.address;
-        let transaction = judge::Transaction::new(&*id, client, mail.clone(), recipients.clone());
-        let (ruling, mut message) = self.judge.whole(&transaction, on_top.as_bytes(), message).await;
+        let mut transaction = judge::Transaction::new(&*id, client, mail, recipients.clone());
+        let judging = self.judge.whole(&mut transaction, on_top.as_bytes(), message);
+        let (ruling, mut message) = judging.await;
+        let judge::Transaction {
+            mail,
+            recipients: left,
+            ..
+        } = transaction;
         eprintln!(
             "{id} {peer} {}: {:?} {}",
             mail.path,
@@ -263,8 +269,21 @@ impl Gateway {
             Action::Discard => return vec![Ok(format!("OK, {id}")); count],
             Action::Defer(rejection) | Action::Reject(rejection) => return all(rejection),
         }
-        match self.hand_on(mail, recipients, message).await {
-            Ok(answers) => answers,
+        let taken = || Ok(format!("OK, {id}"));
+        if left.is_empty() {
+            return vec![taken(); count];
+        }
+        match self.hand_on(mail, left.clone(), message).await {
+            // Filters may have added recipients, about which nobody waits for an answer, and removed others.
+            Ok(answers) => recipients
+                .iter()
+                .map(|rcpt| {
+                    let place = left.iter().position(|it| it.path == rcpt.path);
+                    place
+                        .and_then(|place| answers.get(place).cloned())
+                        .unwrap_or_else(taken)
+                })
+                .collect(),
             Err(error) => {
                 eprintln!("{id}: the next server: {error}");
                 all(Rejection::TRY_AGAIN.with_text("The next server is not available, try again later"))

@@ -11,7 +11,7 @@ use super::milter_edits::{Edits, fields};
 use crate::conn::Conn;
 use crate::judge::{Action, Client, Message, Ruling, Transaction};
 use mailwright_address::ForwardPath;
-use mailwright_filter::milter::{self, Actions, Event, Reply, Stage, Steps};
+use mailwright_filter::milter::{self, Event, Reply, Stage, Steps};
 use mailwright_mailbox::Account;
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
 use std::time::Duration;
@@ -66,12 +66,6 @@ pub(super) async fn message(
 /// A connection that has agreed on what to do.
 async fn start(remote: &Asked) -> Result<Milter, Failed> {
     let mut config = milter::Config::default();
-    // Filters change messages here, not their envelopes.
-    config.actions = Actions::ADD_HEADERS
-        | Actions::CHANGE_HEADERS
-        | Actions::CHANGE_BODY
-        | Actions::QUARANTINE
-        | Actions::SET_MACROS;
     config.command_timeout = remote.config.timeout;
     config.verdict_timeout = remote.config.timeout;
     let stream = remote.connect().await?;
@@ -80,6 +74,14 @@ async fn start(remote: &Asked) -> Result<Milter, Failed> {
         Some(Event::Negotiated(_)) => Ok(conn),
         other => Err(Failed::Talk(format!("it said {other:?}"))),
     }
+}
+
+/// The ESMTP parameters behind a path, as they stand in MAIL or RCPT.
+fn parameters<'a>(told: &'a str, path: &str) -> Vec<&'a str> {
+    told.get(path.len()..)
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .collect()
 }
 
 /// Says that nothing more comes.
@@ -129,7 +131,8 @@ async fn envelope(
         macros.extend([("auth_authen", account), ("auth_type", "PLAIN")]);
     }
     conn.machine().macros(Stage::Mail, &macros);
-    conn.machine().mail(&format!("<{sender}>"), &[]);
+    let (path, told) = (mail.path.to_string(), mail.to_string());
+    conn.machine().mail(&path, &parameters(&told, &path));
     if let Some(ended) = ended(reply(conn).await?, Whole::Message) {
         return Ok(Some(ended));
     }
@@ -141,7 +144,8 @@ async fn envelope(
             _ => "postmaster",
         };
         conn.machine().macros(Stage::Rcpt, &[("rcpt_addr", address)]);
-        conn.machine().rcpt(&format!("<{address}>"), &[]);
+        let (path, told) = (rcpt.path.to_string(), rcpt.to_string());
+        conn.machine().rcpt(&path, &parameters(&told, &path));
         match reply(conn).await? {
             Reply::Continue => taken += 1,
             // It was asked about each when it was named; another answer now refuses the message only for all.
@@ -198,9 +202,7 @@ async fn verdict(conn: &mut Milter, message: &Message<'_>, id: &str) -> Result<R
     let answer = loop {
         match next(conn).await? {
             Some(Event::Edit(edit)) => {
-                if !edits.take(edit, message.header(), most) {
-                    return Err(Failed::Talk("the body that it puts in place is too large".into()));
-                }
+                edits.take(edit, message.header(), most).map_err(Failed::Talk)?;
             }
             Some(Event::Replied(answer)) => break answer,
             other => return Err(Failed::Talk(format!("it said {other:?}"))),

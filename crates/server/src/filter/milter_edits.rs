@@ -1,8 +1,10 @@
-//! What a milter wants changed, as changes of a message.
+//! What a milter wants changed, as changes of a message and its envelope.
 
 use crate::judge::{Change, HeaderField};
 use bytes::{Bytes, BytesMut};
+use mailwright_address::{ForwardPath, ReversePath};
 use mailwright_filter::milter::Edit;
+use mailwright_smtp::{Command, Extensions, Rcpt};
 
 /// Gathers the edits of one milter.
 #[derive(Debug, Default)]
@@ -13,8 +15,12 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// Takes the next edit to a message with this header; whether a body of its own stays within `most` octets.
-    pub(super) fn take(&mut self, edit: Edit, header: &[u8], most: u64) -> bool {
+    /// Takes the next edit to a message with this header, whose new body may have `most` octets.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn take(&mut self, edit: Edit, header: &[u8], most: u64) -> Result<(), String> {
         match edit {
             Edit::AddHeader { name, value } => self.changes.extend(field(&name, &value).map(Change::Append)),
             // It counts this server's own fields as none: the first places are the top.
@@ -41,13 +47,29 @@ impl Edits {
             Edit::ReplaceBody(piece) => {
                 let body = self.body.get_or_insert_default();
                 body.extend_from_slice(&piece);
-                return body.len() as u64 <= most;
+                if body.len() as u64 > most {
+                    return Err("the body that it puts in place is too large".to_owned());
+                }
             }
             Edit::Quarantine(why) => self.quarantine = Some(why),
-            // These were not agreed on.
+            Edit::AddRecipient { path, parameters } => {
+                let rcpt = recipient(&path, parameters.as_deref().unwrap_or_default());
+                self.changes
+                    .push(Change::AddRecipient(rcpt.ok_or_else(|| no_address(&path))?));
+            }
+            Edit::DeleteRecipient(path) => {
+                let removed = ForwardPath::parse(&bracketed(&path)).map_err(|_| no_address(&path))?;
+                self.changes.push(Change::RemoveRecipient(removed));
+            }
+            // Parameters are those of the client: what milters add here is for the sendmail they were made for.
+            Edit::ChangeFrom { path, .. } => {
+                let sender = ReversePath::parse(&bracketed(&path)).map_err(|_| no_address(&path))?;
+                self.changes.push(Change::Sender(sender));
+            }
+            // A milter of a later version was not agreed with.
             _ => {}
         }
-        true
+        Ok(())
     }
 
     /// All changes.
@@ -97,6 +119,28 @@ pub(super) fn count(header: &[u8], name: &str) -> usize {
     fields(header)
         .filter(|(own, _)| own.eq_ignore_ascii_case(name))
         .count()
+}
+
+/// A recipient as it stands in RCPT TO, with or without angle brackets, and the parameters behind it.
+pub(super) fn recipient(path: &str, parameters: &str) -> Option<Rcpt> {
+    let mut known = Extensions::NONE;
+    (known.dsn, known.smtputf8) = (true, true);
+    let line = format!("RCPT TO:{} {parameters}", bracketed(path));
+    match Command::parse(line.as_bytes(), &known) {
+        Ok(Command::Rcpt(rcpt)) => Some(rcpt),
+        _ => None,
+    }
+}
+
+pub(super) fn bracketed(path: &str) -> String {
+    match path.starts_with('<') {
+        true => path.to_owned(),
+        false => format!("<{path}>"),
+    }
+}
+
+fn no_address(path: &str) -> String {
+    format!("it names an address that is none: {path:?}")
 }
 
 fn field(name: &str, value: &[u8]) -> Option<HeaderField> {
@@ -155,15 +199,56 @@ mod tests {
             name: name.into(),
             value: Bytes::from_static(value.as_bytes()),
         };
-        assert!(edits.take(change(1, "subject", "y"), header, 10));
-        assert!(edits.take(change(2, "Subject", "z"), header, 10));
-        assert!(edits.take(change(1, "Subject", ""), header, 10));
-        assert!(edits.take(Edit::ReplaceBody(Bytes::from_static(b"12345")), header, 9));
-        assert!(!edits.take(Edit::ReplaceBody(Bytes::from_static(b"12345")), header, 9));
+        let body = || Edit::ReplaceBody(Bytes::from_static(b"12345"));
+        for edit in [
+            change(1, "subject", "y"),
+            change(2, "Subject", "z"),
+            change(1, "Subject", ""),
+            body(),
+        ] {
+            assert_eq!(edits.take(edit, header, 9), Ok(()));
+        }
+        assert!(edits.take(body(), header, 9).is_err());
         let (changes, _) = edits.finish();
         assert!(matches!(&changes[0], Change::Replace { nth: 1, .. }));
         assert!(matches!(&changes[1], Change::Append(_)));
         assert!(matches!(&changes[2], Change::Remove { nth: Some(1), .. }));
         assert_eq!(changes[3], Change::Body("1234512345".into()));
+    }
+
+    #[test]
+    fn addresses_have_to_be_some() {
+        let mut edits = Edits::default();
+        let add = |path: &str, parameters: Option<&str>| Edit::AddRecipient {
+            path: path.into(),
+            parameters: parameters.map(str::to_owned),
+        };
+        let from = |path: &str| Edit::ChangeFrom {
+            path: path.into(),
+            parameters: Some("RET=HDRS".into()),
+        };
+        for edit in [
+            add("a@b.test", None),
+            add("<a@b.test>", Some("NOTIFY=NEVER")),
+            Edit::DeleteRecipient("Postmaster".into()),
+            from("<>"),
+        ] {
+            assert_eq!(edits.take(edit, b"", 9), Ok(()));
+        }
+        for edit in [
+            add("<a@b.test> NOTIFY=NEVER", None),
+            add("a@b.test", Some("SIZE=1")),
+            add("<>", None),
+            Edit::DeleteRecipient("nobody".into()),
+            from("a@b@c"),
+        ] {
+            assert!(edits.take(edit.clone(), b"", 9).is_err(), "{edit:?}");
+        }
+        let (changes, _) = edits.finish();
+        let rcpt = |line| recipient("a@b.test", line).map(Change::AddRecipient);
+        assert_eq!(rcpt("").as_ref(), changes.first());
+        assert_eq!(rcpt("NOTIFY=NEVER").as_ref(), changes.get(1));
+        assert_eq!(changes[2], Change::RemoveRecipient(ForwardPath::Postmaster));
+        assert_eq!(changes[3], Change::Sender(ReversePath::Null));
     }
 }

@@ -9,6 +9,11 @@
 //!
 //! Each is a [`Filter`], and of use to other programs alone: [`Remote`] asks a program,
 //! whatever goes wrong on its side.
+//!
+//! Every question has a connection of its own, and none is kept: spamd closes after its answer, clamd does so after
+//! `zINSTREAM` outside of a session whose answers would have to be told apart, milters of libmilter were seen not to
+//! answer to a second client on one connection, and rspamd costs the same without. Against a scan, a connection on the
+//! same machine is nothing, and one that is new cannot be dead, or in the middle of somebody else's message.
 
 mod clamd;
 mod connect;

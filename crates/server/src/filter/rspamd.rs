@@ -2,10 +2,11 @@
 
 use super::connect::{Asked, Failed, PIECE};
 use super::marks::{Spam, hit, prepend, refusal};
+use super::milter_edits::{bracketed, recipient};
 use crate::config::FilterAddress;
 use crate::http::{Feed, Limits, Request, send_over};
 use crate::judge::{Action, Change, HeaderField, Message, Ruling, Transaction};
-use mailwright_address::ForwardPath;
+use mailwright_address::{ForwardPath, ReversePath};
 use mailwright_filter::rspamd::{self, Answer};
 use mailwright_mailbox::Account;
 
@@ -156,13 +157,29 @@ fn changes(answer: &Answer, message: &Message<'_>) -> Vec<Change> {
     for signature in &answer.dkim_signatures {
         changes.extend(prepend("DKIM-Signature", signature));
     }
-    if answer.change_from.is_some()
-        || !answer.add_recipients.is_empty()
-        || !answer.remove_recipients.is_empty()
-    {
-        tracing::debug!("rspamd wants to change the envelope, which filters here do not");
-    }
+    changes.extend(envelope(answer));
     changes
+}
+
+/// How it would have the envelope changed; what is no address is passed over.
+fn envelope(answer: &Answer) -> Vec<Change> {
+    let sender = answer
+        .change_from
+        .iter()
+        .filter_map(|path| ReversePath::parse(&bracketed(path)).ok());
+    let removed = answer
+        .remove_recipients
+        .iter()
+        .filter_map(|path| ForwardPath::parse(&bracketed(path)).ok());
+    let added = answer
+        .add_recipients
+        .iter()
+        .filter_map(|path| recipient(path, ""));
+    sender
+        .map(Change::Sender)
+        .chain(removed.map(Change::RemoveRecipient))
+        .chain(added.map(Change::AddRecipient))
+        .collect()
 }
 
 /// How large an answer may be, in octets.

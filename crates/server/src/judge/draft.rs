@@ -51,7 +51,10 @@ impl Draft {
     }
 
     pub(crate) fn apply(&mut self, change: Change) {
-        self.changed |= !matches!(change, Change::Prepend(_));
+        self.changed |= !matches!(
+            change,
+            Change::Prepend(_) | Change::Sender(_) | Change::AddRecipient(_) | Change::RemoveRecipient(_)
+        );
         match change {
             Change::Prepend(field) => self.prepend(field.as_bytes()),
             // What is no header must not become one.
@@ -69,6 +72,8 @@ impl Draft {
                 }
             }
             Change::Body(body) => self.rest = Some([b"\r\n", &*body].concat().into()),
+            // These are of the envelope.
+            Change::Sender(_) | Change::AddRecipient(_) | Change::RemoveRecipient(_) => {}
         }
     }
 

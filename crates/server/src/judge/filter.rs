@@ -1,7 +1,8 @@
 //! Who judges
 
-use super::{Message, Ruling};
+use super::{Change, Message, Ruling};
 use crate::config::Protocol;
+use mailwright_address::{EmailAddress, ForwardPath};
 use mailwright_auth::Checked;
 use mailwright_mailbox::Account;
 use mailwright_smtp::{Mail, Rcpt};
@@ -103,7 +104,7 @@ impl Client {
     }
 }
 
-/// The envelope of a message that is there.
+/// The envelope of a message that is there, as the filters before have changed it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Transaction {
@@ -130,4 +131,24 @@ impl Transaction {
             checked: None,
         }
     }
+
+    /// Makes a change of the envelope; gives it back if it is one of the message.
+    pub(crate) fn apply(&mut self, change: Change) -> Option<Change> {
+        match change {
+            Change::Sender(path) => self.mail.path = path,
+            Change::AddRecipient(rcpt) => {
+                if !self.recipients.iter().any(|it| is_same(&it.path, &rcpt.path)) {
+                    self.recipients.push(rcpt);
+                }
+            }
+            Change::RemoveRecipient(path) => self.recipients.retain(|it| !is_same(&it.path, &path)),
+            other => return Some(other),
+        }
+        None
+    }
+}
+
+/// Whether two paths lead to the same place, as far as they tell.
+pub(crate) fn is_same(a: &ForwardPath, b: &ForwardPath) -> bool {
+    a.address().map(EmailAddress::lookup_key) == b.address().map(EmailAddress::lookup_key)
 }

@@ -28,6 +28,7 @@ pub use message::{Message, Octets, Reading};
 pub use ruling::{Action, Change, HeaderField, Ruling};
 
 pub(crate) use draft::Draft;
+pub(crate) use filter::is_same;
 pub(crate) use origin::Trial;
 pub(crate) use policy::{Decision, decide};
 pub(crate) use reports::{Due as DueReport, Reports};
@@ -164,9 +165,14 @@ impl Judge {
     }
 
     /// Judges a whole message that is in memory, with `on_top` for the fields that go on top of it; what is to be done,
-    /// and the message with its changes and with those fields. For programs that take mail by other ways than this
-    /// server.
-    pub async fn whole(&self, transaction: &Transaction, on_top: &[u8], message: Bytes) -> (Ruling, Bytes) {
+    /// and the message with its changes and with those fields. The changes of the envelope are made in `transaction`. For
+    /// programs that take mail by other ways than this server.
+    pub async fn whole(
+        &self,
+        transaction: &mut Transaction,
+        on_top: &[u8],
+        message: Bytes,
+    ) -> (Ruling, Bytes) {
         let end = match message.starts_with(b"\r\n") {
             true => 0,
             false => memchr::memmem::find(&message, b"\r\n\r\n").map_or(message.len(), |at| at + 2),
@@ -183,10 +189,10 @@ impl Judge {
         (ruling, [&*draft.head(), &*rest].concat().into())
     }
 
-    /// Judges a message, and makes the changes that the filters want in `draft`.
+    /// Judges a message, and makes the changes that the filters want in `draft` and `transaction`.
     pub(crate) async fn message(
         &self,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
         octets: &dyn Octets,
         draft: &mut Draft,
         mut ruling: Ruling,
@@ -200,7 +206,9 @@ impl Judge {
                 break;
             }
             for change in changes {
-                draft.apply(change);
+                if let Some(change) = transaction.apply(change) {
+                    draft.apply(change);
+                }
             }
         }
         ruling

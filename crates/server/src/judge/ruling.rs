@@ -1,8 +1,9 @@
 //! What is to be done with mail
 
 use bytes::Bytes;
+use mailwright_address::{ForwardPath, ReversePath};
 use mailwright_auth::MethodResult;
-use mailwright_smtp::Rejection;
+use mailwright_smtp::{Rcpt, Rejection};
 
 /// What a filter found out, and wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +11,7 @@ use mailwright_smtp::Rejection;
 pub struct Ruling {
     /// What is to happen.
     pub action: Action,
-    /// How the message is to be changed, in this order. Only a ruling about a message has any.
+    /// How the message and its envelope are to be changed, in this order. Only a ruling about a message has any.
     pub changes: Vec<Change>,
     /// What goes into the field Authentication-Results besides. Only a ruling about a message has any.
     pub results: Vec<MethodResult>,
@@ -121,7 +122,7 @@ impl Ruling {
     }
 }
 
-/// A change of a message.
+/// A change of a message or of its envelope.
 ///
 /// Fields are counted from 1, among those of the same name, as the filter saw them. A change of a field that is not
 /// there changes nothing.
@@ -150,6 +151,13 @@ pub enum Change {
     },
     /// Puts something in place of the body.
     Body(Bytes),
+    /// Puts another sender in place of the one in the envelope. The parameters of MAIL stay.
+    Sender(ReversePath),
+    /// Adds a recipient, unless the message goes there. Filters are trusted: other servers get the message as well, if
+    /// this one sends any mail. Where nobody here has the address, nothing comes of it.
+    AddRecipient(Rcpt),
+    /// Removes a recipient, whose client hears nothing of it. A message without any is thrown away.
+    RemoveRecipient(ForwardPath),
 }
 
 /// A header field, whole with its line end. It is one field whatever it was made from.

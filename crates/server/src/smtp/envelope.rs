@@ -1,7 +1,7 @@
 //! The envelope of a message that comes in.
 
 use crate::delivery::{Destination, Targets};
-use crate::judge::Action;
+use crate::judge::{Action, Transaction, is_same};
 use crate::random::entropy;
 use crate::shared::Shared;
 use mailwright_smtp::{Mail, Rcpt};
@@ -24,6 +24,8 @@ pub(super) struct Accepted {
     pub(super) targets: Targets,
     /// Whether the message goes into Junk.
     pub(super) quarantined: bool,
+    /// Whether a filter added it: then no client waits for an answer about it.
+    pub(super) added: bool,
 }
 
 impl Envelope {
@@ -39,6 +41,40 @@ impl Envelope {
     /// Whether the message goes into mailboxes here.
     pub(super) fn is_local(&self) -> bool {
         self.recipients.iter().any(|r| !r.targets.accounts.is_empty())
+    }
+
+    /// Takes over what filters made of the envelope; whether anybody is left who gets the message. Recipients that the
+    /// client named stay in their places, as it may wait for an answer about each.
+    pub(super) fn take_over<S>(&mut self, transaction: Transaction, shared: &Shared<S>) -> bool {
+        self.mail.path = transaction.mail.path;
+        for accepted in &mut self.recipients {
+            let is_left = |rcpt: &Rcpt| is_same(&rcpt.path, &accepted.rcpt.path);
+            if !transaction.recipients.iter().any(is_left) {
+                accepted.targets = Targets::default();
+            }
+        }
+        let quarantined = self.recipients.iter().all(|it| it.quarantined);
+        for rcpt in transaction.recipients {
+            if self
+                .recipients
+                .iter()
+                .any(|it| is_same(&it.rcpt.path, &rcpt.path))
+            {
+                continue;
+            }
+            let targets = targets_of(&rcpt, shared);
+            if targets == Targets::default() {
+                tracing::warn!(id = %self.id, recipient = %rcpt.path, "a filter adds a recipient that there is none of");
+                continue;
+            }
+            self.recipients.push(Accepted {
+                rcpt,
+                targets,
+                quarantined,
+                added: true,
+            });
+        }
+        self.is_local() || self.is_remote()
     }
 
     /// Whether the message leaves for other servers.
@@ -60,4 +96,21 @@ impl Accepted {
             _ => true,
         });
     }
+}
+
+/// Where the mail of a recipient goes that the server itself names: nowhere if there is none.
+fn targets_of<S>(rcpt: &Rcpt, shared: &Shared<S>) -> Targets {
+    let mut targets = Targets::default();
+    let Some(address) = rcpt.path.address().cloned().or_else(|| shared.postmaster()) else {
+        return targets;
+    };
+    match shared.destination(&address) {
+        Destination::Here(found) => targets = found,
+        Destination::Elsewhere => targets.elsewhere.push(address),
+        Destination::Nobody => {}
+    }
+    if !shared.config.outbound.enabled {
+        targets.elsewhere.clear();
+    }
+    targets
 }

@@ -131,7 +131,7 @@ impl<S: Store> Session<'_, S> {
             None => {
                 self.shared
                     .judge
-                    .message(&transaction, &rest, &mut draft, before)
+                    .message(&mut transaction, &rest, &mut draft, before)
                     .await
             }
         };
@@ -150,7 +150,12 @@ impl<S: Store> Session<'_, S> {
                 false => draft.prepend(fields.as_bytes()),
             }
         }
+        let is_for_somebody = envelope.take_over(transaction, &self.shared);
         match ruling.action {
+            Action::Accept | Action::Quarantine if !is_for_somebody => {
+                tracing::info!(id = %envelope.id, peer = %self.peer, "filters left nobody who gets the message");
+                return Err(None);
+            }
             Action::Accept => {}
             Action::Quarantine => envelope
                 .recipients

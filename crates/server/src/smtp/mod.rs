@@ -232,6 +232,7 @@ impl<'a, S: Store> Session<'a, S> {
                             rcpt,
                             targets,
                             quarantined,
+                            added: false,
                         });
                     }
                     machine.accept();
@@ -399,7 +400,12 @@ impl<'a, S: Store> Session<'a, S> {
             // RFC 2033 §4.2: one recipient's failure is not another's.
             tracing::info!(id = %envelope.id, "storing one by one: {rejection}");
             for accepted in &envelope.recipients {
-                match self.store(&envelope, &[accepted], &received, Room::ForAll).await {
+                let stored = self.store(&envelope, &[accepted], &received, Room::ForAll).await;
+                match stored {
+                    Err(why) if accepted.added => {
+                        tracing::warn!(id = %envelope.id, recipient = %accepted.rcpt.path, "not stored: {why}");
+                    }
+                    Ok(()) if accepted.added => {}
                     Ok(()) => machine.accept_with(&format!("OK, {}", envelope.id)),
                     Err(rejection) => machine.reject(rejection),
                 }
