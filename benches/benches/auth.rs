@@ -3,6 +3,10 @@
 //! `sha256` is the limit of DKIM: what it costs to hash the octets of the message and nothing else, with the same
 //! library. `relaxed` and `simple` name the form of the body; headers are relaxed. Messages come in pieces of 16 KiB, as
 //! from a socket. Keys are Ed25519 and RSA of 2048 bits; DNS answers are at hand.
+//!
+//! With the feature `peers`, mail-auth signs the same fields of the same messages, which it is given whole, and verifies
+//! what it signed: `cargo bench -p mailwright-benches --features peers --ignore-rust-version --bench auth`. Both use
+//! `ring`.
 #![allow(missing_docs)] // `criterion_group!` makes public items
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -16,6 +20,9 @@ use std::sync::Arc;
 
 const NOW: u64 = 1_700_000_000;
 const READ: usize = 16 * 1024;
+/// The fields that are signed, all of which the messages have.
+const HEADERS: [&str; 5] = ["From", "To", "Subject", "Date", "Message-ID"];
+const SEED: [u8; 32] = [7; 32];
 const RSA: &str = include_str!("../../crates/auth/tests/data/rsa2048.pem");
 
 /// A message of text, with the blanks and short lines that text has.
@@ -73,7 +80,7 @@ fn verify(config: &Arc<Config>, message: &[u8], key: &Answer) -> Verdict {
 
 fn dkim(c: &mut Criterion<CpuTime>) {
     let keys: [(&str, Arc<dyn SigningKey>); 2] = [
-        ("ed25519", Arc::new(RingKey::from_ed25519_seed(&[7; 32]))),
+        ("ed25519", Arc::new(RingKey::from_ed25519_seed(&SEED))),
         ("rsa", Arc::new(RingKey::from_pem(RSA).expect("a key"))),
     ];
     let config = Arc::new(Config::default());
@@ -92,6 +99,8 @@ fn dkim(c: &mut Criterion<CpuTime>) {
             for way in [Canonicalization::Relaxed, Canonicalization::Simple] {
                 let mut profile = Profile::new("a.test", "s", Arc::clone(key));
                 profile.body_way = way;
+                profile.headers = HEADERS.map(str::to_owned).to_vec();
+                profile.oversigned.clear();
                 let profile = Arc::new(profile);
                 group.bench_function(format!("sign {kind} {way}"), |b| {
                     b.iter(|| black_box(sign(&profile, &message)));
@@ -104,6 +113,10 @@ fn dkim(c: &mut Criterion<CpuTime>) {
                 group.bench_function(format!("verify {kind} {way}"), |b| {
                     b.iter(|| black_box(verify(&config, &signed, &answer)));
                 });
+                #[cfg(feature = "peers")]
+                if way == Canonicalization::Relaxed {
+                    peers::dkim(&mut group, kind, &key.record(), &SEED, &message);
+                }
             }
         }
         group.finish();
@@ -151,6 +164,99 @@ fn spf_lookups(c: &mut Criterion<CpuTime>) {
     // The record itself, and ten lookups.
     assert_eq!(check(&config), (Verdict::Pass, 11));
     c.bench_function("spf 10 lookups", |b| b.iter(|| black_box(check(&config))));
+}
+
+#[cfg(feature = "peers")]
+mod peers {
+    use super::HEADERS;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use criterion::BenchmarkGroup;
+    use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256, SigningKey};
+    use mail_auth::common::headers::HeaderWriter;
+    use mail_auth::common::parse::TxtRecordParser;
+    use mail_auth::common::verify::DomainKey;
+    use mail_auth::dkim::DkimSigner;
+    use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt};
+    use mailwright_benches::CpuTime;
+    use std::borrow::Borrow;
+    use std::hash::Hash;
+    use std::hint::black_box;
+    use std::sync::Arc;
+
+    /// What stands before the seed of an Ed25519 key in PKCS #8 (RFC 8410 §7).
+    const PKCS8: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+
+    /// Has the key, whatever is asked for.
+    struct Keys(Txt);
+
+    impl ResolverCache<String, Txt> for Keys {
+        fn get<Q: ?Sized + Hash + Eq>(&self, _: &Q) -> Option<Txt>
+        where
+            String: Borrow<Q>,
+        {
+            Some(self.0.clone())
+        }
+
+        fn remove<Q: ?Sized + Hash + Eq>(&self, _: &Q) -> Option<Txt>
+        where
+            String: Borrow<Q>,
+        {
+            None
+        }
+
+        fn insert(&self, _: String, _: Txt, _: std::time::Instant) {}
+    }
+
+    pub(super) fn dkim(
+        group: &mut BenchmarkGroup<'_, CpuTime>,
+        kind: &str,
+        record: &str,
+        seed: &[u8; 32],
+        message: &[u8],
+    ) {
+        let key = DomainKey::parse(record.as_bytes()).expect("a key record");
+        let keys = Keys(Txt::DomainKey(Arc::new(key)));
+        if kind == "rsa" {
+            let key = RsaKey::<Sha256>::from_rsa_pem(super::RSA).expect("a key");
+            return measure(group, kind, DkimSigner::from_key(key), &keys, message);
+        }
+        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(&[&PKCS8[..], seed].concat()).expect("a key");
+        measure(group, kind, DkimSigner::from_key(key), &keys, message);
+    }
+
+    fn measure<K: SigningKey<Hasher = Sha256>>(
+        group: &mut BenchmarkGroup<'_, CpuTime>,
+        kind: &str,
+        signer: DkimSigner<K>,
+        keys: &Keys,
+        message: &[u8],
+    ) {
+        let signer = signer.domain("a.test").selector("s").headers(HEADERS);
+        let sign = || {
+            signer
+                .sign(message)
+                .expect("the message can be signed")
+                .to_header()
+        };
+        group.bench_function(format!("sign {kind} mail-auth"), |b| b.iter(|| black_box(sign())));
+        let signed = [sign().as_bytes(), message].concat();
+        // It is not asked: the answer is in the cache.
+        let authenticator = MessageAuthenticator::new_cloudflare().expect("it can be made");
+        let verify = || {
+            let message = AuthenticatedMessage::parse(&signed).expect("a message");
+            let verifying = authenticator.verify_dkim(Parameters::new(&message).with_txt_cache(keys));
+            let mut context = Context::from_waker(Waker::noop());
+            let Poll::Ready(outputs) = pin!(verifying).poll(&mut context) else {
+                unreachable!("nothing is waited for")
+            };
+            outputs[0].result() == &DkimResult::Pass
+        };
+        assert!(verify());
+        group.bench_function(format!("verify {kind} mail-auth"), |b| {
+            b.iter(|| black_box(verify()))
+        });
+    }
 }
 
 criterion_group! {
