@@ -335,7 +335,8 @@ fn exercise(kind: Kind, text: &[u8], turn: usize, key: &Arc<dyn SigningKey>) {
 }
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    let told = std::env::var_os(name);
+    told.map_or(default, |text| text.to_str().unwrap().parse().unwrap())
 }
 
 #[test]
