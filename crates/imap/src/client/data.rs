@@ -1,7 +1,7 @@
 //! Untagged data (RFC 3501 §7.2 to §7.4, and the extensions' own)
 
 use super::Mailbox;
-use super::reply::{Appended, Copied};
+use super::reply::{Appended, Copied, UidList};
 use super::row::Row;
 use crate::data::{SpecialUse, Status};
 use crate::{Flags, UidSet};
@@ -161,6 +161,9 @@ pub struct SearchResult {
     pub uid: bool,
     /// The messages; all of them, or those of the page that was asked for.
     pub all: UidSet,
+    /// The same in the order in which they were told, if that is not ascending: what SORT with RETURN answers
+    /// (RFC 5267 §3.2).
+    pub order: Option<UidList>,
     /// The smallest.
     pub min: Option<u32>,
     /// The largest.
@@ -171,6 +174,14 @@ pub struct SearchResult {
     pub mod_seq: Option<u64>,
     /// The page that was given, such as `1:100` (RFC 9394).
     pub page: Option<Bytes>,
+}
+
+impl SearchResult {
+    pub(super) fn put(&mut self, list: UidList) {
+        self.all = list.to_set();
+        let is_ascending = list.ranges().is_sorted_by(|a, b| a.end() < b.start());
+        self.order = (!is_ascending).then_some(list);
+    }
 }
 
 /// A message in a thread (RFC 5256). The list is in reading order: what answers a message follows it, one

@@ -200,13 +200,20 @@ pub fn data(data: &Data) -> String {
             if s.read_only { " read-only" } else { "" },
         ),
         Data::Search(s) => format!(
-            "search{} all={} min={:?} max={:?} count={:?} modseq={:?}",
+            "search{} all={} min={:?} max={:?} count={:?} modseq={:?}{}",
             if s.uid { " uids" } else { "" },
             s.all,
             s.min,
             s.max,
             s.count,
-            s.mod_seq
+            s.mod_seq,
+            s.order.as_ref().map_or(String::new(), |order| {
+                let told = order.ranges().iter().map(|it| match it.start() == it.end() {
+                    true => it.start().to_string(),
+                    false => format!("{}:{}", it.start(), it.end()),
+                });
+                format!(" order={}", told.collect::<Vec<_>>().join(","))
+            }),
         ),
         Data::Status(s) => {
             let mut t = format!("status {}", s.mailbox);

@@ -125,7 +125,7 @@ fn list(c: &mut Cursor<'_>, is_lsub: bool, utf8: bool) -> Option<ListRow> {
     let mut wire = after.string()?;
     let is_atom = !matches!(c.peek(), Some(b'"' | b'{' | b'~'));
     let is_odd = !after.spaces().is_end() && after.peek() != Some(b'(');
-    if (is_atom && is_odd) || (is_atom && c.rest().contains(&b'(') && !after.rest().starts_with(b"(\"")) {
+    if (is_atom && is_odd) || (is_atom && c.rest().contains(&b'(') && !is_extended(after.rest())) {
         // A name with spaces or parentheses that should have been quoted.
         wire = c.rest_bytes();
         after.skip(usize::MAX);
@@ -137,6 +137,19 @@ fn list(c: &mut Cursor<'_>, is_lsub: bool, utf8: bool) -> Option<ListRow> {
         is_lsub,
         extended: after.rest_bytes(),
     })
+}
+
+/// Whether this is what LIST-EXTENDED says behind a name, and not a part of the name (RFC 5258 §6). The tag is a string;
+/// those that are registered may come without quotes, too.
+fn is_extended(rest: &[u8]) -> bool {
+    let Some(tag) = rest.strip_prefix(b"(") else {
+        return false;
+    };
+    let is = |name: &[u8]| {
+        let (tag, value) = tag.split_at_checked(name.len()).unwrap_or_default();
+        tag.eq_ignore_ascii_case(name) && value.starts_with(b" (")
+    };
+    tag.starts_with(b"\"") || is(b"CHILDINFO") || is(b"OLDNAME")
 }
 
 fn status(c: &mut Cursor<'_>, utf8: bool) -> Option<StatusRow> {
@@ -246,13 +259,13 @@ fn esearch(c: &mut Cursor<'_>) -> Option<(SearchResult, Option<Bytes>)> {
             b"MAX" => result.max = Some(small(c)?),
             b"COUNT" => result.count = Some(small(c)?),
             b"MODSEQ" => result.mod_seq = Some(c.number()?),
-            b"ALL" => result.all = uids(c.spaces().word())?.to_set(),
+            b"ALL" => result.put(uids(c.spaces().word())?),
             b"PARTIAL" => {
                 c.spaces();
                 c.eat(b'(');
                 result.page = Some(c.string()?);
                 if let Some(set) = c.nstring()? {
-                    result.all = uids(&set)?.to_set();
+                    result.put(uids(&set)?);
                 }
                 c.spaces().eat(b')');
             }
