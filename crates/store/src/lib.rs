@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  sessions ── commit(Batch) ─▶ one writer thread ─▶ group of batches ─▶ one sync ─▶ all replies, all feeds
-//!           ── write(chunk) ──▶ ≤ 64 KiB: in the database, with the message
+//!           ── write(chunk) ──▶ ≤ 32 KiB: in the database, with the message
 //!                               longer:   pack segment, while it comes; synced before the commit
 //!           ── scan, read_blob ▶ reader threads: never wait for the writer
 //! ```
@@ -67,7 +67,7 @@
 //! - [`SqliteStore::fsck`] mends a store that is closed. A damaged database is made anew of every row that can be read,
 //!   page by page, and of the packs; what belongs to nobody any more comes into the account `lost+found`.
 //!   [`SqliteStore::salvage`] does the same into another folder.
-//! - Bodies up to 64 KiB are in the pages of the database alone, and so is what mailbox a message is in: that is what makes a
+//! - Bodies up to 32 KiB are in the pages of the database alone, and so is what mailbox a message is in: that is what makes a
 //!   delivery durable by one sync. Damage costs what is on the damaged pages. Where the whole of `mail.db` is deleted,
 //!   the packs bring back every longer body, each as a message in `lost+found`, and only a copy
 //!   ([`SqliteStore::backup`]) brings back the rest: copies of `mail.db` by other means are of no use without its log.

@@ -10,6 +10,9 @@
 //! Every checksum covers the key and the frame's position too, so that octets of another record or place are never
 //! taken for the right ones. Frames have a fixed length: a part of a body is read, and checked, without the rest.
 //!
+//! A frame is written as its octets come, and its length and checksum in front of it when it is full, so that no more
+//! than a piece of it is ever held.
+//!
 //! Room is taken for a MiB at a time before it is written to, where the file system can do that: a disk that is full says so
 //! before the body comes, and packs lie in few pieces. A file is never longer than what is in it.
 //!
@@ -19,15 +22,16 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs::{self, File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Write},
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mailwright_mailbox::{BlobHash, BlobHasher};
 
+use self::record::{FILE_HEADER, damaged, file_header, read_body, walk};
 use crate::{Error, folder};
 
 /// Where a record begins.
@@ -136,26 +140,7 @@ impl Packs {
     /// Begins a record in a pack that nobody else writes to.
     pub(crate) fn begin(self: &Arc<Self>, key: u64) -> io::Result<Appender> {
         let (pack, file, offset, reserved) = self.lease()?;
-        let location = Location { pack, offset };
-        let hasher = BlobHasher::new();
-        let mut appender = Appender {
-            packs: Arc::clone(self),
-            file,
-            location,
-            key,
-            frames: 0,
-            size: 0,
-            end: offset,
-            reserved,
-            hasher,
-            done: false,
-        };
-        let mut header = Vec::with_capacity(RECORD_HEADER as usize);
-        header.extend_from_slice(RECORD_MAGIC);
-        header.extend_from_slice(&key.to_le_bytes());
-        header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-        appender.append(&[&header])?;
-        Ok(appender)
+        Appender::begin(self, file, Location { pack, offset }, reserved, key)
     }
 
     /// Makes all finished records of a pack durable, up to those that are there at the call.
@@ -187,24 +172,7 @@ impl Packs {
             return Ok(Bytes::new());
         }
         let file = self.file(at.pack)?;
-        let (first, last) = (range.start / Self::FRAME as u64, (end - 1) / Self::FRAME as u64);
-        let mut octets = BytesMut::with_capacity((last - first + 1) as usize * Self::FRAME);
-        for index in first..=last {
-            let length = (size - index * Self::FRAME as u64).min(Self::FRAME as u64) as usize;
-            let mut frame = vec![0; FRAME_HEADER as usize + length];
-            read_at(&file, &mut frame, frame_offset(at.offset, index))?;
-            let (header, content) = frame.split_at(FRAME_HEADER as usize);
-            if header[..4] != (length as u32).to_le_bytes()
-                || header[4..] != checksum(key, index, content).to_le_bytes()
-            {
-                return Err(damaged(at, "checksum of a frame"));
-            }
-            octets.extend_from_slice(content);
-        }
-        let skip = range.start - first * Self::FRAME as u64;
-        Ok(octets
-            .freeze()
-            .slice(skip as usize..(skip + end - range.start) as usize))
+        read_body(&file, key, at, size, range.start..end)
     }
 
     /// Reads a whole record and compares it with what it should be.
@@ -234,7 +202,7 @@ impl Packs {
         let mut from = 0;
         while from < size {
             let octets = self.read(key, at, size, from..from + Self::FRAME as u64)?;
-            appender.frame(&octets)?;
+            appender.write(&octets)?;
             from += octets.len() as u64;
         }
         appender.finish()
@@ -402,7 +370,7 @@ impl Pack {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let length = file.metadata()?.len();
         let mut header = [0; FILE_HEADER as usize];
-        let whole = read_whole(&file, &mut header, 0)? && header == file_header(id);
+        let whole = record::read_whole(&file, &mut header, 0)? && header == file_header(id);
         let mut end = match walk(&file, last)? {
             Some(record) => Some(record.end),
             None if last == 0 => Some(FILE_HEADER),
@@ -459,170 +427,6 @@ impl Drop for Hold {
     }
 }
 
-/// Writes one record; what it wrote is cut off again when it is dropped before [`Appender::finish`].
-#[derive(Debug)]
-pub(crate) struct Appender {
-    packs: Arc<Packs>,
-    file: Arc<File>,
-    location: Location,
-    key: u64,
-    frames: u64,
-    size: u64,
-    end: u64,
-    reserved: u64,
-    hasher: BlobHasher,
-    done: bool,
-}
-
-/// A record that is written, and not yet durable.
-#[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) location: Location,
-    pub(crate) end: u64,
-    pub(crate) size: u64,
-    pub(crate) hash: BlobHash,
-}
-
-impl Appender {
-    /// Writes the next frame: [`Packs::FRAME`] octets, but for the last frame of the record.
-    pub(crate) fn frame(&mut self, octets: &[u8]) -> io::Result<()> {
-        let mut header = [0; FRAME_HEADER as usize];
-        header[..4].copy_from_slice(&(octets.len() as u32).to_le_bytes());
-        header[4..].copy_from_slice(&checksum(self.key, self.frames, octets).to_le_bytes());
-        self.append(&[&header, octets])?;
-        self.hasher.update(octets);
-        self.frames += 1;
-        self.size += octets.len() as u64;
-        Ok(())
-    }
-
-    /// Returns the key of the record.
-    pub(crate) const fn key(&self) -> u64 {
-        self.key
-    }
-
-    /// Ends the record and pins its pack.
-    pub(crate) fn finish(mut self) -> io::Result<Written> {
-        let hash = self.hasher.clone().finish();
-        let mut content = [0; 40];
-        content[..8].copy_from_slice(&self.size.to_le_bytes());
-        content[8..].copy_from_slice(hash.as_bytes());
-        let crc = checksum(self.key, self.frames, &content);
-        self.append(&[&TRAILER_MARK.to_le_bytes(), &crc.to_le_bytes(), &content])?;
-        self.done = true;
-        self.packs.pin(self.location.pack);
-        Ok(Written {
-            location: self.location,
-            end: self.end,
-            size: self.size,
-            hash,
-        })
-    }
-
-    fn append(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
-        let octets: usize = pieces.iter().map(|piece| piece.len()).sum();
-        self.reserve(self.end + octets as u64)?;
-        (&*self.file).seek(SeekFrom::Start(self.end))?;
-        for piece in pieces {
-            (&*self.file).write_all(piece)?;
-            self.end += piece.len() as u64;
-        }
-        Ok(())
-    }
-}
-
-impl Appender {
-    /// Takes room up to an offset, and some more.
-    #[cfg(target_os = "linux")]
-    fn reserve(&mut self, upto: u64) -> io::Result<()> {
-        use rustix::{fs::FallocateFlags, io::Errno};
-
-        if upto <= self.reserved {
-            return Ok(());
-        }
-        let end = upto.next_multiple_of(RESERVE);
-        let (from, octets) = (self.reserved, end - self.reserved);
-        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, from, octets) {
-            Ok(()) => self.reserved = end,
-            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error.into()),
-            // The file system does not know this: room is taken by writing.
-            Err(_) => self.reserved = u64::MAX,
-        }
-        Ok(())
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn reserve(&mut self, upto: u64) -> io::Result<()> {
-        self.reserved = self.reserved.max(upto);
-        Ok(())
-    }
-}
-
-impl Drop for Appender {
-    fn drop(&mut self) {
-        let length = if self.done {
-            Some(self.end)
-        } else {
-            self.file
-                .set_len(self.location.offset)
-                .ok()
-                .map(|()| self.location.offset)
-        };
-        // What was cut off is free again.
-        let reserved = if self.done { self.reserved } else { 0 };
-        self.packs.end_lease(self.location.pack, length, reserved);
-    }
-}
-
-/// A record as its own headers describe it.
-struct Record {
-    key: u64,
-    size: u64,
-    hash: BlobHash,
-    end: u64,
-}
-
-/// Follows one record from header to trailer, without checking its content; `None` when it is not whole.
-fn walk(file: &File, offset: u64) -> io::Result<Option<Record>> {
-    let mut header = [0; RECORD_HEADER as usize];
-    if !read_whole(file, &mut header, offset)? || header[..4] != *RECORD_MAGIC {
-        return Ok(None);
-    }
-    if header[12..] != crc32fast::hash(&header[..12]).to_le_bytes() {
-        return Ok(None);
-    }
-    let key = u64::from_le_bytes(header[4..12].try_into().expect("eight octets"));
-    let (mut index, mut size) = (0, 0);
-    let mut at = offset + RECORD_HEADER;
-    loop {
-        let mut header = [0; FRAME_HEADER as usize];
-        if !read_whole(file, &mut header, at)? {
-            return Ok(None);
-        }
-        let length = u32::from_le_bytes(header[..4].try_into().expect("four octets"));
-        if length == TRAILER_MARK {
-            let mut content = [0; 40];
-            let whole = read_whole(file, &mut content, at + FRAME_HEADER)?;
-            let good = header[4..] == checksum(key, index, &content).to_le_bytes()
-                && content[..8] == u64::to_le_bytes(size);
-            let hash = BlobHash::from_bytes(content[8..].try_into().expect("thirty-two octets"));
-            return Ok((whole && good).then_some(Record {
-                key,
-                size,
-                hash,
-                end: at + FRAME_HEADER + 40,
-            }));
-        }
-        // Only the last frame is shorter than the others, and none is empty.
-        if length == 0 || length as usize > Packs::FRAME || size % Packs::FRAME as u64 != 0 {
-            return Ok(None);
-        }
-        at += FRAME_HEADER + u64::from(length);
-        size += u64::from(length);
-        index += 1;
-    }
-}
-
 /// Lists the packs of a folder.
 fn files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
@@ -637,70 +441,14 @@ fn files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(files)
 }
 
-fn frame_offset(record: u64, index: u64) -> u64 {
-    record + RECORD_HEADER + index * (FRAME_HEADER + Packs::FRAME as u64)
-}
-
-fn checksum(key: u64, index: u64, content: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&key.to_le_bytes());
-    crc.update(&index.to_le_bytes());
-    crc.update(content);
-    crc.finalize()
-}
-
-fn file_header(id: u64) -> [u8; FILE_HEADER as usize] {
-    let mut header = *b"MWPACK01........";
-    header[8..].copy_from_slice(&id.to_le_bytes());
-    header
-}
-
-fn damaged(at: Location, what: &str) -> io::Error {
-    let Location { pack, offset } = at;
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("pack {pack}, offset {offset}: wrong {what}"),
-    )
-}
-
-/// Fills the buffer; `false` when the file ends before.
-fn read_whole(file: &File, octets: &mut [u8], offset: u64) -> io::Result<bool> {
-    match read_at(file, octets, offset) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(unix)]
-pub(crate) fn read_at(file: &File, octets: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, octets, offset)
-}
-
-#[cfg(windows)]
-pub(crate) fn read_at(file: &File, mut octets: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !octets.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, octets, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                octets = &mut octets[n..];
-                offset += n as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-const RECORD_MAGIC: &[u8; 4] = b"MWR1";
-const TRAILER_MARK: u32 = u32::MAX;
-const FILE_HEADER: u64 = 16;
-#[cfg(target_os = "linux")]
-const RESERVE: u64 = 1 << 20;
-const RECORD_HEADER: u64 = 16;
-const FRAME_HEADER: u64 = 8;
-
+mod append;
+mod record;
 mod survey;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::survey::Found;
+pub(crate) use self::{
+    append::{Appender, Written},
+    record::read_at,
+    survey::Found,
+};

@@ -172,7 +172,11 @@ fn a_full_disk_refuses_mail_and_keeps_what_is_there() {
     slow.ops = (0..5000).map(subscribe).collect();
     let before = store.statistics();
     let tries = (0..6).map(|i| {
-        let size = if i % 2 == 0 { 10 } else { 50_000 };
+        let size = if i % 2 == 0 {
+            10
+        } else {
+            SqliteStore::INLINE_OCTETS
+        };
         let (store, outcomes) = (&store, &outcomes);
         let future = async move {
             let outcome = deliver(store, mailbox, vec![b'y'; size]).await;
@@ -452,9 +456,9 @@ fn packs_are_synced_once_before_what_refers_to_them() {
         block_on(store.commit(Batch::new(NOW).with(op))).unwrap();
         store.statistics().pack_syncs
     };
-    let small = block_on(put(&store, vec![b's'; 64 * 1024])).unwrap();
+    let small = block_on(put(&store, vec![b's'; SqliteStore::INLINE_OCTETS])).unwrap();
     assert_eq!(append(&small), 0);
-    let large = block_on(put(&store, vec![b'l'; 64 * 1024 + 1])).unwrap();
+    let large = block_on(put(&store, vec![b'l'; SqliteStore::INLINE_OCTETS + 1])).unwrap();
     assert_eq!(store.statistics().pack_syncs, 0);
     assert_eq!((append(&large), append(&large)), (1, 1));
     let again = block_on(put(&store, vec![b'm'; 100_000])).unwrap();

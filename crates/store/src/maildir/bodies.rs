@@ -230,7 +230,7 @@ fn corrupt(blob: &BlobRef) -> StoreError {
     StoreError::Corrupt(format!("the body {} is not what was written", blob.hash()))
 }
 
-/// Takes the octets of a message for a [`MaildirStore`](super::MaildirStore); holds at most 64 KiB of them.
+/// Takes the octets of a message for a [`MaildirStore`](super::MaildirStore); holds at most 16 KiB of them.
 #[derive(Debug)]
 pub struct MaildirBlobWriter {
     staged: Staged,
@@ -241,7 +241,7 @@ pub struct MaildirBlobWriter {
 }
 
 impl MaildirBlobWriter {
-    const BUFFER: usize = 64 * 1024;
+    const BUFFER: usize = 16 * 1024;
 
     pub(super) fn new(bodies: &Arc<Bodies>) -> Self {
         Self {

@@ -8,7 +8,10 @@ use std::{
 
 use mailwright_mailbox::BlobHash;
 
-use super::{FILE_HEADER, Location, Packs, RECORD_MAGIC, walk};
+use super::{
+    Location, Packs,
+    record::{FILE_HEADER, RECORD_MAGIC, walk},
+};
 
 /// A record that is whole as far as its headers tell.
 #[derive(Clone, Copy, Debug)]

@@ -6,18 +6,19 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mailwright_mailbox::{BlobHash, BlobHasher, BlobRef, BlobWriter, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Shared, failed};
+use super::{Shared, SqliteStore, failed};
 use crate::pack::{Appender, Location, Packs, Written};
 
-/// Takes the bytes of a message for a [`SqliteStore`](super::SqliteStore); holds at most 128 KiB of them.
+/// Takes the bytes of a message for a [`SqliteStore`](super::SqliteStore); holds at most 32 KiB of them, and what
+/// was last written.
 #[derive(Debug)]
 pub struct SqliteBlobWriter {
     shared: Arc<Shared>,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     appender: Long,
 }
 
@@ -33,14 +34,19 @@ impl SqliteBlobWriter {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            buffer: BytesMut::new(),
+            buffer: Vec::new(),
             appender: Long::No,
         }
     }
 
-    /// Writes the first octets of the buffer to a pack.
-    async fn frame(&mut self, octets: usize) -> Result<(), StoreError> {
-        let frame = self.buffer.split_to(octets).freeze();
+    /// How much of a long body is gathered before it is written.
+    const PIECE: usize = 16 * 1024;
+    /// A buffer that has to be larger than this gets all the room that it may need: growing by halves would hold it
+    /// twice.
+    const SMALL: usize = 8 * 1024;
+
+    /// Writes octets to a pack.
+    async fn put(&mut self, octets: Bytes) -> Result<(), StoreError> {
         let appender = match mem::replace(&mut self.appender, Long::Lost) {
             Long::No => None,
             Long::Yes(appender) => Some(appender),
@@ -53,30 +59,60 @@ impl SqliteBlobWriter {
                 None if shared.room.is_low() => return Err(StoreError::Full),
                 None => Box::new(shared.packs.begin(shared.next_blob()).map_err(io_failed)?),
             };
-            appender.frame(&frame).map_err(io_failed)?;
+            appender.write(&octets).map_err(io_failed)?;
             Ok(appender)
         };
         self.appender = Long::Yes(self.shared.pool.run(write).await?);
         Ok(())
     }
+
+    async fn put_buffer(&mut self) -> Result<(), StoreError> {
+        let octets = mem::take(&mut self.buffer).into();
+        self.put(octets).await
+    }
+
+    /// Gathers octets that the buffer has room for.
+    fn gather(&mut self, octets: &[u8], most: usize) {
+        let length = self.buffer.len() + octets.len();
+        if length > self.buffer.capacity() {
+            let capacity = match length {
+                ..=Self::SMALL => length.next_power_of_two(),
+                _ => most,
+            };
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+        self.buffer.extend_from_slice(octets);
+    }
 }
 
 impl BlobWriter for SqliteBlobWriter {
     async fn write(&mut self, mut chunk: Bytes) -> Result<(), StoreError> {
-        while !chunk.is_empty() {
-            // What fills the buffer is written only when more follows: a body of just that length stays inline.
-            if self.buffer.len() == Packs::FRAME {
-                self.frame(Packs::FRAME).await?;
+        loop {
+            let most = match self.appender {
+                Long::No => SqliteStore::INLINE_OCTETS,
+                _ => Self::PIECE,
+            };
+            if self.buffer.len() + chunk.len() <= most {
+                self.gather(&chunk, most);
+                return Ok(());
             }
-            let room = (Packs::FRAME - self.buffer.len()).min(chunk.len());
-            self.buffer.extend_from_slice(&chunk.split_to(room));
+            // What fills the buffer is written only when more follows: a body of just that length stays inline.
+            if !self.buffer.is_empty() {
+                let room = most - self.buffer.len();
+                self.gather(&chunk.split_to(room), most);
+                self.put_buffer().await?;
+            } else {
+                // Large pieces need not be gathered.
+                let piece = chunk.split_to(most);
+                self.put(piece).await?;
+            }
         }
-        Ok(())
     }
 
     async fn finish(mut self) -> Result<BlobRef, StoreError> {
         if matches!(self.appender, Long::No) {
-            let content = mem::take(&mut self.buffer).freeze();
+            // It is held until it is committed, or for as long as a message waits to be sent: at its own length.
+            let content = Bytes::from(mem::take(&mut self.buffer).into_boxed_slice());
             let mut hasher = BlobHasher::new();
             hasher.update(&content);
             let (size, hash, crc) = (content.len() as u64, hasher.finish(), crc32fast::hash(&content));
@@ -89,7 +125,9 @@ impl BlobWriter for SqliteBlobWriter {
                 Body::Inline { content, crc },
             ));
         }
-        self.frame(self.buffer.len()).await?;
+        if !self.buffer.is_empty() {
+            self.put_buffer().await?;
+        }
         let Long::Yes(appender) = mem::replace(&mut self.appender, Long::Lost) else {
             return Err(lost());
         };

@@ -160,7 +160,7 @@ struct Shared {
 impl SqliteStore {
     /// The longest body that is kept in the database, where one sync makes it durable together with its message;
     /// longer ones go to the packs while they come.
-    pub const INLINE_OCTETS: usize = Packs::FRAME;
+    pub const INLINE_OCTETS: usize = 32 * 1024;
 
     /// How many blob ids are set aside at each start, so that none is given twice even if its blob was never
     /// committed.
