@@ -252,7 +252,7 @@ impl Search {
 
     fn pattern(&mut self, scope: Scope, text: &str) -> Node {
         let finder = Finder::new(&casemap::mapped(text)).into_owned();
-        if sketch::tells_of(finder.needle()) {
+        if !finder.needle().is_empty() {
             (self.sketch, self.is_cheap) = (Fields::SKETCH, true);
         }
         self.patterns.push(Pattern { scope, finder });
@@ -287,9 +287,11 @@ impl Search {
                         }
                     }
                     Scope::Body | Scope::Text if needle.is_empty() => return Some(true),
-                    Scope::Body | Scope::Text => {}
+                    Scope::Body => return sketch::holds(&message.sketch, needle, true),
+                    Scope::Text => return sketch::holds(&message.sketch, needle, false),
                 }
-                (!sketch::may_hold(&message.sketch, needle)).then_some(false)
+                // What is in the text may be in another field.
+                sketch::holds(&message.sketch, needle, false).filter(|holds| !holds)
             }
             Node::Not(inner) => eval(inner).map(|holds| !holds),
             Node::Or(all) => any(all.iter().map(eval)),

@@ -126,29 +126,37 @@ fn short_plain_messages_are_searched_as_they_are() {
 #[test]
 fn the_text_of_long_messages_is_read_again() {
     let mut options = Options::default();
-    options.buffer = 300;
-    let mut digest = digest(MIXED.as_bytes(), 100, options);
-    let mut left = digest.left.take().expect("the message is longer than the buffer");
-    Walk::new(&digest.index).run(MIXED.as_bytes(), &mut left);
-    digest.keep(left);
-    assert_eq!(digest.meta, meta(MIXED.as_bytes()));
+    for (buffer, chunk) in [(300, 100), (0, 1), (0, 10_000), (50, 7)] {
+        options.buffer = buffer;
+        let mut digest = digest(MIXED.as_bytes(), chunk, options.clone());
+        let mut left = digest.left.take().expect("the message is longer than the buffer");
+        Walk::new(&digest.index).run(MIXED.as_bytes(), &mut left);
+        digest.keep(left);
+        assert_eq!(digest.meta, meta(MIXED.as_bytes()), "{buffer}, {chunk}");
+    }
 }
 
 #[test]
 fn text_beyond_the_limit_is_not_kept_in_part() {
     let mut options = Options::default();
     options.text = 200;
-    assert_eq!(digest(MIXED.as_bytes(), 100, options).meta.text, None);
+    let all = meta(MIXED.as_bytes());
+    let few = digest(MIXED.as_bytes(), 100, options).meta;
+    assert_eq!((few.text, few.sketch), (None, all.sketch));
 }
 
 #[test]
-fn a_header_longer_than_the_buffer_has_no_keys() {
+fn a_header_that_is_too_long_has_no_keys() {
     let message = format!("Message-ID: <a@x>\r\nX: {}\r\n\r\nbody", "x".repeat(2000));
     let mut options = Options::default();
-    options.buffer = 1000;
-    let digest = digest(message.as_bytes(), 100, options);
-    assert!(digest.meta.sort_keys.is_empty());
-    assert_eq!(digest.meta.threading.id(), Some(ThreadKey::of(b"a@x")));
+    (options.buffer, options.header) = (500, 1000);
+    let of_pieces = digest(message.as_bytes(), 100, options.clone());
+    let mut builder = Builder::new(options);
+    builder.push(message.as_bytes());
+    for digest in [of_pieces, builder.finish_with(message.as_bytes())] {
+        assert!(digest.meta.sort_keys.is_empty());
+        assert_eq!(digest.meta.threading.id(), Some(ThreadKey::of(b"a@x")));
+    }
 }
 
 #[test]

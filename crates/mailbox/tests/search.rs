@@ -283,7 +283,7 @@ fn a_sketch_leaves_few_texts_to_be_read() {
     for at in 0..200 {
         let octets = format!("Subject: {at}\r\n\r\n{}\r\n", words[at..at + 500].join(" "));
         let meta = digest(octets.as_bytes(), Options::default());
-        assert!((9..=2049).contains(&meta.sketch.len()), "{}", meta.sketch.len());
+        assert!((9..=4096).contains(&meta.sketch.len()), "{}", meta.sketch.len());
         let mut message = row(octets.as_bytes());
         message.sketch = meta.sketch;
         let judge = |text: &str| Search::new(&Query::Text(text.into())).judge(&message);
@@ -291,6 +291,50 @@ fn a_sketch_leaves_few_texts_to_be_read() {
         left += usize::from(judge("Straßenfest").is_none());
     }
     assert!(left < 4, "{left} of 200");
+}
+
+#[test]
+fn a_sketch_alone_tells_of_one_and_two_octets() {
+    let octets = b"Subject: \xc3\xa4\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nqz\r\n--b\r\n\r\n#\r\n--b--\r\n";
+    let mut message = row(octets);
+    message.sketch = digest(octets, Options::default()).sketch;
+    let judge = |query: Query| Search::new(&query).judge(&message);
+    for (needle, in_body, in_text) in [
+        ("q", true, true),
+        ("qz", true, true),
+        ("QZ", true, true),
+        ("zq", false, false),
+        // The only octet of its part.
+        ("#", true, true),
+        // What ends one unit and begins the next is not together.
+        ("z#", false, false),
+        // In headers alone.
+        ("bj", false, true),
+        ("j", false, true),
+        // A letter and its mark, of which the mark has two octets.
+        ("\u{308}", false, true),
+        ("~", false, false),
+    ] {
+        assert_eq!(judge(Query::Body(needle.into())), Some(in_body), "{needle}");
+        assert_eq!(judge(Query::Text(needle.into())), Some(in_text), "{needle}");
+        let other = Query::Header {
+            name: "X-Other".into(),
+            value: needle.into(),
+        };
+        assert_eq!(judge(other), (!in_text).then_some(false), "{needle}");
+    }
+}
+
+#[test]
+fn a_sketch_of_the_first_version_is_understood() {
+    let mut message = row(b"");
+    // A filter of one word.
+    let judge = |message: &Message, needle: &str| Search::new(&Query::Text(needle.into())).judge(message);
+    message.sketch = Bytes::from_static(b"\x01\0\0\0\0\0\0\0\0");
+    assert_eq!(judge(&message, "abc"), Some(false));
+    assert_eq!(judge(&message, "ab"), None);
+    message.sketch = Bytes::from_static(b"\x01\xff\xff\xff\xff\xff\xff\xff\xff");
+    assert_eq!(judge(&message, "abc"), None);
 }
 
 #[test]
@@ -329,14 +373,19 @@ fn only_what_is_needed_is_read() {
             .first()
             .is_some_and(|it| it.contains(Fields::SORT) && !it.contains(Fields::TEXT))
     );
-    // Too short for a sketch to tell of.
-    assert_eq!(Search::new(&Query::Text("x".into())).first(), None);
+    // What is in every text, and what keys cannot tell.
+    let named = |value: &str| Query::Header {
+        name: "X-Other".into(),
+        value: value.into(),
+    };
+    assert_eq!(Search::new(&named("")).first(), None);
+    assert_eq!(Search::new(&named("x")).first(), Some(Fields::SKETCH));
     let text = Search::new(&Query::Text("xyz".into()));
     assert_eq!(text.first(), Some(Fields::SKETCH));
     assert!(!text.second().contains(Fields::SKETCH));
     assert_eq!(Search::new(&Query::All).first(), Some(Fields::NONE));
     let seen = Query::And(vec![Query::Flag(SystemFlags::SEEN), Query::Text("x".into())]);
-    assert_eq!(Search::new(&seen).first(), Some(Fields::FLAGS));
+    assert_eq!(Search::new(&seen).first(), Some(Fields::FLAGS | Fields::SKETCH));
     assert!(Search::new(&Query::Or(Vec::new())).uids().is_empty());
 }
 

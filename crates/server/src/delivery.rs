@@ -135,11 +135,19 @@ pub struct MessageWriter<S: Store> {
 }
 
 impl<S: Store> MessageWriter<S> {
+    /// A message that is no longer is read as a whole at its end, from where a store still has it at hand.
+    const SHORT: u64 = 32 * 1024;
+    /// How much is read at a time of the texts of a longer one.
+    const PIECE: u64 = 8 * 1024;
+
     /// Begins a message.
     pub fn new(store: &S) -> Self {
+        let mut options = digest::Options::default();
+        // What the store holds of it is not held twice.
+        options.buffer = 0;
         Self {
             blob: store.new_blob(),
-            digest: digest::Builder::new(digest::Options::default()),
+            digest: digest::Builder::new(options),
         }
     }
 
@@ -157,14 +165,25 @@ impl<S: Store> MessageWriter<S> {
     ///
     /// # Errors
     ///
-    /// When the store cannot write it, or not read again what of a long message was not held in memory.
+    /// When the store cannot write it, or not read again what was not held in memory.
     pub async fn finish(self, store: &S) -> Result<WrittenMessage, StoreError> {
         let blob = self.blob.finish().await?;
-        let mut digest = self.digest.finish();
+        let mut digest = match blob.size() {
+            1..=Self::SHORT => {
+                let whole = store.read_blob(&blob, 0..blob.size()).await?;
+                match whole.len() as u64 == blob.size() {
+                    true => self.digest.finish_with(&whole),
+                    // A store gives as much at a time as it sees fit.
+                    false => self.digest.finish(),
+                }
+            }
+            _ => self.digest.finish(),
+        };
         if let Some(mut text) = digest.left.take() {
             let mut walk = Walk::new(&digest.index);
             while let Some(range) = walk.wanted(&mut text) {
-                let octets = store.read_blob(&blob, range).await?;
+                let end = range.end.min(range.start + Self::PIECE);
+                let octets = store.read_blob(&blob, range.start..end).await?;
                 walk.push(&octets, &mut text);
             }
             digest.keep(text);

@@ -63,7 +63,7 @@ fn put(store: &SqliteStore, octets: &[u8]) -> BlobRef {
 fn append(store: &SqliteStore, mailbox: MailboxId, octets: &[u8]) -> BlobRef {
     let mut builder = Builder::new(Options::default());
     builder.push(octets);
-    let message: MessageMeta = builder.finish().meta;
+    let message: MessageMeta = builder.finish_with(octets).meta;
     let blob = put(store, octets);
     let op = Op::Append {
         mailbox,

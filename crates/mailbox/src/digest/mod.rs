@@ -20,13 +20,17 @@ use text::{Kept, Walk};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// The most octets of a message that are held in memory, 256 KiB by default. The text of a longer one is read again
-    /// from where it was written, and a header that is longer has no keys.
+    /// The most octets of a message that are held in memory, 32 KiB by default. Of a longer one the header alone is
+    /// held, and its text is read again from where it was written. 0 suits those who have short messages at hand at
+    /// their end, for [`Builder::finish_with`].
     pub buffer: usize,
-    /// The longest message that is searched in its own octets where it is nothing but text, 64 KiB by default. The
+    /// The longest header that is held in memory, 256 KiB by default. A longer one has no keys.
+    pub header: usize,
+    /// The longest message that is searched in its own octets where it is nothing but text, 32 KiB by default. The
     /// text of others is kept.
     pub plain: u64,
-    /// The most octets of text that are kept of a message, 256 KiB by default. A longer text is not kept at all.
+    /// The most octets of text that are kept of a message, 16 KiB by default. A longer text is not kept at all; its
+    /// sketch is.
     pub text: usize,
     /// How parts are indexed.
     pub index: index::Options,
@@ -35,9 +39,10 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            buffer: 256 * 1024,
-            plain: 64 * 1024,
-            text: 256 * 1024,
+            buffer: 32 * 1024,
+            header: 256 * 1024,
+            plain: 32 * 1024,
+            text: 16 * 1024,
             index: index::Options::default(),
         }
     }
@@ -77,41 +82,71 @@ impl Builder {
     /// Takes the next octets.
     pub fn push(&mut self, chunk: &[u8]) {
         self.index.push(chunk);
-        let room = self.options.buffer.saturating_sub(self.head.len());
+        let Options { buffer, header, .. } = self.options;
+        let header_end = self
+            .index
+            .header_end()
+            .map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+        let is_short = self.index.octets() <= buffer as u64;
+        let most = match header_end {
+            _ if is_short => buffer,
+            None => header,
+            Some(end) => end.min(header),
+        };
+        let room = most.saturating_sub(self.head.len());
         self.head.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if self.head.len() > most {
+            self.head.truncate(most);
+            self.head.shrink_to_fit();
+        }
     }
 
     /// Ends the message.
     pub fn finish(mut self) -> Digest {
+        let head = core::mem::take(&mut self.head);
+        self.end(&head)
+    }
+
+    /// Ends a message whose octets are at hand, all of them, so that none have to be read again.
+    pub fn finish_with(self, message: &[u8]) -> Digest {
+        self.end(message)
+    }
+
+    fn end(mut self, head: &[u8]) -> Digest {
         let index = self.index.finish();
         let mut meta = MessageMeta::new(index.to_bytes());
-        let is_whole = index.octets() == self.head.len() as u64;
+        let is_whole = index.octets() == head.len() as u64;
         let header = index.section(&[], Section::Header).unwrap_or(0..0);
         let mut is_plain = false;
-        if header.end > self.head.len() as u64 {
+        if header.end > head.len() as u64 || header.end > self.options.header as u64 {
             // Keys of half a header would be others than those of the whole; a thread is better than none.
-            meta.threading = Keys::of(&self.head).into_parts().1;
+            let known = &head[..head.len().min(self.options.header)];
+            meta.threading = Keys::of(known).into_parts().1;
         } else {
-            let mut keys = Keys::of(text::slice(&self.head, header.clone()));
-            is_plain = is_whole && index.octets() <= self.options.plain && text::is_plain(&index, &self.head);
+            let mut keys = Keys::of(text::slice(head, header.clone()));
+            is_plain = is_whole && index.octets() <= self.options.plain && text::is_plain(&index, head);
             if is_plain {
-                // A header of a message that is no longer than the buffer.
+                // A header of a message that is no longer than a plain one may be.
                 keys.set_plain(header.end as u32);
             }
             (meta.sort_keys, meta.threading) = keys.into_parts();
         }
-        let mut kept = Kept::new(self.options.text);
-        if is_whole && !is_plain {
-            Walk::new(&index).run(&self.head, &mut kept);
-            (meta.text, meta.sketch) = kept.finish();
-            kept = Kept::new(0);
-        }
-        if is_plain {
-            let mut all = Kept::new(usize::MAX);
-            text::plain(&self.head, header.end as u32, &mut all);
-            meta.sketch = all.finish().1;
-        }
-        let left = (!is_whole).then_some(kept);
+        let left = match () {
+            () if is_plain => {
+                // Its text is what it is: only the sketch is kept.
+                let mut kept = Kept::new(0);
+                text::plain(head, header.end as u32, &mut kept);
+                meta.sketch = kept.finish().1;
+                None
+            }
+            () if is_whole => {
+                let mut kept = Kept::new(self.options.text);
+                Walk::new(&index).run(head, &mut kept);
+                (meta.text, meta.sketch) = kept.finish();
+                None
+            }
+            () => Some(Kept::new(self.options.text)),
+        };
         Digest { index, meta, left }
     }
 }

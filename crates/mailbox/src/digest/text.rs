@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Text that is kept: the units of a message, mapped by [`casemap`].
+/// Text that is kept: the units of a message, mapped by [`casemap`]; and its sketch.
 #[derive(Debug)]
 pub struct Kept {
     most: usize,
@@ -154,31 +154,27 @@ pub struct Kept {
     /// Where the length of the open unit stands.
     unit: usize,
     is_full: bool,
+    sketcher: Sketcher,
 }
 
 const VERSION: u8 = 1;
 
 impl Kept {
     /// Makes room for so many octets.
-    pub(super) const fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self {
             most,
             bytes: Vec::new(),
             unit: 0,
-            is_full: false,
+            is_full: most == 0,
+            sketcher: Sketcher::new(),
         }
     }
 
-    /// Returns what is stored, and its sketch; nothing when the text is longer than was allowed.
+    /// Returns what is stored, which is nothing when the text is longer than was allowed, and its sketch.
     pub(super) fn finish(self) -> (Option<Bytes>, Bytes) {
-        if self.is_full || self.bytes.is_empty() {
-            return (None, Bytes::new());
-        }
-        let mut sketcher = Sketcher::new();
-        for (_, text) in Self::units(&self.bytes).into_iter().flatten() {
-            sketcher.unit(text);
-        }
-        (Some(self.bytes.into()), sketcher.finish())
+        let text = (!self.is_full && !self.bytes.is_empty()).then(|| self.bytes.into());
+        (text, self.sketcher.finish())
     }
 
     /// Reads what [`Digest`](super::Digest) made of it; `None` for what it did not.
@@ -212,38 +208,58 @@ impl Kept {
 
 impl Sink for Kept {
     fn begin(&mut self, kind: UnitKind) -> bool {
-        if self.bytes.is_empty() {
-            self.bytes.push(VERSION);
+        self.sketcher.begin(kind == UnitKind::Body);
+        if !self.is_full {
+            if self.bytes.is_empty() {
+                self.bytes.push(VERSION);
+            }
+            self.bytes.push(match kind {
+                UnitKind::RootHeader => 0,
+                UnitKind::Header => 1,
+                UnitKind::Body => 2,
+            });
+            self.unit = self.bytes.len();
+            self.bytes.extend_from_slice(&[0; 4]);
         }
-        self.bytes.push(match kind {
-            UnitKind::RootHeader => 0,
-            UnitKind::Header => 1,
-            UnitKind::Body => 2,
-        });
-        self.unit = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        !self.is_full
+        !(self.is_full && self.sketcher.is_full())
     }
 
     fn text(&mut self, text: &str) -> bool {
-        // What is too long is not kept, so its rest need not be mapped.
-        if !self.is_full {
-            casemap::append(text, &mut self.bytes);
-        }
-        self.is_full |= self.bytes.len() > self.most;
         if self.is_full {
-            self.bytes = Vec::new();
+            // Its sketch alone is made, of a piece at a time.
+            let mut mapped = Vec::new();
+            let mut rest = text;
+            while !rest.is_empty() {
+                let most = PIECE.min(rest.len());
+                let end = (most..=rest.len()).find(|at| rest.is_char_boundary(*at));
+                let (piece, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                mapped.clear();
+                casemap::append(piece, &mut mapped);
+                self.sketcher.push(&mapped);
+                rest = behind;
+            }
+            return !self.sketcher.is_full();
         }
-        !self.is_full
+        let from = self.bytes.len();
+        casemap::append(text, &mut self.bytes);
+        self.sketcher.push(&self.bytes[from..]);
+        if self.bytes.len() > self.most {
+            (self.is_full, self.bytes) = (true, Vec::new());
+        }
+        true
     }
 
     fn end(&mut self) {
+        self.sketcher.end();
         let len = self.bytes.len().saturating_sub(self.unit + 4) as u32;
         if let Some(place) = self.bytes.get_mut(self.unit..self.unit + 4) {
             place.copy_from_slice(&len.to_le_bytes());
         }
     }
 }
+
+/// How much of a text is mapped at a time where it is not kept.
+const PIECE: usize = 4096;
 
 /// Gives the units of a message that [`Keys::plain`](super::Keys::plain) is for; false when it is not that message.
 pub fn plain(message: &[u8], body: u32, sink: &mut impl Sink) -> bool {

@@ -106,6 +106,11 @@ impl Builder {
         self.scanner.offset()
     }
 
+    /// Where the message's own header ends and its body begins; `None` as long as it is the header that comes.
+    pub fn header_end(&self) -> Option<u64> {
+        self.tables.header_end
+    }
+
     /// Ends the message. The next push starts another one.
     pub fn finish(&mut self) -> Index {
         let octets = self.scanner.offset();
@@ -159,6 +164,7 @@ struct Tables {
     options: Options,
     draft: Draft,
     received: u32,
+    header_end: Option<u64>,
     /// The places of the innermost open part and of the next one; a part that is open has that of the one around
     /// it where its `NEXT` will be.
     innermost: u32,
@@ -270,6 +276,7 @@ impl Tables {
             max_defects: self.options.max_defects,
         };
         self.received = 0;
+        self.header_end = None;
         self.places = 0;
         self.depth = 0;
         self.nested = false;
@@ -314,6 +321,7 @@ impl Visitor for Tables {
     }
 
     fn body(&mut self, at: u64, nature: Nature) {
+        self.header_end.get_or_insert(at);
         let encoding = self.header.encoding;
         let kind = match nature {
             Nature::Leaf {

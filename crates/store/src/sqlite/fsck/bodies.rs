@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, io, sync::Arc};
 
-use bytes::Bytes;
 use mailwright_mailbox::{
     BlobHash, BlobHasher, MailboxName, MessageMeta, StoreError,
-    digest::{Builder, Keys, Options},
+    digest::{Builder, Keys, Options, text::Walk},
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -281,29 +280,42 @@ fn lost_and_found(conn: &Connection) -> Result<i64, StoreError> {
 /// Computes what is kept of a message's content; `None` when it cannot be read.
 fn meta(conn: &Connection, packs: &Packs, body: &StoredBody) -> Result<Option<MessageMeta>, StoreError> {
     let mut builder = Builder::new(Options::default());
-    let mut hasher = BlobHasher::new();
-    let mut take = |octets: Bytes| {
+    let Some(at) = body.at else {
+        return match blob::inline(conn, body.id as u64) {
+            Ok(content) => {
+                builder.push(&content);
+                let is_it = BlobHash::of(&content) == body.hash;
+                Ok(is_it.then(|| builder.finish_with(&content).meta))
+            }
+            Err(StoreError::Corrupt(_) | StoreError::NoSuchBlob) => Ok(None),
+            Err(error) => Err(error),
+        };
+    };
+    let read = |range| packs.read(body.id as u64, at, body.size, range).ok();
+    let (mut hasher, mut from) = (BlobHasher::new(), 0);
+    while from < body.size {
+        let Some(octets) = read(from..body.size) else {
+            return Ok(None);
+        };
         hasher.update(&octets);
         builder.push(&octets);
-        octets.len() as u64
-    };
-    match body.at {
-        None => match blob::inline(conn, body.id as u64) {
-            Ok(content) => drop(take(content)),
-            Err(StoreError::Corrupt(_) | StoreError::NoSuchBlob) => return Ok(None),
-            Err(error) => return Err(error),
-        },
-        Some(at) => {
-            let mut from = 0;
-            while from < body.size {
-                match packs.read(body.id as u64, at, body.size, from..body.size) {
-                    Ok(octets) => from += take(octets),
-                    Err(_) => return Ok(None),
-                }
-            }
-        }
+        from += octets.len() as u64;
     }
-    Ok((hasher.finish() == body.hash).then(|| builder.finish().meta))
+    if hasher.finish() != body.hash {
+        return Ok(None);
+    }
+    let mut digest = builder.finish();
+    if let Some(mut text) = digest.left.take() {
+        let mut walk = Walk::new(&digest.index);
+        while let Some(range) = walk.wanted(&mut text) {
+            let Some(octets) = read(range) else {
+                return Ok(None);
+            };
+            walk.push(&octets, &mut text);
+        }
+        digest.keep(text);
+    }
+    Ok(Some(digest.meta))
 }
 
 fn numbers(conn: &Connection, sql: &str) -> Result<Vec<i64>, StoreError> {
