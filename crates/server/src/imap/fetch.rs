@@ -19,6 +19,9 @@ use std::ops::Range;
 /// piece, so that a command that asks for thousands of sections does not hold them all.
 pub(super) const AT_ONCE: u64 = 64 * 1024;
 
+/// How much is read at a time of what is longer.
+const PIECE: u64 = 32 * 1024;
+
 /// How many messages are read before anything is told; then more at a time.
 const FIRST_PAGE: usize = 50;
 
@@ -359,7 +362,8 @@ impl<B: Backend> Session<B> {
         let mut at = range.start;
         while at < range.end {
             self.make_room().await?;
-            let piece = match mail.read(mailbox, message, at..range.end).await {
+            let end = range.end.min(at + PIECE);
+            let piece = match mail.read(mailbox, message, at..end).await {
                 Ok(piece) if !piece.is_empty() => piece,
                 Ok(_) => return Err(Stop::Cut),
                 Err(failure) => return Err(self.cut(&failure)),

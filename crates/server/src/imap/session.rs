@@ -45,6 +45,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let mut engine = Config::default();
+        // With the piece of a message that goes out next, 64 KiB.
+        engine.output_high_water = 32 * 1024;
         engine.capabilities = Capabilities::all();
         Self {
             engine,
