@@ -103,6 +103,31 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
+    /// How many tokens are missing from the bucket of a key, those that have begun to come back included.
+    pub fn taken(&self, key: &K, now: Instant) -> u32 {
+        let missing = self.buckets.get(key).map_or(Duration::ZERO, |bucket| {
+            bucket.full_at.saturating_duration_since(now)
+        });
+        let interval = self.rate.interval().as_nanos().max(1);
+        u32::try_from(missing.as_nanos().div_ceil(interval)).unwrap_or(u32::MAX)
+    }
+
+    /// Puts tokens back into the bucket of a key, as far as they are missing.
+    pub fn give_back(&mut self, key: &K, tokens: u32, now: Instant) {
+        let worth = self.rate.interval().saturating_mul(tokens);
+        let Some(bucket) = self.buckets.get_mut(key) else {
+            return;
+        };
+        match bucket.full_at.checked_sub(worth).filter(|full_at| *full_at > now) {
+            Some(full_at) => bucket.full_at = full_at,
+            None => {
+                let used = bucket.used;
+                self.order.remove(&used);
+                self.buckets.remove(key);
+            }
+        }
+    }
+
     /// How many buckets there are.
     pub fn len(&self) -> usize {
         self.buckets.len()

@@ -203,6 +203,34 @@ proptest! {
 }
 
 #[test]
+fn tokens_are_given_back_as_far_as_they_are_missing() {
+    #[allow(clippy::disallowed_methods)] // a test brings the clock
+    let start = Instant::now();
+    let mut limiter = Limiter::new(Rate::new(3, Duration::from_secs(30)), 10);
+    assert_eq!(limiter.taken(&"a", start), 0);
+    for taken in 1..=3 {
+        assert!(limiter.take("a", 1, start).is_ok());
+        assert_eq!(limiter.taken(&"a", start), taken);
+    }
+    assert!(limiter.take("a", 1, start).is_err());
+    limiter.give_back(&"a", 1, start);
+    assert_eq!(limiter.taken(&"a", start), 2);
+    assert_eq!(
+        limiter.taken(&"a", start + Duration::from_secs(1)),
+        2,
+        "one is on its way"
+    );
+    assert_eq!(limiter.taken(&"a", start + Duration::from_secs(10)), 1);
+    limiter.give_back(&"a", u32::MAX, start);
+    assert_eq!((limiter.taken(&"a", start), limiter.len()), (0, 0));
+    limiter.give_back(&"a", 5, start);
+    for _ in 0..3 {
+        assert!(limiter.take("a", 1, start).is_ok(), "no more than there can be");
+    }
+    assert!(limiter.take("a", 1, start).is_err());
+}
+
+#[test]
 fn a_flood_of_keys_does_not_grow_the_table() {
     #[allow(clippy::disallowed_methods)] // a test brings the clock
     let now = Instant::now();

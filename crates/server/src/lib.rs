@@ -67,8 +67,7 @@
 //! # What is incomplete
 //!
 //! Certificates are read at the start only. Notices to senders are not
-//! held to the quota of whom they tell. There is no throttling of failed logins beyond the
-//! engines' limits for one connection, and there are no metrics.
+//! held to the quota of whom they tell. There are no metrics.
 //!
 //! Minimum Rust version: 1.89.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others

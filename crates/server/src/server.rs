@@ -266,10 +266,17 @@ async fn watch_accounts<S: Store>(shared: Arc<Shared<S>>) {
             () = tokio::time::sleep(ACCOUNTS_CHECK) => {
                 shared.accounts.refresh();
                 shared.aliases.refresh();
+                keep_logins(&shared, false).await;
             }
-            () = shared.shutdown.begun() => return,
+            () = shared.shutdown.begun() => return keep_logins(&shared, true).await,
         }
     }
+}
+
+async fn keep_logins<S: Store>(shared: &Arc<Shared<S>>, at_once: bool) {
+    let shared = Arc::clone(shared);
+    // If it panics there is nothing to keep.
+    let _ = tokio::task::spawn_blocking(move || shared.accounts.keep_logins(at_once)).await;
 }
 
 fn listen_help(error: &io::Error) -> &'static str {

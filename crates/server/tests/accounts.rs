@@ -8,8 +8,8 @@ use mailwright_sasl::{
     Answer, Client, ClientStep, Credentials, Mechanism, Question, ScramCredentials, ScramHash,
 };
 use mailwright_sasl::{Secret, ServerStep};
-use mailwright_server::accounts::{Accounts, AccountsFile, set_password};
-use mailwright_server::config::AccountEntry;
+use mailwright_server::accounts::{Accounts, AccountsFile, Visit, set_password};
+use mailwright_server::config::{AccountEntry, Service};
 use mailwright_server::delivery::Destination;
 use mailwright_server::{Config, Running, Server};
 use std::path::Path;
@@ -30,6 +30,10 @@ fn put(folder: &Path, name: &str, password: &str) {
     set_password(&mut entry, &Secret::from(password));
     file.put(entry);
     file.save().unwrap();
+}
+
+fn visit() -> Visit {
+    Visit::new([192, 0, 2, 1].into(), Service::Imap)
 }
 
 async fn gets_in(accounts: &Accounts, name: &str, password: &str) -> Option<String> {
@@ -173,7 +177,7 @@ async fn exchange(accounts: &Accounts, mechanism: Mechanism, credentials: Creden
         };
         let mut step = server.step(Some(&response));
         if let ServerStep::Ask(question) = step {
-            step = server.answer(accounts.answer(question).await);
+            step = server.answer(accounts.answer(question, visit()).await);
         }
         challenge = match step {
             ServerStep::Challenge(data)
@@ -226,11 +230,14 @@ async fn an_unknown_name_gets_a_steady_scram_salt() {
     let ask = async |name: &str| {
         let username = name.to_owned();
         match accounts
-            .answer(Question::Scram {
-                authzid: None,
-                username,
-                hash: ScramHash::Sha256,
-            })
+            .answer(
+                Question::Scram {
+                    authzid: None,
+                    username,
+                    hash: ScramHash::Sha256,
+                },
+                visit(),
+            )
             .await
         {
             Answer::Scram(credentials) => credentials.salt().to_vec(),

@@ -80,6 +80,8 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     let limits = config::DestinationLimits::new(Some(5), Some(120));
     queue.destinations.insert("big.example".parse().unwrap(), limits);
     assert_eq!(config.queue, queue);
+    assert_eq!(config.login_limits, config::LoginLimits::default());
+    assert_eq!(config.password_hash, config::PasswordHashing::default());
     assert_eq!(config.plaintext_login, PlaintextLogin::Never);
     assert_eq!(config.dkim.len(), 1);
     assert_eq!(config.auth.mode, config::Auth::default().mode);

@@ -12,6 +12,7 @@ use mailwright_sasl::{Answer, Identity, Question};
 use mailwright_server::imap::{
     self, Abilities, Backend, Copied, Failure, Listed, Mailboxes, Options, ReadOnly,
 };
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -282,11 +283,11 @@ impl Slow {
 impl Backend for Slow {
     type Mailboxes = Self;
 
-    async fn authenticate(&self, _: Question) -> Answer {
+    async fn authenticate(&self, _: Question, _: SocketAddr) -> Answer {
         Answer::Accept
     }
 
-    async fn open(self: &Arc<Self>, _: &Identity) -> Result<Self, Failure> {
+    async fn open(self: &Arc<Self>, _: &Identity, _: SocketAddr) -> Result<Self, Failure> {
         Ok((**self).clone())
     }
 }

@@ -172,7 +172,7 @@ impl Folder {
 impl Backend for Facade {
     type Mailboxes = Opened;
 
-    async fn authenticate(&self, question: Question) -> Answer {
+    async fn authenticate(&self, question: Question, _: SocketAddr) -> Answer {
         match question {
             Question::Password { password, .. } if password.constant_time_eq(self.password.as_bytes()) => {
                 Answer::Accept
@@ -181,7 +181,7 @@ impl Backend for Facade {
         }
     }
 
-    async fn open(self: &Arc<Self>, _: &Identity) -> Result<Opened, Failure> {
+    async fn open(self: &Arc<Self>, _: &Identity, _: SocketAddr) -> Result<Opened, Failure> {
         Ok(Opened(self.clone()))
     }
 }

@@ -1,6 +1,6 @@
 //! The accounts file: read whole, written whole, never seen half-written.
 
-use crate::config::{AccountEntry, AccountSection, ConfigError, Problems};
+use crate::config::{AccountEntry, AccountSection, ConfigError, PasswordLogins, Problems};
 use crate::files::private;
 use crate::names;
 use serde::Deserialize;
@@ -182,6 +182,30 @@ fn render(entries: &[AccountEntry]) -> String {
             if let Some(value) = value {
                 text += &format!("{key} = {}\n", quoted(value));
             }
+        }
+        if !entry.app_passwords.is_empty() {
+            let lines: String = entry
+                .app_passwords
+                .iter()
+                .map(|one| {
+                    let scope: Vec<_> = one.scope.iter().map(|service| format!("\"{service}\"")).collect();
+                    format!(
+                        "    {{ label = {}, scope = [{}], created = {}, hash = {} }},\n",
+                        quoted(&one.label),
+                        scope.join(", "),
+                        one.created,
+                        quoted(one.hash()),
+                    )
+                })
+                .collect();
+            text += &format!("app_passwords = [\n{lines}]\n");
+        }
+        if entry.password_logins == PasswordLogins::AppOnly {
+            text += "password_logins = \"app-only\"\n";
+        }
+        if !entry.send_as.is_empty() {
+            let addresses: Vec<_> = entry.send_as.iter().map(|one| quoted(one.as_str())).collect();
+            text += &format!("send_as = [{}]\n", addresses.join(", "));
         }
         if let Some(quota) = &entry.quota {
             let storage = quota

@@ -3,9 +3,8 @@
 use super::Accounts;
 use crate::config::AccountEntry;
 use crate::names;
-use mailwright_sasl::Identity;
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// What a login gave: it stands for as long as the account is there and its secrets are the same.
 #[derive(Debug, Clone)]
@@ -13,18 +12,28 @@ pub struct Grant {
     entry: Arc<AccountEntry>,
 }
 
-impl Accounts {
-    /// What somebody has who has just logged in; nothing if the account went away meanwhile.
-    pub fn grant(&self, identity: &Identity) -> Option<Grant> {
-        self.entry(&identity.authcid).map(|entry| Grant { entry })
+impl Grant {
+    pub(super) fn new(entry: Arc<AccountEntry>) -> Self {
+        Self { entry }
     }
+}
 
-    /// Whether a login still stands.
+impl Accounts {
+    /// Whether a login still stands. It does not if any application password of the account was removed since.
     pub fn stands(&self, grant: &Grant) -> bool {
         let name = names::key(grant.entry.name.as_str());
         self.entry_of(&name).is_some_and(|entry| {
             let same = |of: fn(&AccountEntry) -> &Option<String>| of(&entry) == of(&grant.entry);
-            same(|entry| &entry.password) && same(|entry| &entry.scram)
+            let is_same_password = same(|entry| &entry.password) || self.is_rehashed(&grant.entry, &entry);
+            let has_all = grant
+                .entry
+                .app_passwords
+                .iter()
+                .all(|one| entry.app_passwords.contains(one));
+            is_same_password
+                && same(|entry| &entry.scram)
+                && has_all
+                && entry.password_logins == grant.entry.password_logins
         })
     }
 
@@ -39,6 +48,15 @@ impl Accounts {
             // The sender lives in `self`, so waiting cannot fail.
             let _ = changed.changed().await;
         }
+    }
+
+    /// Whether the hash of a password was replaced by a stronger one of the same password.
+    fn is_rehashed(&self, before: &AccountEntry, entry: &AccountEntry) -> bool {
+        let (Some(old), Some(fresh)) = (&before.password, &entry.password) else {
+            return false;
+        };
+        let known = self.rehashed.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(&(old.as_str().into(), fresh.as_str().into()))
     }
 
     /// Looks at the accounts file, and tells those who wait if it has changed.

@@ -2,28 +2,36 @@
 //!
 //! Passwords are kept as Argon2 hashes, and as SCRAM-SHA-256 verifiers for those who do not want to send them.
 //! Checking one is made to be slow, so it happens off the async threads, a few at a time, and takes as long
-//! for a name that nobody has.
+//! for a name that nobody has. How often one may be tried is for [`throttle`] to say.
 
 mod checker;
 mod file;
 mod grant;
+mod login;
+mod logins;
 mod password;
+mod remembered;
+pub mod throttle;
 
-use crate::config::{AccountEntry, Config, ConfigError, Quota};
+use crate::config::{AccountEntry, Config, ConfigError, LoginLimits, PasswordLogins, Quota};
 use crate::names;
 use crate::random::entropy;
 use checker::Checker;
 pub(crate) use file::{Stamp, stamp};
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
-use mailwright_sasl::{Answer, Identity, Mechanism, Question, ScramCredentials, ScramHash, Secret};
-use std::collections::HashMap;
+use mailwright_sasl::{Identity, Mechanism, ScramCredentials, ScramHash};
+use remembered::Remembered;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use throttle::Throttle;
 use tokio::sync::watch;
 
 pub use file::AccountsFile;
 pub use grant::Grant;
+pub use login::Visit;
+pub use logins::last_use;
 pub use password::{hash_password, password_fits, random_password, set_password};
 
 /// The accounts of a server.
@@ -35,7 +43,14 @@ pub struct Accounts {
     known: RwLock<Known>,
     /// Tells that `known` is another.
     changed: watch::Sender<()>,
+    limits: LoginLimits,
     checker: Checker,
+    throttle: Mutex<Throttle>,
+    remembered: Mutex<Remembered>,
+    kept: Mutex<logins::Kept>,
+    logins_file: PathBuf,
+    /// Hashes, and those of the same passwords that took their places.
+    rehashed: Mutex<HashSet<(Box<str>, Box<str>)>>,
     /// What the password of an unknown name is checked against.
     decoy: Arc<str>,
     /// What the SCRAM salts of unknown names are made of.
@@ -62,14 +77,27 @@ impl Accounts {
     ///
     /// When the accounts file is there and cannot be understood.
     pub fn load(config: &Config) -> Result<Self, ConfigError> {
+        let limits = config.login_limits.clone();
+        let mut throttle = Throttle::new(limits.clone());
+        let kept = logins::restore(&config.logins_file(), &mut throttle);
         let accounts = Self {
             of_config: config.accounts.clone(),
             path: config.accounts_file.clone(),
             first_domain: config.domains.first().cloned(),
             known: RwLock::default(),
             changed: watch::Sender::new(()),
-            checker: Checker::new(config.limits.password_checks),
-            decoy: hash_password(&random_password()).into(),
+            checker: Checker::new(
+                config.limits.password_checks,
+                limits.waiting,
+                config.password_hash,
+            ),
+            throttle: Mutex::new(throttle),
+            remembered: Mutex::new(Remembered::new(limits.cache, limits.entries)),
+            kept: Mutex::new(kept),
+            logins_file: config.logins_file(),
+            rehashed: Mutex::default(),
+            limits,
+            decoy: password::hash(&random_password(), config.password_hash).into(),
             decoy_key: entropy(),
             anybody: config.anybody,
         };
@@ -103,8 +131,8 @@ impl Accounts {
 
     /// The mechanisms to offer, most wanted first.
     ///
-    /// A mechanism of SCRAM is among them only if no account lacks its verifier: clients that see it try nothing
-    /// else. CRAM-MD5 never is: it needs the passwords themselves.
+    /// A mechanism of SCRAM is among them only if no account lacks its verifier or has application passwords, which it
+    /// cannot check: clients that see it try nothing else. CRAM-MD5 never is: it needs the passwords themselves.
     pub fn mechanisms(&self) -> Vec<Mechanism> {
         let scram = self.current().scram;
         // SCRAM would have to know the passwords of everybody.
@@ -122,50 +150,6 @@ impl Accounts {
             Mechanism::Login,
         ];
         all.into_iter().filter(works).collect()
-    }
-
-    /// Answers the question of a SASL exchange.
-    ///
-    /// Nobody may act for somebody else: an authorization identity has to be the same account.
-    pub async fn answer(&self, question: Question) -> Answer {
-        if question
-            .authzid()
-            .is_some_and(|other| self.find(other) != self.find(question.username()))
-        {
-            // The check of the password takes its time all the same.
-            if let Question::Password {
-                username, password, ..
-            } = &question
-            {
-                let _ = self.verify(username, password).await;
-            }
-            return Answer::Deny;
-        }
-        match question {
-            Question::Password {
-                username, password, ..
-            } => match self.verify(&username, &password).await {
-                Some(_) => Answer::Accept,
-                None => Answer::Deny,
-            },
-            Question::Scram { username, hash, .. } => {
-                let verifier = self.entry(&username).and_then(|entry| entry.scram.clone());
-                let credentials = verifier.and_then(|text| text.parse::<ScramCredentials>().ok());
-                Answer::Scram(
-                    match credentials.filter(|credentials| credentials.hash() == hash) {
-                        Some(credentials) => credentials,
-                        // A name has one salt in all its spellings, as that of an account does.
-                        None => ScramCredentials::decoy_with(
-                            hash,
-                            &self.decoy_key,
-                            &self.key(&username),
-                            ScramCredentials::DEFAULT_ITERATIONS,
-                        ),
-                    },
-                )
-            }
-            _ => Answer::Deny,
-        }
     }
 
     /// The account of somebody who was authenticated.
@@ -210,21 +194,13 @@ impl Accounts {
         })
     }
 
-    /// Checks a password; the account if it is right.
-    pub async fn verify(&self, name: &str, password: &Secret) -> Option<Account> {
-        let entry = self.entry(name);
-        if self.anybody {
-            return entry.map(|entry| account_of(&entry));
-        }
-        let hash = entry
-            .as_ref()
-            .and_then(|entry| entry.password.clone())
-            .map(Arc::from);
-        // A name without a password is refused after as much work as one with a wrong one.
-        let real = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.decoy.clone());
-        let right = self.checker.check(password.clone(), hash).await;
-        entry.filter(|_| right && real).map(|entry| account_of(&entry))
+    /// A panic of another thread leaves the counts as good as they were.
+    fn lock_throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entry(&self, name: &str) -> Option<Arc<AccountEntry>> {
@@ -284,6 +260,10 @@ impl Accounts {
             .map(|entry| (name(&entry), Arc::new(entry)))
             .collect();
         let of_entry = |entry: &Arc<AccountEntry>| {
+            // Which of several passwords is meant, a client of SCRAM does not tell.
+            if !entry.app_passwords.is_empty() || entry.password_logins == PasswordLogins::AppOnly {
+                return None;
+            }
             let verifier = entry.scram.as_deref()?.parse::<ScramCredentials>().ok()?;
             Some(verifier.hash())
         };

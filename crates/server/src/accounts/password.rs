@@ -1,6 +1,6 @@
 //! Password hashes (Argon2id, RFC 9106), SCRAM verifiers (RFC 7677) and random passwords.
 
-use crate::config::AccountEntry;
+use crate::config::{AccountEntry, PasswordHashing};
 use crate::random::entropy;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
@@ -10,11 +10,26 @@ use mailwright_sasl::{ScramCredentials, Secret, saslprep};
 ///
 /// It is prepared as the password of a login is (SASLprep, RFC 4013), as far as SASLprep allows it.
 pub fn hash_password(password: &Secret) -> String {
-    let password = prepared(password);
-    let hash: Result<PasswordHash, _> =
-        Argon2::default().hash_password_with_salt(password.as_bytes(), &entropy::<16>());
-    hash.expect("the default parameters, a salt of 16 octets and passwords below 4 GiB are valid")
+    hash(&prepared(password), PasswordHashing::default())
+}
+
+/// Hashes a prepared password; as the default says if the parameters are out of their range.
+pub(super) fn hash(password: &Secret, hashing: PasswordHashing) -> String {
+    let params = Params::new(hashing.memory, hashing.passes, hashing.lanes, None).unwrap_or_default();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params);
+    let hash: Result<PasswordHash, _> = argon2.hash_password_with_salt(password.as_bytes(), &entropy::<16>());
+    hash.expect("the parameters, a salt of 16 octets and passwords below 4 GiB are valid")
         .to_string()
+}
+
+/// Whether a hash costs less than hashes are to cost, or is of a lesser kind.
+pub(super) fn is_weaker(hash: &str, wanted: PasswordHashing) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else {
+        return false;
+    };
+    let is_usual = Algorithm::try_from(hash.algorithm.as_str()) == Ok(Algorithm::Argon2id);
+    Params::try_from(&hash)
+        .is_ok_and(|params| !is_usual || params.m_cost() < wanted.memory || params.t_cost() < wanted.passes)
 }
 
 /// Makes a password of 20 letters and digits: 100 bits, without characters that look alike.

@@ -1,6 +1,6 @@
 //! `mailwright account`: the accounts file.
 
-use super::{Failure, terminal};
+use super::{Failure, app_password, terminal};
 use clap::{Args, Subcommand};
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_sasl::Secret;
@@ -39,6 +39,9 @@ enum Command {
         /// The address.
         name: EmailAddress,
     },
+    /// Passwords of single programs and devices: made here, shown once.
+    #[command(subcommand)]
+    AppPassword(app_password::Command),
     /// Print the hashes of a password, for an account in a configuration file.
     Hash,
 }
@@ -57,13 +60,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::List => list(&place),
         Command::Passwd { name } => passwd(&place, &name),
         Command::Remove { name } => remove(&place, &name),
+        Command::AppPassword(command) => app_password::run(&place, command),
         Command::Hash => Ok(()),
     }
 }
 
 /// The server whose accounts these are.
-struct Place {
-    accounts_file: PathBuf,
+pub(super) struct Place {
+    pub(super) accounts_file: PathBuf,
+    pub(super) logins_file: PathBuf,
     /// Accounts that the configuration itself holds; out of reach here.
     of_config: Vec<AccountEntry>,
     domains: Vec<Domain>,
@@ -74,6 +79,7 @@ impl Place {
         if let Some(path) = config {
             let config = Config::load(&path)?;
             return Ok(Self {
+                logins_file: config.logins_file(),
                 accounts_file: config.accounts_file,
                 of_config: config.accounts,
                 domains: config.domains,
@@ -88,13 +94,15 @@ impl Place {
             .into());
         }
         Ok(Self {
+            // Where a `localserve` has it, as any server has.
+            logins_file: folder.join("logins"),
             accounts_file: folder.join("accounts.toml"),
             of_config: Vec::new(),
             domains: Vec::new(),
         })
     }
 
-    fn is_of_config(&self, name: &EmailAddress) -> Option<Failure> {
+    pub(super) fn is_of_config(&self, name: &EmailAddress) -> Option<Failure> {
         let there = self.of_config.iter().any(|entry| same_name(&entry.name, name));
         there.then(|| format!("{name} stands in the configuration file itself: change it there").into())
     }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod app_password;
 mod backup;
 mod bar;
 mod dkim;

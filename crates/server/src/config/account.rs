@@ -1,11 +1,13 @@
 //! One account, as files have it, and the check of its secrets.
 
-use super::Quota;
+use super::app_password::AppPasswordSection;
 use super::values::{Size, Text};
+use super::{AppPassword, Quota};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Params};
 use mailwright_address::EmailAddress;
 use mailwright_sasl::ScramCredentials;
+use std::collections::HashSet;
 
 /// One account, as the configuration or the accounts file has it.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,12 +19,31 @@ pub struct AccountEntry {
     pub password: Option<String>,
     /// The verifier for SCRAM-SHA-256, as `SCRAM-SHA-256$ITERATIONS:SALT$STORED:SERVER`.
     pub scram: Option<String>,
+    /// Passwords of single programs and devices.
+    pub app_passwords: Vec<AppPassword>,
+    /// Whether mail programs may log in with the password of the account itself.
+    pub password_logins: PasswordLogins,
+    /// Addresses it may send from, besides those that lead to it.
+    pub send_as: Vec<EmailAddress>,
     /// How much mail it may keep, if that is not what holds for all.
     pub quota: Option<Quota>,
     /// Whether it may administer the others: set their quotas by IMAP.
     pub admin: bool,
     /// IMAP extensions that are not offered to it, by their capability names: for mail programs that break on one.
     pub imap_without: Vec<String>,
+}
+
+/// Whether mail programs may log in with the password of the account itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[allow(clippy::exhaustive_enums)] // with it or without
+pub enum PasswordLogins {
+    /// With that, and with application passwords.
+    #[default]
+    #[serde(rename = "all")]
+    All,
+    /// With application passwords alone.
+    #[serde(rename = "app-only")]
+    AppOnly,
 }
 
 impl std::fmt::Debug for AccountEntry {
@@ -41,6 +62,9 @@ impl AccountEntry {
             name,
             password: None,
             scram: None,
+            app_passwords: Vec::new(),
+            password_logins: PasswordLogins::All,
+            send_as: Vec::new(),
             quota: None,
             admin: false,
             imap_without: Vec::new(),
@@ -60,6 +84,17 @@ impl AccountEntry {
         {
             return Err(("the SCRAM verifier is not understood", HELP));
         }
+        const APP_HELP: &str = "make them with `mailwright account app-password add`";
+        if !self.app_passwords.iter().all(AppPassword::is_sound) {
+            return Err(("an application password is not understood", APP_HELP));
+        }
+        let mut labels = HashSet::new();
+        if !self.app_passwords.iter().all(|one| labels.insert(&one.label)) {
+            return Err(("two application passwords have the same label", APP_HELP));
+        }
+        if self.app_passwords.len() > AppPassword::MOST {
+            return Err(("there are more than 100 application passwords", "remove some"));
+        }
         Ok(())
     }
 }
@@ -78,6 +113,12 @@ pub(crate) struct AccountSection {
     name: Text<EmailAddress>,
     password: Option<String>,
     scram: Option<String>,
+    #[serde(default)]
+    app_passwords: Vec<AppPasswordSection>,
+    #[serde(default)]
+    password_logins: PasswordLogins,
+    #[serde(default)]
+    send_as: Vec<Text<EmailAddress>>,
     quota: Option<QuotaSection>,
     #[serde(default)]
     admin: bool,
@@ -104,6 +145,9 @@ impl From<AccountSection> for AccountEntry {
             name: section.name.0,
             password: section.password,
             scram: section.scram,
+            app_passwords: section.app_passwords.into_iter().map(AppPassword::from).collect(),
+            password_logins: section.password_logins,
+            send_as: section.send_as.into_iter().map(|address| address.0).collect(),
             quota: section.quota.map(Quota::from),
             admin: section.admin,
             imap_without: section.imap_without,

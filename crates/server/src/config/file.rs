@@ -4,6 +4,7 @@ use super::StoreKind;
 use super::auth::{AuthSection, DkimSection, dkim_keys};
 use super::filter::{self, DnsListsSection, FilterSection, GreylistSection, RateLimitsSection};
 use super::is_among;
+use super::login::{LoginLimitsSection, PasswordHashingSection, hashing};
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::{
@@ -77,6 +78,9 @@ struct File {
     control: Option<bool>,
     #[serde(default)]
     limits: LimitsSection,
+    #[serde(default)]
+    login_limits: LoginLimitsSection,
+    password_hash: Option<Spanned<PasswordHashingSection>>,
     #[serde(default)]
     quota: QuotaSection,
     #[serde(default)]
@@ -391,6 +395,8 @@ impl File {
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);
         config.limits = self.limits.into_config();
+        config.login_limits = self.login_limits.into_config();
+        config.password_hash = hashing(self.password_hash, found);
         config.quota = self.quota.into();
         config.filtering = filter::filtering(
             self.filter,

@@ -333,7 +333,7 @@ pub(super) struct RateLimitsSection {
 
 /// A rate as people write it: `100/1h`, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct RateText(Option<Rate>);
+pub(super) struct RateText(pub(super) Option<Rate>);
 
 impl FromStr for RateText {
     type Err = super::Unreadable;

@@ -4,9 +4,11 @@
 //! line it is and what to do; [`Config::new`] makes one in code, for tests and embedders.
 
 mod account;
+mod app_password;
 mod auth;
 mod file;
 mod filter;
+mod login;
 mod problem;
 mod values;
 
@@ -16,14 +18,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use account::AccountEntry;
+pub use account::{AccountEntry, PasswordLogins};
 pub(crate) use account::{AccountSection, QuotaSection};
+pub use app_password::{AppPassword, Service};
 pub use auth::{Auth, AuthMode, DkimKey};
 pub(crate) use file::read_aliases;
 pub use filter::{
     DnsLists, FilterAddress, FilterConfig, FilterKind, FilteredMail, Filtering, Greylisting, OnFilterError,
     OnHit, RateLimits,
 };
+pub use login::{LoginLimits, PasswordHashing};
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use values::{Endpoint, EndpointHost, Network, Unreadable};
@@ -72,6 +76,10 @@ pub struct Config {
     pub control: bool,
     /// What one peer may take.
     pub limits: Limits,
+    /// How many logins may fail.
+    pub login_limits: LoginLimits,
+    /// How passwords are hashed.
+    pub password_hash: PasswordHashing,
     /// How much mail an account may keep, where its own entry says nothing else.
     pub quota: Quota,
     /// What filters mail that comes in.
@@ -649,6 +657,8 @@ impl Config {
             queue: QueueConfig::default(),
             control: true,
             limits: Limits::default(),
+            login_limits: LoginLimits::default(),
+            password_hash: PasswordHashing::default(),
             quota: Quota::default(),
             filtering: Filtering::default(),
         }
@@ -657,6 +667,11 @@ impl Config {
     /// The file that the MTA-STS policies of other domains are kept in.
     pub fn policies_file(&self) -> PathBuf {
         self.data.join("mta-sts-policies")
+    }
+
+    /// The file that says where accounts have logged in from, and when application passwords were used.
+    pub fn logins_file(&self) -> PathBuf {
+        self.data.join("logins")
     }
 
     /// The file that the greylist is kept in.

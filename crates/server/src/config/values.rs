@@ -98,6 +98,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of an address that has its first `prefix` bits in common; all of them at most.
+    pub fn new(address: IpAddr, prefix: u8) -> Self {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        Self {
+            address,
+            prefix: prefix.min(longest),
+        }
+    }
+
     /// Whether an address belongs to it. An IPv4 address in IPv6 clothes is an IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

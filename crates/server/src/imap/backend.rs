@@ -12,6 +12,7 @@ use mailwright_mailbox::{
 };
 use mailwright_sasl::{Answer, Identity, Question};
 use std::future::ready;
+use std::net::SocketAddr;
 use std::ops::{BitOr, Range};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -22,16 +23,17 @@ pub trait Backend: Send + Sync + 'static {
     type Mailboxes: Mailboxes;
 
     /// Answers whether credentials are good. An exchange that goes on, as SCRAM's, may be answered with what the
-    /// password is checked against.
-    fn authenticate(&self, question: Question) -> impl Future<Output = Answer> + Send;
+    /// password is checked against. `client` is where it comes from.
+    fn authenticate(&self, question: Question, client: SocketAddr) -> impl Future<Output = Answer> + Send;
 
-    /// Opens the mailboxes of somebody who was authenticated.
+    /// Opens the mailboxes of somebody who was authenticated, and comes from `client`.
     ///
     /// # Errors
     /// When there are none, or no more sessions are wanted: the session ends with the reason.
     fn open(
         self: &Arc<Self>,
         user: &Identity,
+        client: SocketAddr,
     ) -> impl Future<Output = Result<Self::Mailboxes, Failure>> + Send;
 
     /// Tells whether something is offered to a user at all, whom the name was given by and who need not exist. For

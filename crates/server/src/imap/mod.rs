@@ -25,7 +25,7 @@
 //! };
 //! use mailwright_sasl::{Answer, Identity, Question};
 //! use mailwright_server::imap::{self, Backend, Failure, Listed, Mailboxes, Options, ReadOnly};
-//! use std::{ops::Range, sync::Arc};
+//! use std::{net::SocketAddr, ops::Range, sync::Arc};
 //!
 //! /// One mailbox with one message, for everybody who says `secret`.
 //! struct Motto;
@@ -35,14 +35,14 @@
 //! impl Backend for Motto {
 //!     type Mailboxes = Self;
 //!
-//!     async fn authenticate(&self, question: Question) -> Answer {
+//!     async fn authenticate(&self, question: Question, _: SocketAddr) -> Answer {
 //!         match question {
 //!             Question::Password { password, .. } if password.constant_time_eq(b"secret") => Answer::Accept,
 //!             _ => Answer::Deny,
 //!         }
 //!     }
 //!
-//!     async fn open(self: &Arc<Self>, _: &Identity) -> Result<Self, Failure> {
+//!     async fn open(self: &Arc<Self>, _: &Identity, _: SocketAddr) -> Result<Self, Failure> {
 //!         Ok(Self)
 //!     }
 //! }

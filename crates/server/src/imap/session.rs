@@ -293,7 +293,7 @@ impl<B: Backend> Session<B> {
             Event::Auth(question) => {
                 let user = question.username().to_owned();
                 self.mask(&user);
-                let answer = self.backend.authenticate(question).await;
+                let answer = self.backend.authenticate(question, self.peer).await;
                 if matches!(answer, Answer::Deny) {
                     tracing::info!(peer = %self.peer, ?user, "imap: login refused");
                 }
@@ -386,7 +386,7 @@ impl<B: Backend> Session<B> {
     }
 
     async fn log_in(&mut self, identity: &Identity) {
-        match self.backend.open(identity).await {
+        match self.backend.open(identity, self.peer).await {
             Ok(mail) => {
                 tracing::info!(peer = %self.peer, user = ?identity.authcid, "imap: logged in");
                 self.feed = mail.feed(None);

@@ -8,9 +8,9 @@ use super::backend::{
     Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
 };
 use super::sharing::{SHARED, is_shared};
-use crate::accounts::NotSet;
+use crate::accounts::{NotSet, Visit};
 use crate::clock::unix_now;
-use crate::config::Quota;
+use crate::config::{Quota, Service};
 use crate::delivery::{self, MessageWriter, WrittenMessage};
 use crate::quotas::Room;
 use crate::shared::Shared;
@@ -24,6 +24,7 @@ use mailwright_mailbox::{
     SpecialUse, Store, SystemFlags, Uid, UidSet, Vanished,
 };
 use mailwright_sasl::{Answer, Identity, Question};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use tokio::task::spawn_blocking;
@@ -31,11 +32,12 @@ use tokio::task::spawn_blocking;
 impl<S: Store> Backend for Shared<S> {
     type Mailboxes = StoreMailboxes<S>;
 
-    async fn authenticate(&self, question: Question) -> Answer {
-        self.accounts.answer(question).await
+    async fn authenticate(&self, question: Question, client: SocketAddr) -> Answer {
+        let visit = Visit::new(client.ip(), Service::Imap);
+        self.accounts.answer(question, visit).await
     }
 
-    async fn open(self: &Arc<Self>, user: &Identity) -> Result<Self::Mailboxes, Failure> {
+    async fn open(self: &Arc<Self>, user: &Identity, client: SocketAddr) -> Result<Self::Mailboxes, Failure> {
         // It may have been removed between the check of the password and here.
         let account = self
             .accounts
@@ -43,7 +45,7 @@ impl<S: Store> Backend for Shared<S> {
             .ok_or_else(|| Rejection::new(Some(Code::AuthorizationFailed), "The account is gone"))?;
         // An account that came after the start has no folders yet.
         delivery::inbox(&self.store, &account).await?;
-        let grant = self.accounts.grant(user);
+        let grant = self.accounts.grant(user, Visit::new(client.ip(), Service::Imap));
         let place = self
             .sessions
             .enter(&account)

@@ -13,9 +13,9 @@
 
 mod surrogate;
 
-use crate::accounts::Grant;
+use crate::accounts::{Grant, Visit};
 use crate::clock::unix_now;
-use crate::config::{ListenerConfig, TlsMode};
+use crate::config::{ListenerConfig, Service, TlsMode};
 use crate::conn::{Conn, Turn};
 use crate::maildrops::Lock;
 use crate::random::entropy;
@@ -191,7 +191,7 @@ impl<S: Store> Session<S> {
         match event {
             Event::Auth(question) => {
                 question.username().clone_into(&mut self.username);
-                machine.answer_auth(self.shared.accounts.answer(question).await);
+                machine.answer_auth(self.shared.accounts.answer(question, self.visit()).await);
             }
             Event::AuthFailed(failure) => {
                 tracing::info!(peer = %self.peer, user = ?self.username, "login refused: {failure}");
@@ -221,6 +221,7 @@ impl<S: Store> Session<S> {
 
     async fn open(&mut self, identity: &Identity) -> Result<Maildrop, Rejection> {
         let peer = self.peer;
+        let grant = self.shared.accounts.grant(identity, self.visit());
         let Some(account) = self.shared.accounts.account(identity) else {
             // It was removed since its password was checked.
             return Err(Rejection::new(Some(ResponseCode::Auth), "no such account"));
@@ -248,7 +249,7 @@ impl<S: Store> Session<S> {
             .map_err(|error| unavailable(&account, &error))?;
         tracing::debug!(%peer, %account, messages = uids.len(), "maildrop opened");
         self.shared.maildrops.logged_in(inbox, delay);
-        self.grant = self.shared.accounts.grant(identity);
+        self.grant = grant;
         self.opened = Some(Opened {
             account,
             inbox,
@@ -256,6 +257,10 @@ impl<S: Store> Session<S> {
             _lock: lock,
         });
         Ok(maildrop)
+    }
+
+    fn visit(&self) -> Visit {
+        Visit::new(self.peer.ip(), Service::Pop3)
     }
 
     async fn retrieve(

@@ -19,9 +19,9 @@ mod policy;
 mod tap;
 
 use crate::Stream;
-use crate::accounts::Grant;
+use crate::accounts::{Grant, Visit};
 use crate::clock::unix_now;
-use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, TlsMode};
+use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, Service, TlsMode};
 use crate::conn::{Conn, Turn};
 use crate::delivery::{Destination, Targets};
 use crate::gate::Pass;
@@ -204,7 +204,7 @@ impl<'a, S: Store> Session<'a, S> {
             }
             Event::Auth(question) => {
                 let username = question.username().to_owned();
-                let answer = self.shared.accounts.answer(*question).await;
+                let answer = self.shared.accounts.answer(*question, self.visit()).await;
                 if !matches!(
                     answer,
                     mailwright_sasl::Answer::Accept | mailwright_sasl::Answer::Scram(_)
@@ -215,7 +215,7 @@ impl<'a, S: Store> Session<'a, S> {
             }
             Event::Authenticated(identity) => {
                 self.account = self.shared.accounts.account(&identity);
-                self.grant = self.shared.accounts.grant(&identity);
+                self.grant = self.shared.accounts.grant(&identity, self.visit());
                 tracing::debug!(peer = %self.peer, user = ?identity.authcid, "logged in");
             }
             Event::Mail(mail) => match self.take_sender(machine, &mail).await {
@@ -264,6 +264,10 @@ impl<'a, S: Store> Session<'a, S> {
             // An event this service does not know cannot be a question: the configuration switches those on.
             other => tracing::debug!(peer = %self.peer, ?other, "not handled"),
         }
+    }
+
+    fn visit(&self) -> Visit {
+        Visit::new(self.peer.ip(), Service::Smtp)
     }
 
     /// Whether mail may come from a sender, and what filters want done with it if so.

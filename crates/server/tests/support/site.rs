@@ -93,6 +93,12 @@ impl Plan {
         self
     }
 
+    /// Changes the configuration.
+    pub fn adjust(mut self, adjust: impl FnOnce(&mut Config)) -> Self {
+        adjust(&mut self.config);
+        self
+    }
+
     /// Asks this DNS server.
     pub fn resolver(mut self, address: SocketAddr) -> Self {
         self.config.outbound.resolver = Some(address);
