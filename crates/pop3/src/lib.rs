@@ -83,6 +83,7 @@
 //! | [`server`] | RFC 1939, RFC 2449 (CAPA), RFC 2595 §4 (STLS), RFC 5034 (AUTH), RFC 6856 (UTF8, LANG) |
 //! | [`client`] | the same, from the other end |
 //! | [`Maildrop`], [`Expire`] | RFC 1939 §4, and §7 for unique ids; RFC 2449 §6.5, §6.7 |
+//! | [`WireSize`] | RFC 1939 §11: the size of a message that is kept with other line ends |
 //! | [`Rejection`], [`Reply`], [`ResponseCode`] | RFC 1939 §3, RFC 2449 §8, RFC 3206, RFC 6856 §5 |
 //! | [`Language`], [`Text`] | RFC 6856 §3: what a server says to people, in English, German, and languages of your own |
 //! | [`Ledger`], [`Keep`] | RFC 1939 §7, §8: what a client left on the server, and when to delete it |
@@ -123,6 +124,7 @@ mod reply;
 pub mod server;
 mod text;
 mod top;
+mod wire_size;
 
 pub use client::Client;
 pub use error::{Error, Phase};
@@ -132,3 +134,4 @@ pub use maildrop::{Expire, Maildrop, MaildropError};
 pub use reply::{Rejection, Reply, ResponseCode};
 pub use server::Server;
 pub use text::Text;
+pub use wire_size::WireSize;

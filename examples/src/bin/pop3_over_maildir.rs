@@ -14,12 +14,13 @@ use clap::Parser;
 use mailwright_examples::imap::password;
 use mailwright_examples::net::{Conn, Fallible, Socket, Turn, self_made_certificate};
 use mailwright_pop3::server::{Config, Event};
-use mailwright_pop3::{Maildrop, Rejection, ResponseCode, Server};
+use mailwright_pop3::{Maildrop, Rejection, ResponseCode, Server, WireSize};
 use mailwright_sasl::{Answer, Question, ScramCredentials};
 use std::fs::File;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -54,15 +55,27 @@ struct Site {
     maildrop: Mutex<()>,
 }
 
-fn main() -> Fallible<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pop3_over_maildir: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Fallible<()> {
+    // Before anybody waits for it.
+    scan(&arguments.maildir).map_err(|e| format!("{}: no Maildir: {e}", arguments.maildir.display()))?;
     let mut salt = [0; 16];
     getrandom::fill(&mut salt)?;
     let credentials = ScramCredentials::derive(&password("PASSWORD")?.into(), &salt, 4096.try_into()?);
     let mut config = Config::default();
     config.stls = true;
     config.allow_plaintext = arguments.listen.ip().is_loopback();
-    let listener = TcpListener::bind(arguments.listen)?;
+    let listener = TcpListener::bind(arguments.listen)
+        .map_err(|e| format!("cannot listen at {}: {e}", arguments.listen))?;
     println!("listening at {}", listener.local_addr()?);
     let site = Arc::new(Site {
         arguments,
@@ -182,18 +195,13 @@ fn scan(maildir: &Path) -> Fallible<(Maildrop, Vec<PathBuf>)> {
     Ok((maildrop, files.into_iter().map(|(_, path)| path).collect()))
 }
 
-/// How long a message is on the wire, where all lines end in CRLF.
+/// How long a message is on the wire.
 fn octets(path: &Path) -> Fallible<u64> {
-    let (mut file, mut piece) = (File::open(path)?, vec![0; 64 * 1024]);
-    let (mut octets, mut last) = (0, b'\n');
+    let (mut file, mut piece, mut size) = (File::open(path)?, vec![0; 64 * 1024], WireSize::default());
     loop {
-        let n = file.read(&mut piece)?;
-        if n == 0 {
-            return Ok(octets + if last == b'\n' { 0 } else { 2 });
-        }
-        for octet in &piece[..n] {
-            octets += 1 + u64::from(*octet == b'\n' && last != b'\r');
-            last = *octet;
+        match file.read(&mut piece)? {
+            0 => return Ok(size.octets()),
+            n => size.push(&piece[..n]),
         }
     }
 }
