@@ -17,6 +17,7 @@
 //! | `mx_plan` | the resolver and the planner on blocking sockets: where mail for a domain goes, and why |
 //! | `relay` | SMTP in, a queue on disk, SMTP out, bounces: store and forward from the parts |
 //! | `inbound_webhook` | mail becomes JSON for a web application: kept on disk, posted and retried until it is taken |
+//! | `filter_gateway` | the server's filters in front of another server: rspamd, ClamAV, SpamAssassin, milters; it keeps nothing |
 //! | `inspect` | the part index, typed headers and decoders: what is in a message, for a person or as JSON |
 //! | `auth_check` | SPF, DKIM, ARC, DMARC and iprev of a message: all results with their reasons, by a resolver on blocking sockets |
 //! | `edit` | the editor: a field changed, an attachment stripped, every other octet as it was |

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[test]
@@ -55,4 +56,63 @@ fn smtp_sink() {
         "{printed:?}"
     );
     assert_eq!(printed[3..], ["Subject: sunk", "", ".dot"]);
+}
+
+/// The programs of this crate.
+fn programs() -> Vec<String> {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin")).expect("it is there");
+    let names = folder.map(|entry| entry.expect("it can be read").path());
+    let mut names: Vec<_> = names
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert!(names.len() > 15, "{names:?}");
+    names
+}
+
+#[test]
+fn every_example_is_told_of_and_tried() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = std::fs::read_to_string(root.join("src/lib.rs")).expect("UTF-8");
+    let tests = std::fs::read_dir(root.join("tests")).expect("it is there");
+    let tests = tests.map(|entry| entry.expect("it can be read").path());
+    let tests: String = tests
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .map(|path| std::fs::read_to_string(path).expect("UTF-8"))
+        .collect();
+    for name in programs() {
+        assert!(
+            list.contains(&format!("| `{name}` |")),
+            "{name} is not in the table of src/lib.rs"
+        );
+        assert!(
+            tests.contains(&format!("CARGO_BIN_EXE_{name}\"")),
+            "no test runs {name}"
+        );
+        let file = root.join(format!("src/bin/{name}.rs"));
+        let source = std::fs::read_to_string(file)
+            .or_else(|_| std::fs::read_to_string(root.join(format!("src/bin/{name}/main.rs"))))
+            .expect("its source");
+        let page: String = source.lines().take_while(|l| l.starts_with("//!")).collect();
+        assert!(
+            page.contains(&format!("--bin {name}")),
+            "{name} does not say how to run it"
+        );
+    }
+}
+
+#[test]
+fn every_example_helps() {
+    let own = Path::new(env!("CARGO_BIN_EXE_back_to_back"));
+    for name in programs() {
+        let output = Command::new(own.with_file_name(&name))
+            .arg("--help")
+            .output()
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && help.contains(&format!("Usage: {name}")),
+            "{name} --help: {help}"
+        );
+    }
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // an example is the one who brings the clock
 
 use bytes::Bytes;
+use clap::Parser;
 use mailwright_smtp::{Client, Mail, Protocol, Rcpt, Server, client, server};
 use mailwright_wire::{Machine, Step};
 use std::error::Error;
@@ -13,7 +14,13 @@ use std::time::Instant;
 
 const MESSAGE: &[u8] = b"Subject: Hello\r\n\r\n.One dot at the start of a line.\r\n";
 
+/// Joins an SMTP client and an SMTP server in memory, and prints what they say. Needs nothing.
+#[derive(Debug, Parser)]
+#[command(name = "back_to_back", version)]
+struct Arguments {}
+
 fn main() -> Result<(), Box<dyn Error>> {
+    Arguments::parse();
     let now = Instant::now();
     let mut server = Server::new(
         server::Config::new(Protocol::Smtp, "mx.example".parse()?),

@@ -11,6 +11,7 @@
 
 use bytes::Bytes;
 use clap::Parser;
+use mailwright_examples::net::Fallible;
 use mailwright_mailbox::{
     Account, Change, ChangeHub, Feed, MailboxId, MailboxName, Message, ModSeq, Page, Scan, Snapshot, Uid,
     UidValidity,
@@ -22,27 +23,41 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Serves a folder of `.eml` files over IMAP.
-#[derive(Parser)]
+#[derive(Debug, Parser)]
+#[command(name = "imap_facade", version)]
 struct Arguments {
-    /// The folder.
+    /// The folder
     folder: PathBuf,
-    /// Where to listen. Without TLS, so on this machine only.
+    /// Where to listen. Without TLS, so on this machine only
     #[arg(long, default_value = "127.0.0.1:2143")]
     address: SocketAddr,
-    /// The password that clients have to give, with whatever name.
+    /// The password that clients have to give, with whatever name
     #[arg(long, default_value = "secret")]
     password: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments = Arguments::parse();
-    let facade = Arc::new(Facade::open(&arguments.folder, arguments.password)?);
-    let listener = tokio::net::TcpListener::bind(arguments.address).await?;
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("imap_facade: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Fallible<()> {
+    let facade = Facade::open(&arguments.folder, arguments.password);
+    let facade = Arc::new(facade.map_err(|e| format!("{}: {e}", arguments.folder.display()))?);
+    let listener = tokio::net::TcpListener::bind(arguments.address)
+        .await
+        .map_err(|e| format!("cannot listen at {}: {e}", arguments.address))?;
     println!("listening at {}", listener.local_addr()?);
     let watched = facade.clone();
     tokio::spawn(async move {
