@@ -41,6 +41,7 @@ impl Folder {
         }
     }
 
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))] // the Maildir store knows where it is
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
