@@ -72,7 +72,12 @@ fn run(command: &mut Command, input: &[u8]) -> Option<(bool, Vec<u8>)> {
 
 fn python(arguments: &[&str], input: &[u8]) -> Option<(bool, Vec<u8>)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dkim_peers.py");
-    run(Command::new("python3").arg(script).args(arguments), input)
+    // The distribution's own has its packages, whichever comes first in PATH.
+    let known = ["/usr/bin/python3", "python3"].into_iter().find(|python| {
+        let probe = run(Command::new(python).arg(&script).arg("probe"), b"");
+        probe.is_some_and(|(works, _)| works)
+    });
+    run(Command::new(known?).arg(script).args(arguments), input)
 }
 
 #[test]

@@ -9,9 +9,10 @@ use crate::outbound::send_own;
 use crate::random::entropy;
 use crate::shared::Shared;
 use mailwright_address::EmailAddress;
+use mailwright_auth::Step;
 use mailwright_auth::dmarc::aggregate::{Aggregate, gzip};
-use mailwright_auth::dmarc::{Record, ReportUri, registrable_domain};
-use mailwright_dns::{Answer, Question, RecordType};
+use mailwright_auth::dmarc::{Authenticated, Check, Reason, Record, ReportUri};
+use mailwright_dns::{Answer, Name, Question, RecordType};
 use mailwright_mailbox::Store;
 use mailwright_message::build::{Message, Part};
 use mailwright_message::date::DateTime;
@@ -19,18 +20,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How often counts are kept, and the day is looked at.
-const EVERY: Duration = Duration::from_secs(60);
+/// How often what was counted goes into the journal: so much a crash may lose.
+const EVERY: Duration = Duration::from_secs(1);
+/// After how many of these the journal goes into the files of the domains, and the day is looked at.
+const MINUTE: u32 = 60;
 /// Targets of one domain that get reports; RFC 7489 §6.2 wants at least two.
 const MOST_TARGETS: usize = 10;
 
 /// Keeps what is counted, and sends the reports of days that are over, until the server stops.
 pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>, reports: &Reports) {
-    loop {
-        for due in reports.due() {
-            send_or_keep(&shared, reports, due).await;
+    for turn in (0..MINUTE).cycle() {
+        if turn == 0 {
+            for due in reports.due() {
+                send_or_keep(&shared, reports, due).await;
+            }
+            reports.keep().await;
+        } else {
+            reports.note().await;
         }
-        reports.keep().await;
         tokio::select! {
             () = sleep(EVERY) => {}
             () = shared.shutdown.begun() => break,
@@ -39,8 +46,8 @@ pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>, reports: &Reports) {
     reports.keep().await;
 }
 
-async fn send_or_keep<S: Store>(shared: &Arc<Shared<S>>, reports: &Reports, due: DueReport) {
-    let done_with = match send(shared, reports, &due).await {
+async fn send_or_keep<S: Store>(shared: &Arc<Shared<S>>, reports: &Reports, mut due: DueReport) {
+    let done_with = match send(shared, reports, &mut due).await {
         true => Some(due),
         false => reports.later(due),
     };
@@ -49,9 +56,9 @@ async fn send_or_keep<S: Store>(shared: &Arc<Shared<S>>, reports: &Reports, due:
     }
 }
 
-/// Sends a report to all who want it; whether that is done with.
-async fn send<S: Store>(shared: &Arc<Shared<S>>, reports: &Reports, due: &DueReport) -> bool {
-    let domain = &due.domain;
+/// Sends a report to all who want it and have not got it; whether that is done with.
+async fn send<S: Store>(shared: &Arc<Shared<S>>, reports: &Reports, due: &mut DueReport) -> bool {
+    let domain = due.domain.clone();
     let Ok(record) = look_up(&shared.dns, &format!("_dmarc.{domain}")).await else {
         return false;
     };
@@ -59,33 +66,33 @@ async fn send<S: Store>(shared: &Arc<Shared<S>>, reports: &Reports, due: &DueRep
     let report = reports.report(due);
     let packed = gzip(report.to_xml().as_bytes());
     let mut done = true;
-    for target in targets.iter().take(MOST_TARGETS) {
-        let Some(address) = mail_address(target) else {
-            continue;
-        };
-        match may_receive(&shared.dns, domain, &address).await {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::info!(domain, %address, "a DMARC report is not sent: its receiver does not want it");
-                continue;
-            }
+    for target in targets.iter().take(MOST_TARGETS).filter_map(mail_address) {
+        let receivers = match receivers(&shared.dns, &domain, &target).await {
+            Ok(receivers) => receivers,
             Err(Unknown) => {
                 done = false;
                 continue;
             }
-        }
-        let message = message(reports, &report, domain, &address, target.max_size, &packed);
-        let sent = match message {
-            Ok(octets) => send_own(shared, reports.contact(), address.clone(), octets.into(), false)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(why) => Err(why),
         };
-        match sent {
-            Ok(()) => {
-                tracing::info!(domain, %address, id = report.metadata.report_id, "DMARC report sent");
+        if receivers.is_empty() {
+            tracing::info!(domain, %target, "a DMARC report is not sent: its receiver does not want it");
+        }
+        for address in receivers {
+            if !due.begin(address.as_str()) {
+                continue;
             }
-            Err(why) => tracing::warn!(domain, %address, why, "a DMARC report could not be sent"),
+            let sent = match message(reports, &report, &domain, &address, &packed) {
+                Ok(octets) => send_own(shared, reports.contact(), address.clone(), octets.into(), false)
+                    .await
+                    .map_err(|error| error.to_string()),
+                Err(why) => Err(why),
+            };
+            match sent {
+                Ok(()) => {
+                    tracing::info!(domain, %address, id = report.metadata.report_id, "DMARC report sent");
+                }
+                Err(why) => tracing::warn!(domain, %address, why, "a DMARC report could not be sent"),
+            }
         }
     }
     done
@@ -97,7 +104,6 @@ fn message(
     report: &Aggregate,
     domain: &str,
     to: &EmailAddress,
-    most: Option<u64>,
     packed: &[u8],
 ) -> Result<Vec<u8>, String> {
     let hostname = reports.hostname();
@@ -115,14 +121,7 @@ fn message(
         .body(Part::mixed([Part::text(text), attachment]))
         .build(DateTime::new(unix_now(), 0), entropy())
         .map_err(|error| error.to_string())?;
-    let octets = message.to_vec().map_err(|error| error.to_string())?;
-    if most.is_some_and(|most| octets.len() as u64 > most) {
-        return Err(format!(
-            "it has {} octets, which is more than is wanted there",
-            octets.len()
-        ));
-    }
-    Ok(octets)
+    message.to_vec().map_err(|error| error.to_string())
 }
 
 /// The DNS could not tell.
@@ -153,44 +152,67 @@ fn texts(answer: &Answer) -> Vec<Vec<u8>> {
     txt.collect()
 }
 
-/// Whether an address may get reports about a domain: it belongs to the same organization, or its domain says so
-/// (RFC 9990 §4).
-async fn may_receive(dns: &Dns, domain: &str, address: &EmailAddress) -> Result<bool, Unknown> {
-    let Some(target) = address.domain().and_then(|domain| domain.to_ascii().ok()) else {
-        return Ok(false);
+/// The addresses that get the reports about a domain which asks to have them sent to one: that one, if it belongs to the
+/// same organization or its domain wants them; others of its host, if that names some (RFC 9990 §4).
+async fn receivers(dns: &Dns, domain: &str, address: &EmailAddress) -> Result<Vec<EmailAddress>, Unknown> {
+    let Some(host) = address.domain().and_then(|domain| domain.to_ascii().ok()) else {
+        return Ok(Vec::new());
     };
-    let target = target.as_str().to_ascii_lowercase();
-    let organization = |name: &str| registrable_domain(name).map(|name| name.to_ascii_lowercase());
-    if target == domain || organization(&target).is_some_and(|it| Some(it) == organization(domain)) {
-        return Ok(true);
+    let host = host.as_str().to_ascii_lowercase();
+    if host == domain || organization(dns, &host).await? == organization(dns, domain).await? {
+        return Ok(vec![address.clone()]);
     }
-    let Ok(name) = format!("{domain}._report._dmarc.{target}").parse() else {
-        return Ok(false);
+    let Ok(name) = format!("{domain}._report._dmarc.{host}").parse() else {
+        return Ok(Vec::new());
     };
     let answer = dns.resolve(Question::new(name, RecordType::Txt)).await;
-    match answer.failure() {
-        Some(_) => Err(Unknown),
-        None => Ok(texts(&answer).iter().any(|text| Record::is_dmarc(text))),
+    if answer.failure().is_some() {
+        return Err(Unknown);
+    }
+    let records: Vec<_> = texts(&answer)
+        .iter()
+        .filter_map(|text| Record::parse(text).ok())
+        .collect();
+    let mut named: Vec<_> = records
+        .iter()
+        .flat_map(|record| &record.aggregate_to)
+        .take(MOST_TARGETS)
+        .filter_map(mail_address)
+        .collect();
+    if named.is_empty() && !records.is_empty() {
+        named.push(address.clone());
+    }
+    let is_there = |named: &EmailAddress| {
+        named
+            .domain_text()
+            .is_some_and(|it| it.eq_ignore_ascii_case(&host))
+    };
+    named.retain(is_there);
+    Ok(named)
+}
+
+/// The organizational domain of a name, by tree walk (RFC 9989 §4.10).
+async fn organization(dns: &Dns, domain: &str) -> Result<Option<Name>, Unknown> {
+    let mut check = Check::new(Ok(domain), Arc::default());
+    check.authenticated(Authenticated::default());
+    loop {
+        match check.poll() {
+            Step::Ask(question) => {
+                let answer = dns.resolve(question.clone()).await;
+                check.answer(&question, answer);
+            }
+            Step::Ready(report) => match report.reason {
+                Some(Reason::Dns(..)) => return Err(Unknown),
+                _ => return Ok(report.organizational_domain),
+            },
+            Step::Wait => unreachable!("what it waits for was told at once"),
+        }
     }
 }
 
 /// The address in a `mailto` URI (RFC 6068 §2).
 fn mail_address(target: &ReportUri) -> Option<EmailAddress> {
-    let (scheme, rest) = target.uri.split_once(':')?;
-    let written = rest.split('?').next()?;
-    let mut text = Vec::with_capacity(written.len());
-    let mut octets = written.bytes();
-    while let Some(octet) = octets.next() {
-        text.push(match octet {
-            b'%' => {
-                let digits = [octets.next()?, octets.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            plain => plain,
-        });
-    }
-    let text = String::from_utf8(text).ok()?;
-    scheme.eq_ignore_ascii_case("mailto").then(|| text.parse().ok())?
+    target.mail_address()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -5,16 +5,19 @@
 
 use crate::config::{Config, Protocol, TlsMode};
 use crate::dns::Dns;
+use crate::http::{Client, HttpError, Limits, Request};
 use crate::keys::{UnusableKey, read_key};
 use crate::names::domain_key;
 use crate::tls::{self, TlsError};
 use mailwright_address::Domain;
 use mailwright_auth::crypto::SigningKey;
 use mailwright_dns::{Answer, Name, Question, Record, RecordType, Security};
+use mailwright_mx::sts::{Fetch, Policy};
 use ring::digest::{SHA256, digest};
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A record that is to be published.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -67,6 +70,9 @@ pub enum Found {
         why: String,
     },
 }
+
+/// How long the policy may take to come: whoever waits for it sits at a terminal.
+const POLICY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a plan cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +185,66 @@ impl Plan {
             policy_url: format!("https://{policy_host}/.well-known/mta-sts.txt"),
             policy,
         })
+    }
+}
+
+impl Plan {
+    /// Where the MTA-STS policy has to be, as an entry beside the records.
+    pub fn policy_entry(&self) -> Wanted {
+        Wanted {
+            name: self.policy_url.clone(),
+            kind: "policy".to_owned(),
+            value: self
+                .policy
+                .replace("\r\n", "; ")
+                .trim_end_matches("; ")
+                .to_owned(),
+            purpose: "MTA-STS: the policy itself".to_owned(),
+            needed: false,
+        }
+    }
+
+    /// Fetches the MTA-STS policy from this port as other servers do (RFC 8461 §3.3), and compares it with the one to be
+    /// served: its mode and hosts.
+    pub async fn check_policy(&self, client: &Client, port: u16) -> Found {
+        let mut url = self.policy_url.clone();
+        if port != 443 {
+            url = url.replace(Fetch::PATH, &format!(":{port}{}", Fetch::PATH));
+        }
+        let Ok(request) = Request::get(&url) else {
+            return Found::Missing;
+        };
+        let sent = client.send(request, Limits::new(POLICY_TIMEOUT, Fetch::MAX_BODY));
+        let response = match sent.await {
+            Ok(response) => response,
+            Err(error @ (HttpError::Tls(_) | HttpError::TooLarge | HttpError::Protocol(_))) => {
+                return different(&error);
+            }
+            Err(error) => {
+                return Found::Unknown {
+                    why: error.to_string(),
+                };
+            }
+        };
+        let content_type = response.content_type.as_deref();
+        let served = match Fetch::read(response.status, content_type, &response.body) {
+            Ok(served) => served,
+            Err(error) => return different(&error),
+        };
+        let found = String::from_utf8_lossy(&response.body);
+        let found = vec![found.lines().collect::<Vec<_>>().join("; ")];
+        let is_met = Policy::parse(self.policy.as_bytes())
+            .is_ok_and(|wanted| wanted.mode() == served.mode() && wanted.patterns() == served.patterns());
+        match is_met {
+            true => Found::Right { found },
+            false => Found::Different { found },
+        }
+    }
+}
+
+fn different(error: &dyn fmt::Display) -> Found {
+    Found::Different {
+        found: vec![error.to_string()],
     }
 }
 

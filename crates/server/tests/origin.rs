@@ -10,6 +10,9 @@ mod lines;
 #[allow(dead_code, unreachable_pub)]
 #[path = "support/receiver.rs"]
 mod receiver;
+#[allow(dead_code, unreachable_pub)]
+#[path = "support/sink.rs"]
+mod sink;
 
 use dns::{DnsServer, Zone};
 use mailwright_auth::arc::Sealer;
@@ -22,9 +25,13 @@ use mailwright_auth::{
 };
 use mailwright_dns::{Answer, Negative, Record, Records, Security, Txt};
 use mailwright_server::Config;
-use mailwright_server::config::{AuthMode, DkimKey};
+use mailwright_server::config::{AuthMode, DkimKey, Endpoint, EndpointHost};
 use mailwright_server::judge::{Change, Filter, HeaderField, Judging, Message, Ruling, Transaction};
 use receiver::{Receiver, transfer};
+use sink::{Script, Sink};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -428,6 +435,70 @@ async fn what_accounts_submit_is_signed_with_the_key_of_the_time() {
     assert!(!relayed.contains("DKIM-Signature"), "{relayed}");
 }
 
+/// Whether dkimpy verifies a message with this key; nothing if it is not installed.
+fn dkimpy(record: &str, message: &[u8]) -> Option<bool> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../auth/tests/dkim_peers.py");
+    // The distribution's own has its packages, whichever comes first in PATH.
+    let python = ["/usr/bin/python3", "python3"].into_iter().find(|python| {
+        let probe = Command::new(python).arg(&script).arg("probe").output();
+        probe.is_ok_and(|probe| probe.status.success())
+    });
+    let mut child = Command::new(python?)
+        .arg(&script)
+        .args(["verify", record])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(message).unwrap();
+    let output = child.wait_with_output().unwrap();
+    Some(output.stdout.trim_ascii() == b"True")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dkimpy_verifies_what_leaves() {
+    let rsa = include_str!("../../auth/tests/data/rsa2048.pem");
+    for pem in [RingKey::ed25519_pem(&[3; 32]), rsa.to_owned()] {
+        let record = RingKey::from_pem(&pem).unwrap().record();
+        let sink = Sink::start(Script::takes_all()).await;
+        let dns = DnsServer::start(zone());
+        let site = site(&dns, |config| {
+            let file = config.data.join("key");
+            std::fs::write(&file, &pem).unwrap();
+            config
+                .dkim
+                .push(DkimKey::new("b.test".parse().unwrap(), "s", file));
+            let at = sink.address;
+            let endpoint = Endpoint::new(EndpointHost::Address(at.ip()), at.port());
+            config
+                .outbound
+                .routes
+                .insert("d.test".parse().unwrap(), endpoint.into());
+        })
+        .await;
+        let mut c = site.submit_as("alice@b.test").await;
+        // Dots are doubled on the way, lines are long, and there is white space that canonicalization is about.
+        let text = format!(
+            "From: alice@b.test\r\nTo: dave@d.test\r\nSubject:  two \t words\r\n\r\n..one\r\n \t\r\nx {}\r\n\r\n\r\n",
+            "y".repeat(900)
+        );
+        transfer(&mut c, "alice@b.test", &["dave@d.test"], &text, "250").await;
+        let [taken] = &sink.messages(1).await[..] else {
+            panic!("one was sent")
+        };
+        let mail = String::from_utf8(taken.body.clone()).unwrap();
+        assert!(mail.contains("\r\n.one\r\n"), "{mail}");
+        match dkimpy(&record, &taken.body) {
+            None => eprintln!("skipped: no python3 has dkimpy with PyNaCl"),
+            Some(verified) => {
+                assert!(verified, "{record}\n{mail}");
+                let changed = mail.replace(".one", ".two");
+                assert_eq!(dkimpy(&record, changed.as_bytes()), Some(false));
+            }
+        }
+    }
+}
+
 /// Puts a field on top, and one into the header.
 #[derive(Debug)]
 struct Changes;
@@ -503,12 +574,22 @@ async fn notices_are_signed_too() {
     );
 }
 
-const ASKS: &str = "v=DMARC1; p=reject; rua=mailto:r@d.test,mailto:x@nobody.test,mailto:own@mail.asks.test,mailto:small@mail.asks.test!100";
+const ASKS: &str = "v=DMARC1; p=reject; rua=mailto:r@d.test,mailto:x@nobody.test,mailto:own@mail.asks.test,mailto:small@mail.asks.test!100,mailto:e@e.test,mailto:f@f.test";
 
 fn zone_that_asks() -> Zone {
     zone()
         .txt("_dmarc.asks.test", ASKS)
         .txt("asks.test._report._dmarc.d.test", "v=DMARC1")
+        // RFC 9990 §4: another address of the host counts instead, and one elsewhere means none.
+        .txt(
+            "asks.test._report._dmarc.e.test",
+            "v=DMARC1; rua=mailto:victim@g.test",
+        )
+        .txt(
+            "asks.test._report._dmarc.f.test",
+            "v=DMARC1; rua=mailto:both@f.test",
+        )
+        .mx("f.test", 0, "mx.broken.test")
         .servfail("mail.asks.test")
         .servfail("nobody.test")
 }
@@ -586,7 +667,16 @@ async fn what_came_of_dmarc_is_counted_kept_and_reported() {
         .map(|(record, _)| record.recipients[0].address.to_string())
         .collect();
     to.sort();
-    assert_eq!(to, ["own@mail.asks.test", "r@d.test"]);
+    // RFC 9989 §4.8: how large it may be counts no more.
+    assert_eq!(
+        to,
+        [
+            "both@f.test",
+            "own@mail.asks.test",
+            "r@d.test",
+            "small@mail.asks.test"
+        ]
+    );
     for (_, mail) in &spool {
         let sent = Aggregate::from_message(mail.as_bytes(), &Limits::default()).unwrap();
         assert_eq!(sent.rows, report.rows);
@@ -596,4 +686,66 @@ async fn what_came_of_dmarc_is_counted_kept_and_reported() {
         );
         assert_eq!(verify(mail)[0].verdict, Verdict::Pass, "{mail}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_dmarc_outlives_a_crash() {
+    let dns = DnsServer::start(zone_that_asks());
+    let with_reports = |config: &mut Config| config.auth.reports = Some("dmarc@b.test".parse().unwrap());
+    let crashed = site(&dns, with_reports).await;
+    let journal = crashed.data().join("dmarc-reports/journal");
+    for _ in 0..3 {
+        crashed
+            .send("carol@c.test", &BOB, &message("x@asks.test"), "550 5.7.1")
+            .await;
+    }
+    // All three are in the journal, or in the file that it goes into.
+    let folder = journal.parent().unwrap();
+    let kept = || -> Vec<(std::ffi::OsString, Vec<u8>)> {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files
+            .filter_map(|file| Some((file.file_name(), std::fs::read(file.path()).ok()?)))
+            .collect()
+    };
+    let begun = Instant::now();
+    let files = loop {
+        let files = kept();
+        let text: Vec<u8> = files.iter().flat_map(|(_, text)| text.clone()).collect();
+        let text = String::from_utf8_lossy(&text);
+        let is_whole = text.matches("<count>1<").count() == 3 || text.contains("<count>3<");
+        if is_whole && files.len() == 1 {
+            break files;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(150), "{text}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    // Another server begins with what was there at that moment, and with a note that was cut off in the middle.
+    let next = site(&dns, |config| {
+        with_reports(config);
+        let folder = config.data.join("dmarc-reports");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, text) in &files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let mut cut = std::fs::read(folder.join("journal")).unwrap_or_default();
+        cut.extend_from_slice(b"<feedback><record>");
+        std::fs::write(folder.join("journal"), cut).unwrap();
+    })
+    .await;
+    let begun = Instant::now();
+    let folder = next.data().join("dmarc-reports");
+    let report = loop {
+        let file = std::fs::read_dir(&folder).unwrap().flatten().find(|file| {
+            let name = file.file_name();
+            name.to_string_lossy().ends_with("-asks.test.xml")
+        });
+        let report = file
+            .and_then(|file| Aggregate::parse(&std::fs::read(file.path()).ok()?, &Limits::default()).ok());
+        match report {
+            Some(report) if !folder.join("journal").exists() => break report,
+            _ => assert!(begun.elapsed() < Duration::from_secs(60), "it is not kept"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(report.rows.iter().map(|row| row.count).sum::<u64>(), 3);
 }

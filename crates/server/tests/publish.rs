@@ -8,10 +8,18 @@ mod dns;
 
 use dns::{DnsServer, Zone};
 use hickory_proto::rr::{Name, RData, rdata};
+use mailwright_server::dns::Dns;
+use mailwright_server::http::Client;
+use mailwright_server::publish::{Found, Plan};
+use mailwright_server::tls::Tls;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 fn mailwright(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_mailwright"))
@@ -98,6 +106,41 @@ fn an_rsa_key_is_one_for_openssl_as_well() {
     assert!(checked.status.success() && said.contains("RSA key ok"), "{said}");
 }
 
+/// Serves a policy as `mta-sts.a.test` with a certificate of its own, which `ca.pem` has; the port.
+fn serve_policy(folder: &Path, policy: &str) -> u16 {
+    let made = rcgen::generate_simple_self_signed(["mta-sts.a.test".to_owned()]).unwrap();
+    std::fs::write(folder.join("ca.pem"), made.cert.pem()).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let response = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{policy}",
+        policy.len()
+    );
+    std::thread::spawn(move || {
+        for tcp in listener.incoming().flatten() {
+            let tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(tls, tcp);
+            let mut request = Vec::new();
+            let mut octet = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut octet).is_ok_and(|n| n > 0) {
+                request.push(octet[0]);
+            }
+            let _ = stream.write_all(response.as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    port
+}
+
 #[test]
 fn all_records_are_told_and_compared() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,6 +207,8 @@ fn all_records_are_told_and_compared() {
             "MX" => zone.mx(name, 10, "mail.a.test"),
             "A" => zone.a(name, value),
             "PTR" => zone.ptr(name, value),
+            // Where the test serves the policy.
+            "CNAME" if name.starts_with("mta-sts.") => zone.a(name, "127.0.0.1"),
             "CNAME" => zone.cname(name, value),
             "SRV" => {
                 let port = value.split(' ').nth(2).unwrap().parse().unwrap();
@@ -175,8 +220,13 @@ fn all_records_are_told_and_compared() {
     }
     nothing.set_zone(zone.clone());
     let (code, text, _) = mailwright(&["dns", "check", "a.test", "--config", &path]);
+    // Nobody serves the policy on this machine, which is no matter of the DNS.
+    let (policy, records): (Vec<_>, Vec<_>) = text
+        .lines()
+        .filter(|line| !line.starts_with("   "))
+        .partition(|line| line.contains(" policy: "));
     assert!(
-        code == 0 && text.lines().all(|line| line.starts_with("ok ")),
+        code == 0 && records.iter().all(|line| line.starts_with("ok ")) && policy.len() == 1,
         "{text}"
     );
 
@@ -189,7 +239,7 @@ fn all_records_are_told_and_compared() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|it| it["result"]["state"] != "right")
+        .filter(|it| it["result"]["state"] != "right" && it["wanted"]["kind"] != "policy")
         .collect();
     assert!(
         code == 1 && wrong.len() == 1 && wrong[0]["wanted"]["purpose"].as_str().unwrap().contains("SPF"),
@@ -246,4 +296,41 @@ fn reports_of_others_are_read() {
     std::fs::write(&file, "nothing of the kind").unwrap();
     let (code, _, err) = mailwright(&["dmarc", "read", path]);
     assert!(code == 1 && err.contains(path), "{err}");
+}
+
+#[tokio::test]
+async fn the_policy_is_fetched_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = DnsServer::start(Zone::new().a("mta-sts.a.test", "127.0.0.1"));
+    let path = config(folder.path(), &[], &server.address().to_string());
+    let config = mailwright_server::Config::load(Path::new(&path)).unwrap();
+    let plan = Plan::new(&config, &"a.test".parse().unwrap()).unwrap();
+    let check = async |policy: &str| {
+        let port = serve_policy(folder.path(), policy);
+        let tls = Tls::trusting(Some(&folder.path().join("ca.pem"))).unwrap();
+        let client = Client::new(Dns::from_config(&config), tls);
+        plan.check_policy(&client, port).await
+    };
+    let found = check(&plan.policy).await;
+    assert!(matches!(found, Found::Right { .. }), "{found:?}");
+    let old = "version: STSv1\r\nmode: enforce\r\nmx: old.a.test\r\nmax_age: 86400\r\n";
+    let Found::Different { found } = check(old).await else {
+        panic!("it is another one")
+    };
+    assert_eq!(
+        found,
+        ["version: STSv1; mode: enforce; mx: old.a.test; max_age: 86400"]
+    );
+    let found = check("nonsense").await;
+    assert!(matches!(found, Found::Different { .. }), "{found:?}");
+    // A certificate that nobody vouches for.
+    let port = serve_policy(folder.path(), &plan.policy);
+    let client = Client::new(Dns::from_config(&config), Tls::trusting(None).unwrap());
+    let found = plan.check_policy(&client, port).await;
+    assert!(matches!(found, Found::Different { .. }), "{found:?}");
+    // Nothing is remembered of a name that is asked for the first time.
+    server.set_zone(Zone::new());
+    let client = Client::new(Dns::from_config(&config), Tls::trusting(None).unwrap());
+    let found = plan.check_policy(&client, port).await;
+    assert!(matches!(found, Found::Unknown { .. }), "{found:?}");
 }

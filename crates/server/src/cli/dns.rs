@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use mailwright_address::Domain;
 use mailwright_server::Config;
 use mailwright_server::dns::Dns;
+use mailwright_server::http::Client;
 use mailwright_server::publish::{Found, Plan, Wanted};
+use mailwright_server::tls::Tls;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -56,7 +58,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let checked = runtime.block_on(check(&config, &plan));
+            let checked = runtime.block_on(check(&config, &plan))?;
             terminal::print(&match json {
                 true => serde_json::to_string_pretty(&as_json(&checked))? + "\n",
                 false => as_text(&checked),
@@ -79,23 +81,26 @@ fn plan(config: &Config, domain: &Domain) -> Result<Plan, Failure> {
     Ok(Plan::new(config, domain)?)
 }
 
-async fn check<'a>(config: &Config, plan: &'a Plan) -> Vec<(&'a Wanted, Found)> {
+async fn check(config: &Config, plan: &Plan) -> Result<Vec<(Wanted, Found)>, Failure> {
     let dns = Dns::from_config(config);
     let mut checked = Vec::with_capacity(plan.records.len());
     for wanted in &plan.records {
-        checked.push((wanted, wanted.check(&dns).await));
+        checked.push((wanted.clone(), wanted.check(&dns).await));
     }
-    checked
+    let client = Client::new(dns, Tls::trusting(config.outbound.ca.as_deref())?);
+    let policy = plan.check_policy(&client, config.outbound.https_port).await;
+    checked.push((plan.policy_entry(), policy));
+    Ok(checked)
 }
 
-fn as_json(checked: &[(&Wanted, Found)]) -> serde_json::Value {
+fn as_json(checked: &[(Wanted, Found)]) -> serde_json::Value {
     let entries = checked
         .iter()
         .map(|(wanted, found)| serde_json::json!({ "wanted": wanted, "result": found }));
     entries.collect()
 }
 
-fn as_text(checked: &[(&Wanted, Found)]) -> String {
+fn as_text(checked: &[(Wanted, Found)]) -> String {
     let mut text = String::new();
     for (wanted, found) in checked {
         let Wanted {

@@ -1,18 +1,27 @@
 //! Aggregate reports about DMARC ([RFC 9990], RFC 7489 §7): what came of it, counted by day and domain, and kept
-//! over restarts
+//! over restarts and crashes
+//!
+//! ```text
+//!  count ─▶ tables ── every minute ─▶ DAY-DOMAIN.xml, and the journal is empty
+//!     └───▶ pending ── every second ─▶ journal
+//! ```
+//!
+//! A crash loses what came in the last second. One between the two steps of the minute has what came in it counted twice.
 //!
 //! [RFC 9990]: https://www.rfc-editor.org/rfc/rfc9990
 
 use super::policy::Decision;
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::files::replace;
+use crate::files::{private, replace};
 use crate::random::entropy;
 use mailwright_address::EmailAddress;
 use mailwright_auth::Checked;
 use mailwright_auth::dmarc::Discovery;
 use mailwright_auth::dmarc::aggregate::{Aggregate, Collector, Facts, Limits, Metadata, PublishedPolicy};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +30,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub(crate) struct Reports {
     counts: Mutex<BTreeMap<(u64, String), Count>>,
+    /// Reports about one message each, which the journal lacks; a NUL behind each.
+    pending: Mutex<Vec<u8>>,
     contact: EmailAddress,
     hostname: String,
     folder: PathBuf,
@@ -43,6 +54,29 @@ struct Count {
     collector: Collector,
     /// Whether the file lacks something.
     dirty: bool,
+    /// Who has got the report, or was tried in vain.
+    told: Vec<String>,
+}
+
+impl Count {
+    fn new(policy: PublishedPolicy) -> Self {
+        Self {
+            collector: Collector::new(policy, Reports::MOST),
+            dirty: true,
+            told: Vec::new(),
+        }
+    }
+}
+
+impl Due {
+    /// Whether an address was not sent this report yet; from here on it was.
+    pub(crate) fn begin(&mut self, address: &str) -> bool {
+        let is_new = !self.count.told.iter().any(|it| it == address);
+        if is_new {
+            self.count.told.push(address.to_owned());
+        }
+        is_new
+    }
 }
 
 impl Reports {
@@ -57,6 +91,7 @@ impl Reports {
         Some(Self {
             contact: config.auth.reports.clone()?,
             counts: Mutex::new(restored(&folder)),
+            pending: Mutex::default(),
             hostname: config.hostname.to_string(),
             folder,
             delay: u64::from(u16::from_ne_bytes(entropy())) % (4 * 3600),
@@ -81,11 +116,12 @@ impl Reports {
             return;
         }
         facts.disposition = decision.applied;
-        facts.overrides.clone_from(&decision.overrides);
+        facts.overrides.extend(decision.overrides.iter().cloned());
         let key = (
             now() / DAY,
             domain.to_string().trim_end_matches('.').to_ascii_lowercase(),
         );
+        let policy = PublishedPolicy::of(domain, record, Discovery::TreeWalk);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= Self::MOST && !counts.contains_key(&key) {
             return tracing::warn!(
@@ -93,27 +129,56 @@ impl Reports {
                 "too many domains want DMARC reports: this one gets none"
             );
         }
-        let count = counts.entry(key).or_insert_with(|| Count {
-            collector: Collector::new(
-                PublishedPolicy::of(domain, record, Discovery::TreeWalk),
-                Self::MOST,
-            ),
-            dirty: true,
-        });
-        count.collector.add(client.to_canonical(), facts);
+        let client = client.to_canonical();
+        let mut alone = Collector::new(policy.clone(), 1);
+        alone.add(client, facts.clone());
+        let alone = alone.finish(self.metadata(key.0, &key.1)).to_xml();
+        let count = counts.entry(key).or_insert_with(|| Count::new(policy));
+        count.collector.add(client, facts);
         count.dirty = true;
+        // While `counts` is locked: what is pending is counted.
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.extend_from_slice(alone.as_bytes());
+        pending.push(0);
     }
 
-    /// Writes down what was counted, for the next start.
+    /// Notes what was counted since the last time in the journal.
+    pub(crate) async fn note(&self) {
+        let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        if pending.is_empty() {
+            return;
+        }
+        let folder = self.folder.clone();
+        let noted = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            let mut options = OpenOptions::new();
+            let mut file = private(options.append(true).create(true)).open(folder.join(JOURNAL))?;
+            file.write_all(&pending)
+        });
+        match noted.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let folder = self.folder.display();
+                tracing::warn!(%folder, %error, "what was counted for DMARC reports cannot be noted");
+            }
+            Err(error) => tracing::error!(%error, "noting DMARC reports broke down"),
+        }
+    }
+
+    /// Writes down what was counted, for the next start, and empties the journal.
     pub(crate) async fn keep(&self) {
         let mut files = Vec::new();
         {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             for ((day, domain), count) in counts.iter_mut().filter(|(_, count)| count.dirty) {
                 count.dirty = false;
-                let report = count.collector.clone().finish(self.metadata(*day));
+                let report = count.collector.clone().finish(self.metadata(*day, domain));
                 files.push((self.file(*day, domain), report));
             }
+            self.pending
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clear();
         }
         if files.is_empty() {
             return;
@@ -123,7 +188,11 @@ impl Reports {
             std::fs::create_dir_all(&folder)?;
             files
                 .iter()
-                .try_for_each(|(path, report)| replace(path, &report.to_xml()))
+                .try_for_each(|(path, report)| replace(path, &report.to_xml()))?;
+            match std::fs::remove_file(folder.join(JOURNAL)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
         });
         match written.await {
             Ok(Ok(())) => {}
@@ -147,7 +216,10 @@ impl Reports {
 
     /// The report of a day that is over.
     pub(crate) fn report(&self, due: &Due) -> Aggregate {
-        due.count.collector.clone().finish(self.metadata(due.day))
+        due.count
+            .collector
+            .clone()
+            .finish(self.metadata(due.day, &due.domain))
     }
 
     /// Takes a report back that could not be sent, or gives it back if it is too late for it.
@@ -185,11 +257,12 @@ impl Reports {
         now().saturating_sub(self.delay) / DAY
     }
 
-    fn metadata(&self, day: u64) -> Metadata {
+    fn metadata(&self, day: u64, domain: &str) -> Metadata {
         let mut metadata = Metadata::default();
         metadata.organization.clone_from(&self.hostname);
         metadata.email = self.contact.to_string();
-        metadata.report_id = format!("{day}-{:016x}@{}", u64::from_be_bytes(entropy()), self.hostname);
+        // RFC 9990 §3.5.1: who gets it twice must see that it is the same.
+        metadata.report_id = format!("{day}.{domain}@{}", self.hostname);
         metadata.begin = day * DAY;
         metadata.end = (day + 1) * DAY - 1;
         metadata.generator = Some(concat!("Mailwright ", env!("CARGO_PKG_VERSION")).to_owned());
@@ -217,24 +290,42 @@ fn restored(folder: &Path) -> BTreeMap<(u64, String), Count> {
         match report {
             Ok(report) => {
                 let key = (report.metadata.begin / DAY, report.policy.domain.clone());
-                let mut collector = Collector::new(report.policy, Reports::MOST);
-                report.rows.into_iter().for_each(|row| collector.add_row(row));
-                counts.insert(
-                    key,
-                    Count {
-                        collector,
-                        dirty: false,
-                    },
-                );
+                let mut count = Count::new(report.policy);
+                count.dirty = false;
+                report
+                    .rows
+                    .into_iter()
+                    .for_each(|row| count.collector.add_row(row));
+                counts.insert(key, count);
             }
             Err(error) => {
                 tracing::warn!(file = %path.display(), error, "what was counted for a DMARC report cannot be read");
             }
         }
     }
+    let journal = std::fs::read(folder.join(JOURNAL)).unwrap_or_default();
+    for entry in journal.split_inclusive(|octet| *octet == 0) {
+        // The last one may have been cut off in the middle.
+        let report = entry
+            .strip_suffix(b"\0")
+            .map(|xml| Aggregate::parse(xml, &Limits::default()));
+        let Some(Ok(report)) = report else {
+            tracing::warn!("a message counted for a DMARC report was not noted to its end");
+            continue;
+        };
+        let key = (report.metadata.begin / DAY, report.policy.domain.clone());
+        let count = counts.entry(key).or_insert_with(|| Count::new(report.policy));
+        count.dirty = true;
+        report
+            .rows
+            .into_iter()
+            .for_each(|row| count.collector.add_row(row));
+    }
     counts
 }
 
+/// In the folder of the reports.
+const JOURNAL: &str = "journal";
 /// In seconds.
 const DAY: u64 = 86_400;
 
