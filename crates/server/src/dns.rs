@@ -7,6 +7,7 @@
 //! ```
 
 use crate::config::Config;
+use crate::metrics::{Task, counted, spawn};
 use mailwright_dns::{
     Answer, Config as DnsConfig, Failure, FailureKind, QueryId, Question, Resolver, Server, SocketId, Stats,
     Transmit, Transport,
@@ -38,7 +39,7 @@ impl Dns {
     /// Panics outside of a runtime.
     pub fn start(dns: DnsConfig) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(Driver::new(dns).run(receiver));
+        spawn(Task::Part, Driver::new(dns).run(receiver));
         Self {
             commands,
             serial: Arc::new(AtomicU64::new(0)),
@@ -283,7 +284,9 @@ impl Driver {
         }
         while let Some(transmit) = self.resolver.poll_transmit() {
             let socket = transmit.socket;
-            let task = self.tasks.spawn(exchange(transmit, self.events.clone()));
+            let task = self
+                .tasks
+                .spawn(counted(Task::Lookup, exchange(transmit, self.events.clone())));
             self.sockets.insert(socket, task);
         }
         while let Some((query, answer)) = self.resolver.poll_answer() {

@@ -56,18 +56,19 @@
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
 //! | [`filter`] | programs that are asked about messages, lists in the DNS, greylisting, rate limits |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
+//! | [`metrics`] | what is counted |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
 //! | [`transfer`] | mail from elsewhere and to elsewhere: Maildir, mbox, IMAP accounts |
 //! | [`route`], [`policies`] | where mail goes; the MTA-STS policies of other domains |
 //! | [`publish`] | what to publish in the DNS, and whether it is there |
-//! | [`http`] | a client that asks once, with limits |
+//! | [`http`] | a client that asks once, and a server, with limits |
 //! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
 //!
 //! # What is incomplete
 //!
 //! Certificates are read at the start only. Notices to senders are not
-//! held to the quota of whom they tell. There are no metrics.
+//! held to the quota of whom they tell.
 //!
 //! Minimum Rust version: 1.89.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
@@ -90,7 +91,9 @@ pub mod judge;
 pub mod keys;
 mod listen;
 mod maildrops;
+pub mod metrics;
 mod names;
+mod offer;
 mod orders;
 pub mod outbound;
 mod parts;
@@ -109,10 +112,12 @@ mod stream;
 pub mod tls;
 pub mod transfer;
 pub mod upkeep;
+mod web;
 mod workers;
 
 pub use clock::unix_now;
 pub use config::Config;
+pub use metrics::Metrics;
 pub use server::{Builder, PartEnded, Running, Server, StartError};
 pub use shared::Shared;
 pub use stream::Stream;

@@ -3,6 +3,7 @@
 use crate::Stream;
 use crate::config::{ListenerConfig, Protocol, TlsMode};
 use crate::gate::{Gate, Pass};
+use crate::metrics::{Door, Success, Task, spawn};
 use crate::shared::Shared;
 use mailwright_mailbox::Store;
 use std::io;
@@ -35,6 +36,8 @@ async fn serve<S: Store>(
             Box::pin(crate::imap::serve(shared, stream, peer, options)).await;
         }
         Protocol::Pop3 => Box::pin(crate::pop3::serve(shared, stream, peer, listener)).await,
+        Protocol::Http => Box::pin(crate::web::serve(shared, stream, peer)).await,
+        Protocol::Metrics => Box::pin(crate::web::serve_monitor(shared, stream, peer)).await,
     }
 }
 
@@ -63,6 +66,11 @@ impl Bound {
         (self.config.name.clone(), self.address)
     }
 
+    /// What it speaks.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.config.protocol
+    }
+
     /// Accepts connections until the server stops.
     pub(crate) async fn run<S: Store>(self, shared: Arc<Shared<S>>, gate: Gate) {
         let Self {
@@ -80,10 +88,17 @@ impl Bound {
                 // Behind a proxy all have its address, until it has told theirs.
                 Ok((tcp, peer)) => match gate.enter((!config.smtp.proxy).then_some(peer.ip())) {
                     Some(pass) => {
-                        tokio::spawn(connection(shared.clone(), tcp, peer, config.clone(), pass));
+                        let served = connection(shared.clone(), tcp, peer, config.clone(), pass);
+                        spawn(Task::Connection, served);
                     }
                     None => {
                         tracing::warn!(listener = config.name, %peer, "refused: too many connections");
+                        shared
+                            .metrics
+                            .turned_away
+                            .of(config.protocol)
+                            .of(Door::Full)
+                            .count();
                         turn_away(&tcp, config.protocol, config.tls);
                     }
                 },
@@ -106,6 +121,7 @@ async fn connection<S: Store>(
     pass: Pass,
 ) {
     let over = shared.shutdown.clone();
+    let _connected = shared.metrics.connected(listener.protocol);
     let work = async {
         let mut stream = Stream::from(tcp);
         // Behind a PROXY header, TLS has to wait for the engine to read it.
@@ -117,6 +133,7 @@ async fn connection<S: Store>(
                 shaken = handshake => shaken,
                 () = shared.shutdown.begun() => return,
             };
+            shared.metrics.handshakes.of(Success::of(&shaken)).count();
             stream = match shaken {
                 Ok(stream) => stream,
                 Err(error) => return tracing::debug!(listener = listener.name, %peer, "no TLS: {error}"),
@@ -140,6 +157,9 @@ fn turn_away(tcp: &TcpStream, protocol: Protocol, tls: TlsMode) {
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => b"421 4.7.0 Too many connections\r\n",
         Protocol::Imap => b"* BYE [UNAVAILABLE] Too many connections\r\n",
         Protocol::Pop3 => b"-ERR [SYS/TEMP] Too many connections\r\n",
+        Protocol::Http | Protocol::Metrics => {
+            b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        }
     };
     let _ = tcp.try_write(words);
 }

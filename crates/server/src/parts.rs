@@ -1,5 +1,6 @@
 //! The parts of a server that run for as long as it does: when one of them ends early, the server is told.
 
+use crate::metrics::{Task, counted};
 use std::collections::HashMap;
 use std::future::{Future, pending};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -25,7 +26,7 @@ pub struct PartEnded {
 impl Parts {
     /// Runs a part.
     pub(crate) fn spawn(&mut self, name: impl Into<String>, part: impl Future<Output = ()> + Send + 'static) {
-        let id = self.tasks.spawn(part).id();
+        let id = self.tasks.spawn(counted(Task::Part, part)).id();
         self.names.insert(id, name.into());
     }
 

@@ -3,11 +3,12 @@
 //! MX (RFC 5321 §5), SPF (RFC 7208), DKIM (RFC 6376 §3.6), DMARC (RFC 9989), MTA-STS (RFC 8461), TLSRPT (RFC 8460), SRV
 //! (RFC 6186, RFC 8314 §5.1), TLSA (RFC 7672), and the names that mail programs look for.
 
-use crate::config::{Config, Protocol, TlsMode};
+use crate::config::{Config, Protocol};
 use crate::dns::Dns;
 use crate::http::{Client, HttpError, Limits, Request};
 use crate::keys::{UnusableKey, read_key};
 use crate::names::domain_key;
+use crate::offer;
 use crate::tls::{self, TlsError};
 use mailwright_address::Domain;
 use mailwright_auth::crypto::SigningKey;
@@ -137,7 +138,7 @@ impl Plan {
         let purpose =
             "DMARC: what to do with mail that is not from here; p=none to begin with, p=reject in the end";
         plan.need(&format!("_dmarc.{domain_name}"), "TXT", &quote(&dmarc), purpose);
-        let policy = format!("version: STSv1\r\nmode: enforce\r\nmx: {host}\r\nmax_age: 604800\r\n");
+        let policy = sts_policy(config);
         let id = hex(&digest(&SHA256, policy.as_bytes()).as_ref()[..8]);
         plan.hint(
             &format!("_mta-sts.{domain_name}"),
@@ -161,7 +162,7 @@ impl Plan {
             &quote(&format!("v=TLSRPTv1; rua=mailto:{tls_reports}")),
             "TLSRPT: who hears of trouble with TLS",
         );
-        plan.services(config, &domain_name, &host);
+        plan.services(config, &domain_name);
         for name in ["autoconfig", "autodiscover"] {
             let name = format!("{name}.{domain_name}");
             plan.hint(
@@ -262,6 +263,20 @@ impl fmt::Display for Plan {
     }
 }
 
+/// The MTA-STS policy of every domain of a server (RFC 8461 §3.2).
+pub(crate) fn sts_policy(config: &Config) -> String {
+    let sts = &config.web.sts;
+    let mut policy = format!("version: STSv1\r\nmode: {}\r\n", sts.mode);
+    let own = [domain_key(&config.hostname)];
+    let hosts = if sts.mx.is_empty() { &own[..] } else { &sts.mx };
+    for host in hosts {
+        // Writing into a string cannot fail.
+        let _ = write!(policy, "mx: {host}\r\n");
+    }
+    let _ = write!(policy, "max_age: {}\r\n", sts.max_age.as_secs());
+    policy
+}
+
 /// Collects records.
 struct Records(Vec<Wanted>);
 
@@ -310,39 +325,14 @@ impl Records {
     }
 
     /// Where mail programs find what the listeners offer.
-    fn services(&mut self, config: &Config, domain: &str, host: &str) {
-        for (service, protocol, implicit) in SERVICES {
-            let mode = if *implicit {
-                TlsMode::Implicit
-            } else {
-                TlsMode::Starttls
-            };
-            let listener = config
-                .listeners
-                .iter()
-                .find(|it| it.protocol == *protocol && it.tls == mode && !it.address.ip().is_loopback());
-            if let Some(listener) = listener {
-                let value = format!("0 1 {} {host}.", listener.address.port());
-                self.hint(
-                    &format!("{service}._tcp.{domain}"),
-                    "SRV",
-                    &value,
-                    "where mail programs connect to",
-                );
-            }
+    fn services(&mut self, config: &Config, domain: &str) {
+        for service in offer::services(config) {
+            let name = format!("_{}._tcp.{domain}", service.name);
+            let value = format!("0 1 {} {}.", service.port, service.host);
+            self.hint(&name, "SRV", &value, "where mail programs connect to");
         }
     }
 }
-
-/// The services of RFC 6186 §3 and RFC 8314 §5.1, the protocol, and whether TLS starts at once.
-const SERVICES: &[(&str, Protocol, bool)] = &[
-    ("_submissions", Protocol::Submission, true),
-    ("_submission", Protocol::Submission, false),
-    ("_imaps", Protocol::Imap, true),
-    ("_imap", Protocol::Imap, false),
-    ("_pop3s", Protocol::Pop3, true),
-    ("_pop3", Protocol::Pop3, false),
-];
 
 impl Wanted {
     /// Asks whether the record is there.

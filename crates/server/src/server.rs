@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::aliases::Aliases;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Limits, MetricsConfig, Protocol};
 #[cfg(unix)]
 use crate::control;
 use crate::delivery;
@@ -13,6 +13,7 @@ use crate::gate::Gate;
 use crate::judge::{Filter, Judge};
 use crate::keys::UnusableKey;
 use crate::listen::Bound;
+use crate::metrics::Metrics;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
 use crate::shared::Shared;
@@ -39,6 +40,7 @@ pub struct Builder<S> {
     store: S,
     filters: Vec<Arc<dyn Filter>>,
     upkeep: Option<fn(&S) -> &dyn Upkeep>,
+    metrics: Arc<Metrics>,
 }
 
 /// A server that runs. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in order.
@@ -96,6 +98,7 @@ impl Server {
             store: (),
             filters: Vec::new(),
             upkeep: None,
+            metrics: Arc::default(),
         }
     }
 }
@@ -108,6 +111,7 @@ impl Builder<()> {
             store,
             filters: self.filters,
             upkeep: None,
+            metrics: self.metrics,
         }
     }
 }
@@ -118,6 +122,12 @@ impl<S> Builder<S> {
     pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
         self.filters.push(filter);
         self
+    }
+
+    /// Counts in these metrics, in place of some of its own.
+    #[must_use]
+    pub fn metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 }
 
@@ -142,6 +152,7 @@ impl<S: Store> Builder<S> {
             store,
             filters,
             upkeep,
+            metrics,
         } = self;
         let accounts = Accounts::load(&config)?;
         let aliases = Aliases::load(&config)?;
@@ -152,7 +163,8 @@ impl<S: Store> Builder<S> {
         let judge = Judge::new(&config, dns.clone(), judges)
             .map_err(|(file, error)| StartError::Dkim { file, error })?;
         let mut bound = Vec::with_capacity(config.listeners.len());
-        for listener in &config.listeners {
+        let watched = config.observing.metrics.as_ref().map(MetricsConfig::listener);
+        for listener in config.listeners.iter().chain(&watched) {
             let name = listener.name.clone();
             let address = listener.address;
             match Bound::bind(listener.clone()).await {
@@ -173,12 +185,18 @@ impl<S: Store> Builder<S> {
         let mut shared = Shared::new(config, accounts, store, tls, orders, dns, judge);
         shared.aliases = aliases;
         shared.upkeep = upkeep;
+        shared.metrics = metrics;
         let shared = Arc::new(shared);
         let addresses = bound.iter().map(Bound::address).collect();
         let (mut listeners, mut workers) = (Parts::default(), Parts::default());
         for listener in bound {
             let name = format!("the listener {}", listener.address().0);
-            listeners.spawn(name, listener.run(shared.clone(), gate.clone()));
+            // A flood of mail shall not hide what it does.
+            let gate = match listener.protocol() {
+                Protocol::Metrics => Gate::new(&monitor_limits()),
+                _ => gate.clone(),
+            };
+            listeners.spawn(name, listener.run(shared.clone(), gate));
         }
         #[cfg(unix)]
         if let Some(socket) = control::open(&shared.config).await {
@@ -277,6 +295,15 @@ async fn keep_logins<S: Store>(shared: &Arc<Shared<S>>, at_once: bool) {
     let shared = Arc::clone(shared);
     // If it panics there is nothing to keep.
     let _ = tokio::task::spawn_blocking(move || shared.accounts.keep_logins(at_once)).await;
+}
+
+/// Who watches a server opens a few connections.
+fn monitor_limits() -> Limits {
+    Limits {
+        connections: 16,
+        connections_per_address: 16,
+        ..Limits::default()
+    }
 }
 
 fn listen_help(error: &io::Error) -> &'static str {

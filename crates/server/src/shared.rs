@@ -6,12 +6,16 @@ use crate::config::Config;
 use crate::dns::Dns;
 use crate::judge::Judge;
 use crate::maildrops::Maildrops;
+use crate::metrics::{Metrics, QueueCensus, QueueState};
 use crate::orders::Orders;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
 use crate::upkeep::Upkeep;
 use crate::workers::Workers;
+use mailwright_mailbox::{Batch, CommitError, Committed, Store};
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Notify;
 
 pub use crate::clock::unix_now;
@@ -49,6 +53,10 @@ pub struct Shared<S> {
     pub(crate) upkeep: Option<fn(&S) -> &dyn Upkeep>,
     /// Which maildrops POP3 sessions have open.
     pub(crate) maildrops: Maildrops,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How much is in the queue.
+    pub(crate) census: QueueCensus,
 }
 
 impl<S> Shared<S> {
@@ -80,6 +88,31 @@ impl<S> Shared<S> {
             orders,
             upkeep: None,
             maildrops: Maildrops::default(),
+            metrics: Arc::default(),
+            census: QueueCensus::default(),
         }
+    }
+}
+
+impl<S: Store> Shared<S> {
+    /// Commits a batch to the store, and counts that.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let began = Instant::now();
+        let committed = self.store.commit(batch).await;
+        // That somebody else was faster, or that there is no room, is no failure of the store.
+        let is_broken = matches!(
+            &committed,
+            Err(CommitError::Io(_) | CommitError::Full | CommitError::Closed)
+        );
+        self.metrics.committed(began.elapsed(), !is_broken);
+        committed
+    }
+
+    /// How much is in the queue; `None` if the store cannot tell.
+    pub(crate) async fn queue_state(&self) -> Option<QueueState> {
+        let state = self.census.state(&self.store, crate::outbound::now()).await;
+        state
+            .inspect_err(|error| tracing::error!(%error, "the queue cannot be counted"))
+            .ok()
     }
 }

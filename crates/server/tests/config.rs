@@ -23,7 +23,7 @@ fn mistakes(text: &str) -> String {
 #[test]
 fn the_example_passes_the_check() {
     let config = parse(config::EXAMPLE);
-    assert_eq!(config.listeners.len(), 6);
+    assert_eq!(config.listeners.len(), 8);
     assert_eq!(config.accounts.len(), 1);
     assert_eq!(config.limits, config::Limits::default());
     assert_eq!(config.queue, config::QueueConfig::default());
@@ -118,6 +118,15 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
         (local.protocol, local.socket.as_deref()),
         (Protocol::Lmtp, Some(Path::new("/run/lists/lmtp")))
     );
+    let observing = &config.observing;
+    assert_eq!(observing.metrics, Some(config::MetricsConfig::default()));
+    assert_eq!(
+        (&observing.trace, &observing.log),
+        (&config::TraceConfig::default(), &config::LogConfig::default())
+    );
+    let mut sts = config::StsPolicy::default();
+    sts.mx.push("mail.example.org".to_owned());
+    assert_eq!(config.web.sts, sts);
     assert!(config.certificate.is_some() && config.listeners[2].certificate.is_some());
 }
 
@@ -166,8 +175,8 @@ fn mistakes_name_their_line() {
             "server.toml:5:11: invalid socket address",
         ),
         (
-            "[[listener]]\naddress = \"127.0.0.1:25\"\nprotocol = \"http\"\n",
-            "server.toml:6:12: unknown variant `http`",
+            "[[listener]]\naddress = \"127.0.0.1:25\"\nprotocol = \"gopher\"\n",
+            "server.toml:6:12: unknown variant `gopher`",
         ),
         (
             "[aliases]\nx = [\"a@b\", \"not an address\"]\n",
@@ -302,6 +311,19 @@ fn filters_are_read_with_what_is_usual_for_their_kind() {
     assert_eq!(rates.messages_per_sender, None);
     assert_eq!(rates.connections_per_address.map(|rate| rate.events), Some(5));
     for (wrong, why) in [
+        (
+            "[[listener]]\naddress = \"127.0.0.1:80\"\nprotocol = \"http\"\ntls = \"starttls\"\n",
+            "knows no STARTTLS",
+        ),
+        ("[web]\nports = { smtp = 25 }\n", "not a port of a service"),
+        ("[mta_sts]\nmx = [\"a..b\"]\n", "a..b"),
+        ("[mta_sts]\nmax_age = \"400d\"\n", "too long"),
+        ("[trace]\nmax_size = \"1K\"\n", "too small"),
+        ("[log]\nlevel = \"info,=x=\"\n", "is no level"),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:80\"\nprotocol = \"metrics\"\n",
+            "unknown variant",
+        ),
         (
             "[[filter]]\nkind = \"clamd\"\naddress = \"here\"\n",
             "where a filter listens",

@@ -5,8 +5,10 @@ use super::auth::{AuthSection, DkimSection, dkim_keys};
 use super::filter::{self, DnsListsSection, FilterSection, GreylistSection, RateLimitsSection};
 use super::is_among;
 use super::login::{LoginLimitsSection, PasswordHashingSection, hashing};
+use super::observing::{LogSection, MetricsSection, TraceSection, observing};
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
+use super::web::{StsSection, WebSection, web};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, DestinationLimits,
     FixedRoute, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
@@ -91,6 +93,11 @@ struct File {
     greylist: GreylistSection,
     #[serde(default)]
     rate_limits: RateLimitsSection,
+    web: Option<WebSection>,
+    mta_sts: Option<StsSection>,
+    metrics: Option<MetricsSection>,
+    trace: Option<TraceSection>,
+    log: Option<LogSection>,
 }
 
 #[derive(serde::Deserialize)]
@@ -406,6 +413,8 @@ impl File {
             folder,
             found,
         );
+        config.web = web(self.web, self.mta_sts, found);
+        config.observing = observing(self.metrics, self.trace, self.log, found);
         config
     }
 }
@@ -427,7 +436,9 @@ fn listeners(
         if let Some(name) = section.name.clone() {
             listener.name = name;
         }
-        if section.has_smtp_keys() && matches!(section.protocol, Protocol::Imap | Protocol::Pop3) {
+        if section.has_smtp_keys()
+            && matches!(section.protocol, Protocol::Imap | Protocol::Pop3 | Protocol::Http)
+        {
             found.add(
                 Some(span.clone()),
                 format!("a key of this listener has no meaning for {}", section.protocol),
@@ -466,6 +477,10 @@ fn listeners(
         if seen.insert(listener.name.clone(), ()).is_some() {
             let what = format!("two listeners are called \"{}\"", listener.name);
             found.add(Some(span.clone()), what, Some("add `name = \"...\"`"));
+        }
+        if listener.protocol == Protocol::Http && listener.tls == TlsMode::Starttls {
+            let help = Some("use \"implicit\" or \"none\"");
+            found.add(Some(span.clone()), "HTTP knows no STARTTLS", help);
         }
         if listener.protocol == Protocol::Lmtp && !address.ip().is_loopback() {
             let help = Some("LMTP trusts whoever connects: listen at 127.0.0.1 or [::1]");

@@ -9,8 +9,10 @@ mod auth;
 mod file;
 mod filter;
 mod login;
+mod observing;
 mod problem;
 mod values;
+mod web;
 
 use mailwright_address::{Domain, EmailAddress};
 use std::collections::BTreeMap;
@@ -28,9 +30,11 @@ pub use filter::{
     OnHit, RateLimits,
 };
 pub use login::{LoginLimits, PasswordHashing};
+pub use observing::{LogConfig, LogFormat, MetricsConfig, Observing, TraceConfig};
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use values::{Endpoint, EndpointHost, Network, Unreadable};
+pub use web::{StsMode, StsPolicy, Web};
 
 /// A complete, commented configuration file. It passes the check itself.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -84,6 +88,10 @@ pub struct Config {
     pub quota: Quota,
     /// What filters mail that comes in.
     pub filtering: Filtering,
+    /// What is told over HTTP.
+    pub web: Web,
+    /// How the server can be watched.
+    pub observing: Observing,
 }
 
 /// How mail is kept, in the folder `mail` of the data folder.
@@ -194,6 +202,11 @@ pub enum Protocol {
     Imap,
     /// POP3 (RFC 1939).
     Pop3,
+    /// What mail programs ask to set themselves up, over HTTP.
+    Http,
+    /// What programs ask that watch the server, over HTTP; configured by [`Observing::metrics`] alone.
+    #[serde(skip)]
+    Metrics,
 }
 
 /// How TLS starts on a connection.
@@ -661,6 +674,8 @@ impl Config {
             password_hash: PasswordHashing::default(),
             quota: Quota::default(),
             filtering: Filtering::default(),
+            web: Web::default(),
+            observing: Observing::default(),
         }
     }
 
@@ -744,23 +759,31 @@ impl ListenerConfig {
 }
 
 impl Protocol {
-    /// TLS on request, but for LMTP, which stays on the machine.
+    /// TLS on request, but for HTTP, which does not know that, and for what stays on the machine.
     fn usual_tls(self) -> TlsMode {
         match self {
-            Self::Lmtp => TlsMode::None,
+            Self::Lmtp | Self::Metrics => TlsMode::None,
+            Self::Http => TlsMode::Implicit,
             _ => TlsMode::Starttls,
+        }
+    }
+
+    /// Its name in configurations, logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Lmtp => "lmtp",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+            Self::Http => "http",
+            Self::Metrics => "metrics",
         }
     }
 }
 
 impl std::fmt::Display for Protocol {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Smtp => "smtp",
-            Self::Submission => "submission",
-            Self::Lmtp => "lmtp",
-            Self::Imap => "imap",
-            Self::Pop3 => "pop3",
-        })
+        f.write_str(self.as_str())
     }
 }

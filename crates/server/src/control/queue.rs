@@ -1,5 +1,6 @@
 //! The queue at the control socket, and in a data folder where no server runs.
 
+use crate::metrics::{Task, counted};
 use crate::outbound::{self, Executed, Order, OrderError, Orders};
 use crate::shared::Shared;
 use mailwright_address::{EmailAddress, ReversePath};
@@ -376,7 +377,7 @@ async fn ordered(orders: &Orders, keys: Vec<u64>, order: &Order) -> Vec<(u64, Ch
     let mut running = JoinSet::new();
     for key in keys {
         let (orders, order) = (orders.clone(), order.clone());
-        running.spawn(async move {
+        running.spawn(counted(Task::Control, async move {
             let changed = match orders.execute(Key::new(key), order).await {
                 Ok(Executed::Edited(edited)) => edited.into(),
                 Ok(Executed::Dropped) => Changed::Done,
@@ -384,7 +385,7 @@ async fn ordered(orders: &Orders, keys: Vec<u64>, order: &Order) -> Vec<(u64, Ch
                 Err(error) => Changed::Failed(error.to_string()),
             };
             (key, changed)
-        });
+        }));
     }
     running.join_all().await
 }

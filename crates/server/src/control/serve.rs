@@ -3,6 +3,7 @@
 use super::desk::Desk;
 use super::{Answer, Line, MAX_REPLY, MAX_REQUEST, Outcome, Pong, Request, VERSION, queue, socket};
 use crate::config::Config;
+use crate::metrics::{Task, counted};
 use crate::shared::Shared;
 use mailwright_mailbox::Store;
 use serde_json::Value;
@@ -45,7 +46,8 @@ pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, listener: UnixListen
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) if is_allowed(&stream) => {
-                    connections.spawn(converse(shared.clone(), stream, Desk::new(&turns)));
+                    let conversation = converse(shared.clone(), stream, Desk::new(&turns));
+                    connections.spawn(counted(Task::Control, conversation));
                 }
                 Ok(_) => tracing::warn!("another user was turned away from the control socket"),
                 Err(error) => {

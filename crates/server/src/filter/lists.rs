@@ -4,6 +4,7 @@ use super::marks::{prepend, refusal};
 use crate::config::DnsLists;
 use crate::dns::Dns;
 use crate::judge::{Action, Client, Filter, Judging, Message, Ruling, Transaction};
+use crate::metrics::{Task, counted};
 use mailwright_address::ForwardPath;
 use mailwright_dns::{Name, Question, Record, RecordType};
 use mailwright_filter::dns_list::{List, Listing, weigh};
@@ -43,10 +44,11 @@ impl Listed {
         let mut asking = JoinSet::new();
         for (place, list) in self.config.lists.iter().enumerate() {
             let (dns, list, limit) = (self.dns.clone(), list.clone(), self.config.timeout);
-            asking.spawn(async move {
+            let asked = async move {
                 let asked = timeout(limit, ask(&dns, &list, client)).await;
                 (place, asked.unwrap_or(Listing::Broken))
-            });
+            };
+            asking.spawn(counted(Task::Lookup, asked));
         }
         let mut listings = vec![Listing::Broken; self.config.lists.len()];
         while let Some(answered) = asking.join_next().await {

@@ -27,7 +27,7 @@ impl<S: Store> StoreMailboxes<S> {
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, Failure> {
-        Ok(self.store().commit(batch).await?.outcomes)
+        Ok(self.shared.commit(batch).await?.outcomes)
     }
 
     /// Commits one operation.

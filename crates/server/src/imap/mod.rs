@@ -152,5 +152,6 @@ pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, p
     options.max_watched = config.limits.watched_mailboxes;
     options.progress_interval = config.limits.imap_progress_interval;
     options.shutdown = shared.shutdown.clone();
+    options.metrics = Some(shared.metrics.clone());
     options
 }

@@ -5,7 +5,9 @@ use super::convert::{name, refusal};
 use super::selected::Selected;
 use super::watching::{self, Watching};
 use crate::Stream;
+use crate::config::Protocol;
 use crate::conn::{Conn, ConnError, Turn};
+use crate::metrics::{Idle, Login, Metrics, Success};
 use crate::random::entropy;
 use crate::shutdown::Shutdown;
 use crate::workers::Workers;
@@ -40,6 +42,8 @@ pub struct Options {
     pub progress_interval: Duration,
     /// Tells that the server stops.
     pub shutdown: Shutdown,
+    /// Where commands, logins and waiting are counted; nowhere by default.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl Default for Options {
@@ -57,6 +61,7 @@ impl Default for Options {
             max_watched: 10_000,
             progress_interval: Duration::from_secs(15),
             shutdown: Shutdown::new(),
+            metrics: None,
         }
     }
 }
@@ -77,6 +82,7 @@ pub async fn serve<B: Backend>(
         max_watched,
         progress_interval,
         shutdown,
+        metrics,
     } = options;
     let stream = stream.into();
     let transport = match stream.is_tls() {
@@ -109,6 +115,8 @@ pub async fn serve<B: Backend>(
         progress_interval: progress_interval.max(Duration::from_millis(1)),
         shutdown,
         told: false,
+        metrics,
+        idle: None,
     });
     session.run(tls, certificate_hash).await;
 }
@@ -143,6 +151,9 @@ pub(super) struct Session<B: Backend> {
     shutdown: Shutdown,
     /// The engine knows that the server stops.
     told: bool,
+    metrics: Option<Arc<Metrics>>,
+    /// Set while the last command of the client is IDLE.
+    idle: Option<Idle>,
 }
 
 /// Messages that are coming in.
@@ -213,7 +224,11 @@ impl<B: Backend> Session<B> {
                 Ok(Flow::StartTls) => {
                     let Some(tls) = tls.clone() else { break };
                     // Boxed, so that the task is not as large as a handshake for all its life.
-                    match Box::pin(self.conn.accept_tls(tls)).await {
+                    let shaken = Box::pin(self.conn.accept_tls(tls)).await;
+                    if let Some(metrics) = &self.metrics {
+                        metrics.handshakes.of(Success::of(&shaken)).count();
+                    }
+                    match shaken {
                         Ok(conn) => self.conn = conn,
                         Err(error) => return tracing::debug!(peer = %self.peer, "imap: no TLS: {error}"),
                     }
@@ -289,12 +304,14 @@ impl<B: Backend> Session<B> {
     }
 
     async fn event(&mut self, event: Event) -> Result<(), ConnError<imap::Error>> {
+        self.count(&event);
         match event {
             Event::Auth(question) => {
                 let user = question.username().to_owned();
                 self.mask(&user);
                 let answer = self.backend.authenticate(question, self.peer).await;
                 if matches!(answer, Answer::Deny) {
+                    self.count_login(Login::Failed);
                     tracing::info!(peer = %self.peer, ?user, "imap: login refused");
                 }
                 self.conn.machine().answer_auth(answer);
@@ -323,6 +340,23 @@ impl<B: Backend> Session<B> {
             },
         }
         Ok(())
+    }
+
+    fn count(&mut self, event: &Event) {
+        self.idle = None;
+        let Some(metrics) = &self.metrics else { return };
+        if !matches!(event, Event::AppendData(_) | Event::AppendAborted) {
+            metrics.commands.of(Protocol::Imap).count();
+        }
+        if matches!(event, Event::Idle) {
+            self.idle = Some(metrics.idles());
+        }
+    }
+
+    fn count_login(&self, result: Login) {
+        if let Some(metrics) = &self.metrics {
+            metrics.login(Protocol::Imap, result);
+        }
     }
 
     /// Answers a question with yes, or returns the no.
@@ -389,6 +423,7 @@ impl<B: Backend> Session<B> {
         match self.backend.open(identity, self.peer).await {
             Ok(mail) => {
                 tracing::info!(peer = %self.peer, user = ?identity.authcid, "imap: logged in");
+                self.count_login(Login::Ok);
                 self.feed = mail.feed(None);
                 self.mail = Some(Arc::new(mail));
             }

@@ -520,7 +520,7 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
                 value,
             });
         }
-        match self.store().commit(batch).await {
+        match self.shared.commit(batch).await {
             Ok(_) => Ok(()),
             Err(CommitError::Limit { limit, .. }) if limit.contains("octets") => {
                 // The limits that the server gives its stores.

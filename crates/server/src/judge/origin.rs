@@ -3,6 +3,7 @@
 use crate::clock::unix_now;
 use crate::config;
 use crate::dns::{Asker, Dns, gone};
+use crate::metrics::{Task, counted};
 use crate::random::entropy;
 use bytes::Bytes;
 use mailwright_auth::{Checked, Checker, Config, Envelope, Step, spf};
@@ -41,7 +42,8 @@ impl Origins {
         let checker = Checker::new(&self.checks, envelope, now).sampled(sample % 100);
         let (chunks, received) = mpsc::channel(CHUNKS_AHEAD);
         let mut task = JoinSet::new();
-        task.spawn(check(checker, self.dns.clone(), received, self.timeout));
+        let checking = check(checker, self.dns.clone(), received, self.timeout);
+        task.spawn(counted(Task::Check, checking));
         Trial { chunks, task }
     }
 }

@@ -6,6 +6,7 @@ use super::reports::{Reports, Seen};
 use crate::clock::unix_now;
 use crate::config::{OverQuota, Way};
 use crate::delivery::{Destination, MessageWriter};
+use crate::metrics::{Attempted, Folder};
 use crate::quotas::Room;
 use crate::route::Router;
 use crate::shared::Shared;
@@ -364,7 +365,12 @@ impl<S: Store> Job<S> {
                 blob: Some(blob.clone()),
             });
         }
-        store.commit(batch).await?;
+        self.shared.commit(batch).await?;
+        self.shared
+            .metrics
+            .delivered
+            .of(Folder::Inbox)
+            .add(accounts.len() as u64);
         self.shared.spooled.notify_one();
         Ok(())
     }
@@ -390,6 +396,11 @@ impl<S: Store> Job<S> {
                 _ => {}
             }
         }
+        let metrics = &self.shared.metrics;
+        metrics.attempt_time.record(started.elapsed());
+        metrics.attempted.of(Attempted::Delivered).add(delivered);
+        metrics.attempted.of(Attempted::Deferred).add(deferred);
+        metrics.attempted.of(Attempted::Failed).add(failed);
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (id, to) = (&self.record().id, self.attempt.destination());
         match why {

@@ -103,7 +103,11 @@ async fn apply<S: Store>(
         .ops
         .iter()
         .any(|op| matches!(op, Op::SpoolPut { key: None, .. }));
-    shared.store.commit(batch).await?;
+    let is_told = update.dsn.is_some() && batch.ops.len() > 1;
+    shared.commit(batch).await?;
+    if is_told {
+        shared.metrics.notices.count();
+    }
     if spools {
         shared.spooled.notify_one();
     }

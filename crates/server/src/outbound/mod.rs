@@ -31,6 +31,7 @@ mod reports;
 mod trust;
 
 use crate::http::Client;
+use crate::metrics::{Task, counted, spawn};
 use crate::orders::{Note, Reply, Waiting};
 use crate::policies::{Keep, Policies};
 use crate::random::entropy;
@@ -65,7 +66,7 @@ pub async fn run<S: Store>(shared: Arc<Shared<S>>, inbox: Inbox) {
     let reports = Reports::open(&shared.config);
     let reporting = reports
         .clone()
-        .map(|reports| tokio::spawn(reports.run(shared.clone(), router.clone())));
+        .map(|reports| spawn(Task::Part, reports.run(shared.clone(), router.clone())));
     Worker::new(shared, router, reports.clone(), inbox).run().await;
     if let Some(reporting) = reporting {
         // It ends with the server, and what came after that is kept below.
@@ -170,7 +171,8 @@ impl<S: Store> Worker<S> {
         let now = now();
         if !stopping {
             if let Some(page) = self.queue.next_page(now) {
-                self.pages.spawn(read(self.shared.clone(), page));
+                self.pages
+                    .spawn(counted(Task::Spool, read(self.shared.clone(), page)));
             }
             while let Some(attempt) = self.queue.due(now) {
                 let attempt = Arc::new(attempt);
@@ -185,7 +187,7 @@ impl<S: Store> Worker<S> {
                     attempt.clone(),
                     self.bodies.get(&attempt.key()).cloned(),
                 );
-                let task = self.attempts.spawn(job.run());
+                let task = self.attempts.spawn(counted(Task::Attempt, job.run()));
                 self.running.insert(task.id(), attempt);
             }
         }
@@ -195,7 +197,8 @@ impl<S: Store> Worker<S> {
             let key = update.key;
             let body = self.bodies.get(&key).cloned();
             let work = commit::persist(self.shared.clone(), update, body);
-            self.commits.spawn(async move { (key, work.await) });
+            self.commits
+                .spawn(counted(Task::Commit, async move { (key, work.await) }));
         }
     }
 
@@ -259,8 +262,8 @@ impl<S: Store> Worker<S> {
                     return self.execute(key, &order, reply);
                 }
                 let (fetch, shared) = (self.queue.fetch(key), self.shared.clone());
-                self.fetches
-                    .spawn(async move { (fetch, entry(&shared.store, key).await, order, reply) });
+                let fetched = async move { (fetch, entry(&shared.store, key).await, order, reply) };
+                self.fetches.spawn(counted(Task::Spool, fetched));
             }
         }
     }
@@ -284,7 +287,9 @@ impl<S: Store> Worker<S> {
             // What cannot be read can still be removed.
             (Err(_), Ok(Some(_))) if order == Order::Drop => {
                 let shared = self.shared.clone();
-                tokio::spawn(async move { reply.send(commit::remove(&shared, key).await) });
+                spawn(Task::Commit, async move {
+                    reply.send(commit::remove(&shared, key).await)
+                });
                 return;
             }
             (Err(error), _) => reply.send(Err(OrderError::Unreadable(error))),

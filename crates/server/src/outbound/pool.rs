@@ -2,6 +2,7 @@
 
 use crate::config::Way;
 use crate::conn::Conn;
+use crate::metrics::{Task, spawn};
 use mailwright_mx::{Attempt as Hop, Target, TlsPolicy, Via};
 use mailwright_smtp::Client;
 use mailwright_smtp::client::Timeouts;
@@ -77,7 +78,7 @@ impl Link {
 
     /// Closes a connection whose engine knows that it is over.
     pub(super) fn leave(mut self) {
-        tokio::spawn(async move {
+        spawn(Task::Idle, async move {
             let _ = timeout(Timeouts::default().quit, self.conn.next()).await;
             self.conn.close().await;
         });
@@ -135,7 +136,7 @@ impl Pool {
             }
             claims.push(claim);
         }
-        tokio::spawn(wait(link, claimed, keep));
+        spawn(Task::Idle, wait(link, claimed, keep));
     }
 
     /// Says goodbye to all that wait.

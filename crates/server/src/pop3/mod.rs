@@ -15,9 +15,10 @@ mod surrogate;
 
 use crate::accounts::{Grant, Visit};
 use crate::clock::unix_now;
-use crate::config::{ListenerConfig, Service, TlsMode};
+use crate::config::{ListenerConfig, Protocol, Service, TlsMode};
 use crate::conn::{Conn, Turn};
 use crate::maildrops::Lock;
+use crate::metrics::{Login, Success};
 use crate::random::entropy;
 use crate::shared::Shared;
 use crate::{Stream, delivery};
@@ -76,7 +77,9 @@ pub(crate) async fn serve<S: Store>(
                 if dropped > 0 {
                     tracing::warn!(%peer, octets = dropped, "dropped plaintext behind STLS");
                 }
-                conn = match conn.accept_tls(shared.tls.of_listener(&listener)).await {
+                let shaken = conn.accept_tls(shared.tls.of_listener(&listener)).await;
+                shared.metrics.handshakes.of(Success::of(&shaken)).count();
+                conn = match shaken {
                     Ok(conn) => conn,
                     Err(error) => return tracing::debug!(%peer, "no TLS: {error}"),
                 };
@@ -188,16 +191,21 @@ impl<S: Store> Session<S> {
     /// Handles an event. A question is answered when it returns, but for a message, which is given piece by
     /// piece.
     async fn event(&mut self, machine: &mut Server, event: Event) {
+        self.shared.metrics.commands.of(Protocol::Pop3).count();
         match event {
             Event::Auth(question) => {
                 question.username().clone_into(&mut self.username);
                 machine.answer_auth(self.shared.accounts.answer(question, self.visit()).await);
             }
             Event::AuthFailed(failure) => {
+                self.shared.metrics.login(Protocol::Pop3, Login::Failed);
                 tracing::info!(peer = %self.peer, user = ?self.username, "login refused: {failure}");
             }
             Event::Open(identity) => match self.open(&identity).await {
-                Ok(maildrop) => machine.open(maildrop),
+                Ok(maildrop) => {
+                    self.shared.metrics.login(Protocol::Pop3, Login::Ok);
+                    machine.open(maildrop);
+                }
                 Err(rejection) => machine.reject(rejection),
             },
             Event::Retrieve {
@@ -335,7 +343,7 @@ impl<S: Store> Session<S> {
             uids,
             deleted_only: false,
         });
-        match self.shared.store.commit(batch).await {
+        match self.shared.commit(batch).await {
             Ok(_) => {
                 let account = &opened.account;
                 tracing::info!(peer = %self.peer, %account, messages = deleted.len(), "messages deleted");

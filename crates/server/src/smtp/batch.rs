@@ -114,7 +114,7 @@ impl Envelope {
 }
 
 /// The accounts of the recipients who get the message into Junk, or of those who do not.
-fn accounts_of(recipients: &[&Accepted], quarantined: bool) -> Vec<Account> {
+pub(super) fn accounts_of(recipients: &[&Accepted], quarantined: bool) -> Vec<Account> {
     let mut accounts: Vec<Account> = Vec::new();
     for accepted in recipients.iter().filter(|it| it.quarantined == quarantined) {
         for account in &accepted.targets.accounts {

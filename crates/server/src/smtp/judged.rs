@@ -7,6 +7,7 @@ use super::{Session, of_store, policy};
 use crate::judge::{
     Action, Client, Draft, Judge, Octets, Ruling, Transaction, decide, domain_of, finish_signing,
 };
+use crate::metrics::Verdict;
 use mailwright_address::Domain;
 use mailwright_auth::{AuthenticationResults, Checked};
 use mailwright_mailbox::{Store, StoreError};
@@ -17,6 +18,7 @@ impl<S: Store> Session<'_, S> {
     pub(super) async fn filter_connection(&mut self, machine: &Server) -> Result<(), Rejection> {
         let client = self.client(machine);
         let ruling = self.shared.judge.connection(&client).await;
+        self.shared.metrics.ruled(&ruling.action);
         self.action = accepted(ruling).map_err(of_greeting)?;
         Ok(())
     }
@@ -24,6 +26,7 @@ impl<S: Store> Session<'_, S> {
     /// Refuses a sender if a filter does; what else it wants done with the message.
     pub(super) async fn filter_sender(&mut self, machine: &Server, mail: &Mail) -> Result<Action, Rejection> {
         let ruling = self.shared.judge.sender(&self.client(machine), mail).await;
+        self.shared.metrics.ruled(&ruling.action);
         Ok(self.action.clone().or_graver(accepted(ruling)?))
     }
 
@@ -38,6 +41,7 @@ impl<S: Store> Session<'_, S> {
         };
         let client = self.client(machine);
         let ruling = self.shared.judge.recipient(&client, &envelope.mail, rcpt).await;
+        self.shared.metrics.ruled(&ruling.action);
         Ok(accepted(ruling)? != Action::Accept)
     }
 
@@ -135,6 +139,7 @@ impl<S: Store> Session<'_, S> {
                     .await
             }
         };
+        self.shared.metrics.ruled(&ruling.action);
         if !ruling.results.is_empty() {
             let mut results = AuthenticationResults::new(hostname);
             results.results.clone_from(&ruling.results);
@@ -181,6 +186,7 @@ impl<S: Store> Session<'_, S> {
         let recipients: Vec<_> = envelope.recipients.iter().map(|it| domain_of(&it.rcpt)).collect();
         let decision = decide(&config.auth, checked, &recipients);
         self.shared.judge.count(self.peer.ip(), checked, &decision);
+        self.count_origin(checked);
         for (accepted, quarantined) in envelope.recipients.iter_mut().zip(&decision.quarantined) {
             accepted.quarantined |= quarantined;
         }
@@ -193,6 +199,23 @@ impl<S: Store> Session<'_, S> {
             "checked where a message comes from"
         );
         decision.ruling
+    }
+
+    fn count_origin(&self, checked: &Checked) {
+        let metrics = &self.shared.metrics;
+        let spf = checked
+            .spf
+            .as_ref()
+            .and_then(|spf| Verdict::of(spf.verdict.as_str()));
+        let dmarc = checked
+            .dmarc
+            .as_ref()
+            .and_then(|dmarc| Verdict::of(dmarc.verdict.as_str()));
+        for (family, verdict) in [(&metrics.spf, spf), (&metrics.dmarc, dmarc)] {
+            if let Some(verdict) = verdict {
+                family.of(verdict).count();
+            }
+        }
     }
 
     /// Who is at the other end.

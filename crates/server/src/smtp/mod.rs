@@ -26,6 +26,7 @@ use crate::conn::{Conn, Turn};
 use crate::delivery::{Destination, Targets};
 use crate::gate::Pass;
 use crate::judge::Action;
+use crate::metrics::{Folder, Login, Success, Taken as Fate};
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -86,7 +87,9 @@ pub(crate) async fn serve<S: Store>(
             // Boxed, so that a connection that waits does not keep the room that its commands need.
             Ok(Turn::Event(event)) => Box::pin(session.event(conn.machine(), event)).await,
             Ok(Turn::StartTls) => {
-                conn = match Box::pin(conn.accept_tls(shared.tls.of_listener(&listener))).await {
+                let shaken = Box::pin(conn.accept_tls(shared.tls.of_listener(&listener))).await;
+                shared.metrics.handshakes.of(Success::of(&shaken)).count();
+                conn = match shaken {
                     Ok(conn) => conn,
                     Err(error) => return tracing::debug!(%peer, "no TLS: {error}"),
                 };
@@ -188,6 +191,7 @@ impl<'a, S: Store> Session<'a, S> {
 
     /// Handles an event; a question is answered when it returns.
     async fn event(&mut self, machine: &mut Server, event: Event) {
+        self.count(&event);
         match event {
             Event::Connect => self.greet(machine).await,
             Event::Hello(_) => machine.accept(),
@@ -209,6 +213,7 @@ impl<'a, S: Store> Session<'a, S> {
                     answer,
                     mailwright_sasl::Answer::Accept | mailwright_sasl::Answer::Scram(_)
                 ) {
+                    self.shared.metrics.login(self.listener.protocol, Login::Failed);
                     tracing::info!(peer = %self.peer, user = ?username, "login refused");
                 }
                 machine.answer_auth(answer);
@@ -216,6 +221,7 @@ impl<'a, S: Store> Session<'a, S> {
             Event::Authenticated(identity) => {
                 self.account = self.shared.accounts.account(&identity);
                 self.grant = self.shared.accounts.grant(&identity, self.visit());
+                self.shared.metrics.login(self.listener.protocol, Login::Ok);
                 tracing::debug!(peer = %self.peer, user = ?identity.authcid, "logged in");
             }
             Event::Mail(mail) => match self.take_sender(machine, &mail).await {
@@ -238,6 +244,11 @@ impl<'a, S: Store> Session<'a, S> {
                     machine.accept();
                 }
                 Err(rejection) => {
+                    self.shared
+                        .metrics
+                        .recipients_refused
+                        .of(self.listener.protocol)
+                        .count();
                     machine.delay_reply(self.shared.config.limits.refusal_delay);
                     self.refuse(machine, rejection);
                 }
@@ -268,6 +279,22 @@ impl<'a, S: Store> Session<'a, S> {
 
     fn visit(&self) -> Visit {
         Visit::new(self.peer.ip(), Service::Smtp)
+    }
+
+    fn count(&self, event: &Event) {
+        if !matches!(event, Event::Connect | Event::Body(_) | Event::Aborted(_)) {
+            self.shared.metrics.commands.of(self.listener.protocol).count();
+        }
+    }
+
+    /// Counts what became of a message.
+    fn count_message(&self, fate: Fate) {
+        self.shared
+            .metrics
+            .messages
+            .of(self.listener.protocol)
+            .of(fate)
+            .count();
     }
 
     /// Whether mail may come from a sender, and what filters want done with it if so.
@@ -381,11 +408,15 @@ impl<'a, S: Store> Session<'a, S> {
         let (envelope, received) = match self.take_message(machine, envelope, intake).await {
             Ok(taken) => taken,
             Err(Some(rejection)) => {
+                self.count_message(Fate::of(&rejection));
                 tracing::info!(%id, peer = %self.peer, "message refused: {rejection}");
                 return answer_all(machine, &Err(rejection));
             }
             // What is thrown away looks as if it had been taken.
-            Err(None) => return answer_all(machine, &Ok(format!("OK, {id}"))),
+            Err(None) => {
+                self.count_message(Fate::Discarded);
+                return answer_all(machine, &Ok(format!("OK, {id}")));
+            }
         };
         let all: Vec<&Accepted> = envelope.recipients.iter().collect();
         let mut stored = self.store(&envelope, &all, &received, Room::ForAll).await;
@@ -432,10 +463,17 @@ impl<'a, S: Store> Session<'a, S> {
             .await
             .map_err(|error| self.of_commit(envelope, &error))?;
         let spooled = batch::spools(&batch);
-        let committed = self.shared.store.commit(batch).await;
+        let committed = self.shared.commit(batch).await;
         committed.map_err(|error| self.of_commit(envelope, &error))?;
         if spooled {
             self.shared.spooled.notify_one();
+        }
+        let metrics = &self.shared.metrics;
+        self.count_message(Fate::Accepted);
+        metrics.octets.of(self.listener.protocol).add(received.size);
+        for (folder, junk) in [(Folder::Inbox, false), (Folder::Junk, true)] {
+            let accounts = batch::accounts_of(recipients, junk);
+            metrics.delivered.of(folder).add(accounts.len() as u64);
         }
         self.shared.judge.taken(&envelope.id);
         tracing::info!(
@@ -450,6 +488,12 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     fn of_commit(&self, envelope: &Envelope, error: &CommitError) -> Rejection {
+        let rejection = self.why_not(envelope, error);
+        self.count_message(Fate::of(&rejection));
+        rejection
+    }
+
+    fn why_not(&self, envelope: &Envelope, error: &CommitError) -> Rejection {
         if let CommitError::OverQuota { account } = error {
             tracing::info!(id = %envelope.id, peer = %self.peer, "{account} is over its quota");
             return self.shared.over_quota();

@@ -1,0 +1,13 @@
+//! What a server tells over HTTP, counts of itself, and remembers of messages: mail programs, monitors and operators.
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests over real sockets
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod documents;
+mod exposition;
+mod hostile;
+mod http;
+mod metrics;
+mod xml;
