@@ -150,7 +150,10 @@ async fn read(request: hyper::Request<Incoming>, limits: &Limits) -> Result<Requ
         Err(_) => return Err(Reply::text(408, "The body took too long").with(header::CONNECTION, "close")),
     };
     let field = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = head.uri.authority().map(|authority| authority.as_str()).or(field);
+    let host = match head.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => field,
+    };
     let host = host.unwrap_or_default().to_ascii_lowercase();
     let without_port = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
