@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+mod dovecot;
+
 use mailwright_mailbox::{
     Account, Batch, BlobWriter, Fields, Flags, Keyword, Limits, MailboxName, MemoryStore, MessageMeta, Op,
     Outcome, Scan, Store, SystemFlags, Uid, UidValidity,
