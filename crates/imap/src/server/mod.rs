@@ -510,4 +510,4 @@ impl Machine for Server {
 }
 
 /// How much room is offered while a message comes in.
-const APPEND_READ: usize = 16 * 1024;
+const APPEND_READ: usize = 8 * 1024;

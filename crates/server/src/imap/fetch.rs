@@ -20,7 +20,7 @@ use std::ops::Range;
 pub(super) const AT_ONCE: u64 = 64 * 1024;
 
 /// How much is read at a time of what is longer.
-const PIECE: u64 = 32 * 1024;
+const PIECE: u64 = 16 * 1024;
 
 /// How many messages are read before anything is told; then more at a time.
 const FIRST_PAGE: usize = 50;

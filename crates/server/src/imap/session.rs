@@ -49,7 +49,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let mut engine = Config::default();
-        // With the piece of a message that goes out next, 64 KiB.
+        // With the piece of a message that goes out next, less than 48 KiB.
         engine.output_high_water = 32 * 1024;
         engine.capabilities = Capabilities::all();
         Self {
