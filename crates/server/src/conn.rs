@@ -38,6 +38,9 @@ pub struct Conn<M> {
     unflushed: bool,
     /// Since when the peer has taken nothing of what waits for it.
     stalled: Option<Instant>,
+    /// Since when output has waited for the peer without a break, and how many octets it has taken since.
+    draining: Option<(Instant, u64)>,
+    least_rate: u64,
     write_timeout: Duration,
     /// Made at the first deadline; may fire early, never late.
     timer: Option<Pin<Box<Sleep>>>,
@@ -67,7 +70,7 @@ pub enum ConnError<E> {
     /// The transport failed.
     #[error("connection lost: {0}")]
     Io(io::Error),
-    /// The peer took nothing of the pending output for longer than the write timeout.
+    /// The peer took nothing of the pending output for longer than the write timeout, or took it too slowly.
     #[error("the peer stopped reading")]
     Stalled,
 }
@@ -95,6 +98,8 @@ impl<M: Machine> Conn<M> {
             eof: false,
             unflushed: false,
             stalled: None,
+            draining: None,
+            least_rate: 0,
             write_timeout: Self::WRITE_TIMEOUT,
             timer: None,
         }
@@ -172,6 +177,12 @@ impl<M: Machine> Conn<M> {
         self.write_timeout = limit;
     }
 
+    /// Sets how many octets a second the peer has to take of the pending output, on average since output began to wait
+    /// and once the write timeout has passed; 0, as by default, for no such limit.
+    pub fn set_write_rate(&mut self, least: u64) {
+        self.least_rate = least;
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<M>> {
         loop {
             // tokio's clock, so that tests may stop it.
@@ -221,6 +232,9 @@ impl<M: Machine> Conn<M> {
         self.machine.sent(n);
         self.unflushed = true;
         self.stalled = None;
+        if let Some((_, taken)) = &mut self.draining {
+            *taken += n as u64;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -297,10 +311,14 @@ impl<M: Machine> Conn<M> {
     fn note_stall(&mut self, now: Instant) -> Option<Instant> {
         let pending = self.unflushed || !self.machine.send_buf().is_empty();
         if !pending {
-            self.stalled = None;
+            (self.stalled, self.draining) = (None, None);
             return None;
         }
-        Some(*self.stalled.get_or_insert(now) + self.write_timeout)
+        let stall_end = *self.stalled.get_or_insert(now) + self.write_timeout;
+        let (since, taken) = *self.draining.get_or_insert((now, 0));
+        let earned = taken.checked_div(self.least_rate).map(Duration::from_secs);
+        let slow_end = earned.and_then(|earned| since.checked_add(self.write_timeout)?.checked_add(earned));
+        Some(slow_end.map_or(stall_end, |slow_end| slow_end.min(stall_end)))
     }
 
     /// Ready when `wanted` has come; registers the task with the timer before that.

@@ -54,6 +54,15 @@ impl<S> Shared<S> {
         Destination::Here(targets)
     }
 
+    /// Whether an account may send mail from an address: one that leads to it, or that it is granted.
+    pub fn may_send_as(&self, account: &Account, address: &EmailAddress) -> bool {
+        let leads_there = match self.destination(address) {
+            Destination::Here(targets) => targets.accounts.contains(account),
+            _ => false,
+        };
+        leads_there || self.accounts.is_granted(account, address)
+    }
+
     /// The address behind `<postmaster>`, which has no domain.
     pub fn postmaster(&self) -> Option<EmailAddress> {
         let domain = self.config.domains.first()?;

@@ -2,8 +2,9 @@
 
 use crate::config::Limits;
 use crate::shutdown::Shutdown;
+use mailwright_filter::client_network;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +23,16 @@ struct OfAddress {
     most: u32,
     /// Bits of an IPv6 address that make one client.
     prefix: u8,
-    open: Mutex<HashMap<IpAddr, u32>>,
+    /// The most of one network.
+    most_of_network: u32,
+    open: Mutex<Open>,
+}
+
+/// How many there are of each that has any.
+#[derive(Debug, Default)]
+struct Open {
+    clients: HashMap<IpAddr, u32>,
+    networks: HashMap<IpAddr, u32>,
 }
 
 /// One connection's place; given back when dropped.
@@ -42,6 +52,7 @@ impl Gate {
             of_address: Arc::new(OfAddress {
                 most: limits.connections_per_address,
                 prefix: limits.ipv6_prefix,
+                most_of_network: limits.connections_per_network,
                 open: Mutex::default(),
             }),
         }
@@ -97,35 +108,52 @@ impl OfAddress {
     /// Counts one more; where it is counted, if there is room.
     fn enter(&self, address: IpAddr) -> Option<IpAddr> {
         let client = client_of(address, self.prefix);
+        let network = self.network(client);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(client).or_insert(0);
-        (*count < self.most).then(|| {
-            *count += 1;
-            client
-        })
+        let count = |counts: &HashMap<IpAddr, u32>, key| counts.get(&key).copied().unwrap_or(0);
+        let is_full = count(&open.clients, client) >= self.most
+            || network.is_some_and(|network| count(&open.networks, network) >= self.most_of_network);
+        if is_full {
+            return None;
+        }
+        *open.clients.entry(client).or_insert(0) += 1;
+        if let Some(network) = network {
+            *open.networks.entry(network).or_insert(0) += 1;
+        }
+        Some(client)
     }
 
     fn leave(&self, client: IpAddr) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&client) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&client);
-            }
+        one_less(&mut open.clients, client);
+        if let Some(network) = self.network(client) {
+            one_less(&mut open.networks, network);
+        }
+    }
+
+    /// The network of a client; this machine has none.
+    fn network(&self, client: IpAddr) -> Option<IpAddr> {
+        let v6 = self.prefix.min(NETWORK_V6);
+        (!client.is_loopback()).then(|| client_network(client, NETWORK_V4, v6))
+    }
+}
+
+fn one_less(counts: &mut HashMap<IpAddr, u32>, key: IpAddr) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
         }
     }
 }
 
+/// How many bits of an address make a network.
+const NETWORK_V4: u8 = 24;
+const NETWORK_V6: u8 = 48;
+
 /// The address that all of one client are counted under: who has one IPv6 address has its whole network.
 fn client_of(address: IpAddr, prefix: u8) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let host_bits = u32::from(128 - prefix.min(128));
-            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-            Ipv6Addr::from_bits(v6.to_bits() & mask).into()
-        }
-        v4 => v4,
-    }
+    client_network(address, 32, prefix)
 }
 
 #[cfg(test)]
@@ -145,7 +173,7 @@ mod tests {
         drop(first);
         assert!(gate.enter(a).is_some());
         drop((second, third));
-        assert!(gate.of_address.open.lock().unwrap().is_empty());
+        assert!(gate.of_address.open.lock().unwrap().clients.is_empty());
     }
 
     fn gate(connections: u32, per_address: u32) -> Gate {
@@ -162,7 +190,30 @@ mod tests {
         // XCLIENT may tell another one later.
         assert!(passes[0].comes_from(IpAddr::from([192, 0, 2, 2])) && passes[2].comes_from(client));
         drop(passes);
-        assert!(gate.of_address.open.lock().unwrap().is_empty());
+        assert!(gate.of_address.open.lock().unwrap().clients.is_empty());
+    }
+
+    #[test]
+    fn networks_are_counted_beside_their_addresses() {
+        let mut limits = Limits::default();
+        (limits.connections_per_address, limits.connections_per_network) = (2, 3);
+        let gate = Gate::new(&limits);
+        let enter = |text: &str| gate.enter(Some(text.parse().unwrap()));
+        let passes = ["192.0.2.1", "192.0.2.1", "192.0.2.2"].map(|address| enter(address).unwrap());
+        assert!(enter("192.0.2.3").is_none(), "the network has three");
+        let others = [
+            "198.51.100.1",
+            "2001:db8:1:1::1",
+            "2001:db8:1:2::1",
+            "2001:db8:1:3::1",
+        ]
+        .map(|address| enter(address).unwrap());
+        assert!(enter("2001:db8:1:4::1").is_none(), "a /48 has three");
+        let near: Vec<_> = (1..=5).map(|n| enter(&format!("127.0.0.{n}")).unwrap()).collect();
+        drop((passes, others, near));
+        assert!(enter("192.0.2.3").is_some());
+        let open = gate.of_address.open.lock().unwrap();
+        assert!(open.clients.is_empty() && open.networks.is_empty());
     }
 
     #[test]

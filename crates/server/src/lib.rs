@@ -74,6 +74,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;
+mod alarms;
 pub mod aliases;
 mod clock;
 pub mod config;

@@ -1,6 +1,7 @@
 //! A whole server: from a configuration and a store to listeners, and back.
 
 use crate::accounts::Accounts;
+use crate::alarms;
 use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError, Limits, MetricsConfig, Protocol};
 #[cfg(unix)]
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 pub use crate::parts::PartEnded;
 
@@ -158,7 +160,8 @@ impl<S: Store> Builder<S> {
         let aliases = Aliases::load(&config)?;
         let tls = Tls::load(&config)?;
         let dns = Dns::from_config(&config);
-        let (mut judges, greylist) = filter::from_config(&config, &dns);
+        let (alarms, heard) = mpsc::channel(alarms::MOST);
+        let (mut judges, greylist) = filter::from_config(&config, &dns, alarms);
         judges.extend(filters);
         let judge = Judge::new(&config, dns.clone(), judges)
             .map_err(|(file, error)| StartError::Dkim { file, error })?;
@@ -217,6 +220,7 @@ impl<S: Store> Builder<S> {
                 }
             });
         }
+        workers.spawn("the alarms", alarms::run(shared.clone(), heard));
         workers.spawn("the queue worker", outbound::run(shared.clone(), inbox));
         Ok(Running {
             shared,

@@ -182,6 +182,31 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_an_octet_now_and_then_is_given_up() {
+    let (a, mut b) = duplex(1);
+    let mut conn = Conn::new(Talker::new(&pattern(10_000, 1), 1), a);
+    conn.set_write_timeout(Duration::from_secs(60));
+    conn.set_write_rate(1);
+    let start = tokio::time::Instant::now();
+    // Never idle for long enough to be stalled; an octet in four seconds is a quarter of what it has to take.
+    let slow = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            b.read_exact(&mut [0]).await.unwrap();
+        }
+    };
+    tokio::select! {
+        turn = conn.next() => assert!(matches!(turn, Err(ConnError::Stalled)), "{turn:?}"),
+        () = slow => {}
+    }
+    let taken = start.elapsed().as_secs();
+    assert_eq!(
+        taken, 79,
+        "a minute, and a second for each octet it has taken since"
+    );
+}
+
 #[tokio::test]
 async fn a_farewell_is_not_lost_to_unread_input() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

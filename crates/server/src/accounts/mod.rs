@@ -162,6 +162,12 @@ impl Accounts {
         self.entry(account.as_str())?.quota
     }
 
+    /// Whether an account may send from an address by its own entry, whoever else has it.
+    pub fn is_granted(&self, account: &Account, address: &EmailAddress) -> bool {
+        self.entry(account.as_str())
+            .is_some_and(|entry| entry.send_as.iter().any(|granted| same_name(granted, address)))
+    }
+
     /// Whether an account may administer the others.
     pub fn is_admin(&self, account: &Account) -> bool {
         self.entry(account.as_str()).is_some_and(|entry| entry.admin)

@@ -46,6 +46,18 @@ pub enum PasswordLogins {
     AppOnly,
 }
 
+/// Whom the header of a message that an account submits may name as its author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums)] // itself, or anybody
+pub enum FromHeader {
+    /// Anybody: the sender in the envelope alone has to be the account's own.
+    #[default]
+    Free,
+    /// The account: every address in From leads to it, or is one that it may send as.
+    Bound,
+}
+
 impl std::fmt::Debug for AccountEntry {
     /// Without the hashes: they do not belong into logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

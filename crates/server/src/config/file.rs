@@ -11,8 +11,8 @@ use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::web::{StsSection, WebSection, web};
 use super::{
     AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, DestinationLimits,
-    FixedRoute, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
-    QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
+    FixedRoute, FromHeader, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol,
+    QueueConfig, QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
@@ -78,6 +78,8 @@ struct File {
     #[serde(default)]
     queue: QueueSection,
     control: Option<bool>,
+    #[serde(default)]
+    from_header: FromHeader,
     #[serde(default)]
     limits: LimitsSection,
     #[serde(default)]
@@ -346,6 +348,7 @@ struct LimitsSection {
     recipient_domains: Option<u32>,
     connections: Option<u32>,
     connections_per_address: Option<u32>,
+    connections_per_network: Option<u32>,
     ipv6_prefix: Option<u8>,
     sessions_per_account: Option<u32>,
     commands_per_account: Option<usize>,
@@ -360,7 +363,9 @@ struct LimitsSection {
     imap_timeout: Option<Text<Span>>,
     pop3_timeout: Option<Text<Span>>,
     pop3_login_delay: Option<Text<Span>>,
+    login_timeout: Option<Text<Span>>,
     write_timeout: Option<Text<Span>>,
+    write_least_rate: Option<u64>,
     shutdown_grace: Option<Text<Span>>,
 }
 
@@ -401,6 +406,7 @@ impl File {
         config.outbound = self.outbound.into_config(folder, &config.domains, found);
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);
+        config.from_header = self.from_header;
         config.limits = self.limits.into_config();
         config.login_limits = self.login_limits.into_config();
         config.password_hash = hashing(self.password_hash, found);
@@ -727,6 +733,10 @@ impl LimitsSection {
                 .connections_per_address
                 .unwrap_or(usual.connections_per_address)
                 .max(1),
+            connections_per_network: self
+                .connections_per_network
+                .unwrap_or(usual.connections_per_network)
+                .max(1),
             ipv6_prefix: self.ipv6_prefix.unwrap_or(usual.ipv6_prefix).min(128),
             sessions_per_account: self
                 .sessions_per_account
@@ -747,7 +757,9 @@ impl LimitsSection {
             imap_timeout: span(self.imap_timeout, usual.imap_timeout),
             pop3_timeout: span(self.pop3_timeout, usual.pop3_timeout),
             pop3_login_delay: span(self.pop3_login_delay, usual.pop3_login_delay),
+            login_timeout: span(self.login_timeout, usual.login_timeout),
             write_timeout: span(self.write_timeout, usual.write_timeout),
+            write_least_rate: self.write_least_rate.unwrap_or(usual.write_least_rate),
             shutdown_grace: span(self.shutdown_grace, usual.shutdown_grace),
         }
     }

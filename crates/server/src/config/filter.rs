@@ -185,6 +185,12 @@ pub struct RateLimits {
     pub messages_per_sender: Option<Rate>,
     /// Recipients that one account sends to.
     pub recipients_per_account: Option<Rate>,
+    /// The same, over a day.
+    pub recipients_per_account_daily: Option<Rate>,
+    /// Messages that one account sends.
+    pub messages_per_account: Option<Rate>,
+    /// The same, over a day.
+    pub messages_per_account_daily: Option<Rate>,
     /// How many of each are counted at once: those that were counted longest ago are forgotten.
     pub entries: usize,
 }
@@ -198,6 +204,9 @@ impl Default for RateLimits {
             messages_per_network: Some(Rate::new(20_000, hour)),
             messages_per_sender: Some(Rate::new(3000, hour)),
             recipients_per_account: Some(Rate::new(5000, hour)),
+            recipients_per_account_daily: Some(Rate::new(20_000, 24 * hour)),
+            messages_per_account: Some(Rate::new(1000, hour)),
+            messages_per_account_daily: Some(Rate::new(5000, 24 * hour)),
             entries: 50_000,
         }
     }
@@ -328,6 +337,9 @@ pub(super) struct RateLimitsSection {
     messages_per_network: Option<Text<RateText>>,
     messages_per_sender: Option<Text<RateText>>,
     recipients_per_account: Option<Text<RateText>>,
+    recipients_per_account_daily: Option<Text<RateText>>,
+    messages_per_account: Option<Text<RateText>>,
+    messages_per_account_daily: Option<Text<RateText>>,
     entries: Option<usize>,
 }
 
@@ -477,6 +489,15 @@ impl RateLimitsSection {
             messages_per_network: rate(self.messages_per_network, usual.messages_per_network),
             messages_per_sender: rate(self.messages_per_sender, usual.messages_per_sender),
             recipients_per_account: rate(self.recipients_per_account, usual.recipients_per_account),
+            recipients_per_account_daily: rate(
+                self.recipients_per_account_daily,
+                usual.recipients_per_account_daily,
+            ),
+            messages_per_account: rate(self.messages_per_account, usual.messages_per_account),
+            messages_per_account_daily: rate(
+                self.messages_per_account_daily,
+                usual.messages_per_account_daily,
+            ),
             entries: self.entries.unwrap_or(usual.entries),
         }
     }

@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use account::{AccountEntry, PasswordLogins};
+pub use account::{AccountEntry, FromHeader, PasswordLogins};
 pub(crate) use account::{AccountSection, QuotaSection};
 pub use app_password::{AppPassword, Service};
 pub use auth::{Auth, AuthMode, DkimKey};
@@ -92,6 +92,8 @@ pub struct Config {
     pub web: Web,
     /// How the server can be watched.
     pub observing: Observing,
+    /// Whom the header of a message that an account submits may name as its author.
+    pub from_header: FromHeader,
 }
 
 /// How mail is kept, in the folder `mail` of the data folder.
@@ -565,6 +567,8 @@ pub struct Limits {
     /// The most connections at once from one address. Behind a proxy that speaks the PROXY protocol, the clients it
     /// names are counted.
     pub connections_per_address: u32,
+    /// The most connections at once from one network, `/24` or `/48`; this machine has none.
+    pub connections_per_network: u32,
     /// How many bits of an IPv6 address make one client where connections are counted, 0 to 128: whoever has one
     /// address has its whole network, and that is 64 as a rule.
     pub ipv6_prefix: u8,
@@ -599,8 +603,13 @@ pub struct Limits {
     pub pop3_timeout: Duration,
     /// How long a POP3 client has to wait between logins (RFC 2449 §6.5), in whole seconds; zero for no time.
     pub pop3_login_delay: Duration,
+    /// How long a client of IMAP, POP3 or submission may take until it is logged in, whatever it does meanwhile.
+    pub login_timeout: Duration,
     /// How long a client may take nothing of what is sent to it.
     pub write_timeout: Duration,
+    /// How many octets a second a client has to take of what is sent to it, on average and once `write_timeout` has
+    /// passed; 0 for no such limit.
+    pub write_least_rate: u64,
     /// How long connections may finish what they do when the server stops.
     pub shutdown_grace: Duration,
 }
@@ -626,6 +635,7 @@ impl Default for Limits {
             recipient_domains: 0,
             connections: 10_000,
             connections_per_address: 1000,
+            connections_per_network: 5000,
             ipv6_prefix: 64,
             sessions_per_account: 1000,
             commands_per_account: 100,
@@ -641,7 +651,9 @@ impl Default for Limits {
             imap_timeout: Duration::from_secs(30 * 60),
             pop3_timeout: Duration::from_secs(10 * 60),
             pop3_login_delay: Duration::ZERO,
+            login_timeout: Duration::from_secs(3 * 60),
             write_timeout: Duration::from_secs(5 * 60),
+            write_least_rate: 100,
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -676,6 +688,7 @@ impl Config {
             filtering: Filtering::default(),
             web: Web::default(),
             observing: Observing::default(),
+            from_header: FromHeader::default(),
         }
     }
 

@@ -29,6 +29,7 @@ mod spamd;
 
 pub use greylist::Greylisted;
 pub use lists::{Listed, Standing};
+pub(crate) use rates::Alarm;
 pub use rates::Rates;
 pub use remote::Remote;
 
@@ -36,11 +37,17 @@ use crate::config::Config;
 use crate::dns::Dns;
 use crate::judge::Filter;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// All filters that a configuration asks for, in their order; and the greylist, if it is to be kept.
-pub(crate) fn from_config(config: &Config, dns: &Dns) -> (Vec<Arc<dyn Filter>>, Option<Arc<Greylisted>>) {
+pub(crate) fn from_config(
+    config: &Config,
+    dns: &Dns,
+    alarms: mpsc::Sender<Alarm>,
+) -> (Vec<Arc<dyn Filter>>, Option<Arc<Greylisted>>) {
     let filtering = &config.filtering;
-    let mut filters: Vec<Arc<dyn Filter>> = vec![Arc::new(Rates::new(&filtering.rates))];
+    let rates = Rates::new(&filtering.rates).telling(alarms);
+    let mut filters: Vec<Arc<dyn Filter>> = vec![Arc::new(rates)];
     let lists = (!filtering.dns_lists.lists.is_empty())
         .then(|| Arc::new(Listed::new(filtering.dns_lists.clone(), dns.clone())));
     if let Some(lists) = &lists {

@@ -5,12 +5,14 @@ use crate::config::{Protocol, RateLimits};
 use crate::judge::{Client, Filter, Judging, Ruling};
 use mailwright_filter::client_network;
 use mailwright_filter::rate::{Limiter, Rate};
+use mailwright_mailbox::Account;
 use mailwright_smtp::{Mail, Rcpt};
 use std::future::ready;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Counts what clients, senders and accounts do, and has those wait who do it too often.
 #[derive(Debug)]
@@ -20,6 +22,20 @@ pub struct Rates {
     by_network: Table<IpAddr>,
     by_sender: Table<String>,
     by_account: Table<String>,
+    by_account_daily: Table<String>,
+    messages_by_account: Table<String>,
+    messages_by_account_daily: Table<String>,
+    /// Accounts that the postmaster heard of, and until when nothing more is said of them.
+    told: Table<String>,
+    alarms: Option<mpsc::Sender<Alarm>>,
+}
+
+/// An account sends more than it may: it is broken, or in the hands of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Alarm {
+    pub(crate) account: Account,
+    /// What there is too much of.
+    pub(crate) what: &'static str,
 }
 
 /// One kind of limit, if there is one.
@@ -35,6 +51,19 @@ impl Rates {
             by_network: Table::new(limits.messages_per_network, limits.entries),
             by_sender: Table::new(limits.messages_per_sender, limits.entries),
             by_account: Table::new(limits.recipients_per_account, limits.entries),
+            by_account_daily: Table::new(limits.recipients_per_account_daily, limits.entries),
+            messages_by_account: Table::new(limits.messages_per_account, limits.entries),
+            messages_by_account_daily: Table::new(limits.messages_per_account_daily, limits.entries),
+            told: Table::new(Some(Rate::new(1, Duration::from_secs(86_400))), limits.entries),
+            alarms: None,
+        }
+    }
+
+    /// Tells of each account that sends too much, once a day.
+    pub(crate) fn telling(self, alarms: mpsc::Sender<Alarm>) -> Self {
+        Self {
+            alarms: Some(alarms),
+            ..self
         }
     }
 
@@ -49,6 +78,13 @@ impl Rates {
     }
 
     fn of_message(&self, client: &Client, mail: &Mail) -> Result<(), Busy> {
+        if let Some(account) = &client.account {
+            const WHAT: &str = "messages of this account";
+            let name = account.as_str().to_owned();
+            self.messages_by_account_daily.check(&name, WHAT)?;
+            self.messages_by_account.take(name.clone(), WHAT)?;
+            return self.messages_by_account_daily.take(name, WHAT);
+        }
         if !client.is_stranger() || is_near(client) {
             return Ok(());
         }
@@ -69,11 +105,26 @@ impl Rates {
     }
 
     fn of_recipient(&self, client: &Client) -> Result<(), Busy> {
-        match &client.account {
-            Some(account) => self
-                .by_account
-                .take(account.as_str().to_owned(), "recipients of this account"),
-            None => Ok(()),
+        const WHAT: &str = "recipients of this account";
+        let Some(account) = &client.account else {
+            return Ok(());
+        };
+        let name = account.as_str().to_owned();
+        self.by_account_daily.check(&name, WHAT)?;
+        self.by_account.take(name.clone(), WHAT)?;
+        self.by_account_daily.take(name, WHAT)
+    }
+
+    /// Tells of an account that is held back.
+    fn tell(&self, client: &Client, counted: &Result<(), Busy>) {
+        let (Some(alarms), Some(account), Err(Busy(what, _))) = (&self.alarms, &client.account, counted)
+        else {
+            return;
+        };
+        if self.told.take(account.as_str().to_owned(), what).is_ok() {
+            let account = account.clone();
+            // If nobody listens, or many tell at once, the log has it.
+            let _ = alarms.try_send(Alarm { account, what });
         }
     }
 }
@@ -122,11 +173,15 @@ impl Filter for Rates {
     }
 
     fn sender<'a>(&'a self, client: &'a Client, mail: &'a Mail) -> Judging<'a> {
-        rule(self.of_message(client, mail), 450)
+        let counted = self.of_message(client, mail);
+        self.tell(client, &counted);
+        rule(counted, 450)
     }
 
     fn recipient<'a>(&'a self, client: &'a Client, _: &'a Mail, _: &'a Rcpt) -> Judging<'a> {
-        rule(self.of_recipient(client), 450)
+        let counted = self.of_recipient(client);
+        self.tell(client, &counted);
+        rule(counted, 450)
     }
 }
 

@@ -144,10 +144,12 @@ pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, p
     engine.mechanisms = shared.accounts.mechanisms();
     engine.plaintext_login = config.plaintext_login.allows(peer.ip());
     engine.max_append = config.limits.message_size;
+    engine.login_timeout = config.limits.login_timeout;
     engine.idle_timeout = config.limits.imap_timeout;
     options.tls = (listener.tls == TlsMode::Starttls).then(|| shared.tls.of_listener(listener));
     options.certificate_hash = shared.tls.certificate_hash(listener).map(Arc::from);
     options.write_timeout = config.limits.write_timeout;
+    options.write_least_rate = config.limits.write_least_rate;
     options.workers = shared.workers.clone();
     options.max_watched = config.limits.watched_mailboxes;
     options.progress_interval = config.limits.imap_progress_interval;

@@ -31,6 +31,9 @@ pub struct Options {
     pub certificate_hash: Option<Arc<[u8]>>,
     /// How long the client may take nothing of what is sent to it; five minutes by default.
     pub write_timeout: Duration,
+    /// How many octets a second the client has to take of what is sent to it, on average once the write timeout has
+    /// passed; 100 by default, 0 for no such limit.
+    pub write_least_rate: u64,
     /// Bounds how many threads search and sort mail at once, of all connections that are given clones of these; by
     /// default as many as there are cores.
     pub workers: Workers,
@@ -57,6 +60,7 @@ impl Default for Options {
             tls: None,
             certificate_hash: None,
             write_timeout: Conn::<Server>::WRITE_TIMEOUT,
+            write_least_rate: 100,
             workers: Workers::default(),
             max_watched: 10_000,
             progress_interval: Duration::from_secs(15),
@@ -78,6 +82,7 @@ pub async fn serve<B: Backend>(
         tls,
         certificate_hash,
         write_timeout,
+        write_least_rate,
         workers,
         max_watched,
         progress_interval,
@@ -98,6 +103,7 @@ pub async fn serve<B: Backend>(
     engine.bind_channel(bindings);
     let mut conn = Conn::new(engine, stream);
     conn.set_write_timeout(write_timeout);
+    conn.set_write_rate(write_least_rate);
     let session = Box::new(Session {
         backend,
         conn,

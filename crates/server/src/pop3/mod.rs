@@ -52,6 +52,7 @@ pub(crate) async fn serve<S: Store>(
     let mut session = Session::new(shared.clone(), peer);
     let mut conn = Conn::new(machine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
+    conn.set_write_rate(shared.config.limits.write_least_rate);
     let mut stopping = false;
     loop {
         let turn = tokio::select! {
@@ -110,6 +111,7 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     config.expire = Some(Expire::Never);
     let delay = shared.config.limits.pop3_login_delay;
     config.login_delay = (!delay.is_zero()).then_some(delay);
+    config.login_timeout = shared.config.limits.login_timeout;
     config.idle_timeout = shared.config.limits.pop3_timeout;
     config
 }

@@ -61,7 +61,7 @@ impl<S: Store> Session<'_, S> {
         // Or it was decided before what becomes of it.
         let is_decided =
             envelope.action != Action::Accept || envelope.recipients.iter().any(|it| it.quarantined);
-        (is_decided || judge.holds(&client)).then_some(Tap::None)
+        (is_decided || self.binds_author() || judge.holds(&client)).then_some(Tap::None)
     }
 
     /// Ends a message: has it judged, and puts it where nothing refers to it yet. A failure without a rejection means
@@ -87,6 +87,7 @@ impl<S: Store> Session<'_, S> {
             Taken::Stored(received) => return Ok((envelope, received)),
             Taken::Held(waiting) => waiting,
         };
+        self.judge_author(&waiting.held.header).map_err(Some)?;
         let draft = self.judge_message(machine, &mut envelope, &waiting).await?;
         for accepted in envelope.recipients.iter_mut().filter(|it| it.quarantined) {
             accepted.pass_by_the_queue(&shared);

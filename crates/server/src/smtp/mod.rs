@@ -67,6 +67,7 @@ pub(crate) async fn serve<S: Store>(
     let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream, pass);
     let mut conn = Conn::new(machine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
+    conn.set_write_rate(shared.config.limits.write_least_rate);
     let mut stopping = false;
     loop {
         let turn = tokio::select! {
@@ -141,6 +142,7 @@ fn machine_config<S>(shared: &Shared<S>, peer: SocketAddr, listener: &ListenerCo
     config.limits.recipients = u32::try_from(limits.recipients).unwrap_or(u32::MAX);
     config.limits.recipient_domains = limits.recipient_domains;
     config.limits.body_rate = limits.smtp_least_rate;
+    config.timeouts.login = limits.login_timeout;
     config.timeouts.command = limits.smtp_timeout;
     config.timeouts.body = limits.smtp_timeout;
     config

@@ -2,11 +2,12 @@
 
 use super::Session;
 use crate::clock::unix_now;
-use crate::config::Protocol;
+use crate::config::{FromHeader, Protocol};
 use crate::delivery::{Destination, Targets};
 use crate::shared::Shared;
 use mailwright_address::{EmailAddress, ForwardPath};
 use mailwright_mailbox::Store;
+use mailwright_message::{address_list, header};
 use mailwright_smtp::dsn::Notify;
 use mailwright_smtp::futurerelease::Hold;
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
@@ -16,7 +17,7 @@ use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection};
 pub(super) const MAX_HOPS: usize = 100;
 
 impl<S: Store> Session<'_, S> {
-    /// Submission: only addresses that lead to the account itself, and the null sender of receipts.
+    /// Submission: only addresses that lead to the account itself or are granted to it, and the null sender of receipts.
     pub(super) fn judge_sender(&self, mail: &Mail) -> Result<(), Rejection> {
         // RFC 4865 §5.2.2.
         if let (Some(by), Some(hold)) = (mail.params.by, mail.params.hold) {
@@ -36,12 +37,33 @@ impl<S: Store> Session<'_, S> {
         let (Protocol::Submission, Some(address)) = (self.listener.protocol, mail.path.address()) else {
             return Ok(());
         };
-        let own = match (self.shared.destination(address), &self.account) {
-            (Destination::Here(targets), Some(account)) => targets.accounts.contains(account),
-            _ => false,
-        };
+        let account = self.account.as_ref();
+        let own = account.is_some_and(|account| self.shared.may_send_as(account, address));
         own.then_some(())
             .ok_or_else(|| Rejection::POLICY.with_text("Sender address does not belong to this account"))
+    }
+
+    /// Whether the header of what the client submits has to name the account as its author.
+    pub(super) fn binds_author(&self) -> bool {
+        self.account.is_some() && self.shared.config.from_header == FromHeader::Bound
+    }
+
+    /// Every author in a header has to be one that the account may send as. No other field makes up for that: From is
+    /// what people see.
+    pub(super) fn judge_author(&self, header: &[u8]) -> Result<(), Rejection> {
+        let Some(account) = self.account.as_ref().filter(|_| self.binds_author()) else {
+            return Ok(());
+        };
+        let mut authors = header::fields(header)
+            .filter(|field| field.is("From"))
+            .flat_map(|field| address_list::mailboxes(field.value))
+            .map(|author| format!("{}@{}", author.local_part, author.domain).parse::<EmailAddress>())
+            .peekable();
+        let named = authors.peek().is_some();
+        let own = authors.all(|author| author.is_ok_and(|author| self.shared.may_send_as(account, &author)));
+        (named && own)
+            .then_some(())
+            .ok_or_else(|| Rejection::POLICY.with_text("The From field names others than this account"))
     }
 
     /// Local recipients from anybody, others only from those who logged in (RFC 5321 §3.6, RFC 6409 §5.1).

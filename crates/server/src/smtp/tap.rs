@@ -105,10 +105,7 @@ impl<S> Signing<S> {
             return sender;
         };
         let same = |domain: &Domain| sender.as_ref().is_some_and(|sender| sender.same_as(domain));
-        let is_own = match self.shared.destination(&author) {
-            crate::delivery::Destination::Here(targets) => targets.accounts.contains(&self.account),
-            _ => false,
-        };
+        let is_own = self.shared.may_send_as(&self.account, &author);
         author.domain().filter(|domain| is_own || same(domain)).or(sender)
     }
 }

@@ -7,6 +7,9 @@ mod support;
 
 mod app_passwords;
 mod logins;
+mod secrets;
+mod senders;
+mod slow;
 mod throttle;
 
 use mailwright_server::Config;
