@@ -5,7 +5,7 @@ use super::filter::RateText;
 use super::problem::Problems;
 use super::values::{Size, Span, Text};
 use mailwright_filter::rate::Rate;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -59,7 +59,7 @@ impl Default for LoginLimits {
             longest_delay: Duration::from_secs(5),
             remember: Duration::from_secs(90 * 86_400),
             exempt: [
-                (IpAddr::from(Ipv4Addr::LOCALHOST), 8),
+                (IpAddr::from([127, 0, 0, 0]), 8),
                 (Ipv6Addr::LOCALHOST.into(), 128),
             ]
             .map(|(address, prefix)| Network::new(address, prefix))
