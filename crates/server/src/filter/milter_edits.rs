@@ -125,7 +125,10 @@ pub(super) fn count(header: &[u8], name: &str) -> usize {
 pub(super) fn recipient(path: &str, parameters: &str) -> Option<Rcpt> {
     let mut known = Extensions::NONE;
     (known.dsn, known.smtputf8) = (true, true);
-    let line = format!("RCPT TO:{} {parameters}", bracketed(path));
+    let path = bracketed(path);
+    // Nothing but a path, or what stands behind it would pass for parameters.
+    ForwardPath::parse(&path).ok()?;
+    let line = format!("RCPT TO:{path} {parameters}");
     match Command::parse(line.as_bytes(), &known) {
         Ok(Command::Rcpt(rcpt)) => Some(rcpt),
         _ => None,
