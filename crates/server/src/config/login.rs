@@ -1,11 +1,12 @@
 //! Logins: how many may fail, what is remembered of those that succeed, how passwords are hashed
 
-use super::Network;
 use super::filter::RateText;
 use super::problem::Problems;
 use super::values::{Size, Span, Text};
+use super::{Config, Network};
 use mailwright_filter::rate::Rate;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -68,6 +69,13 @@ impl Default for LoginLimits {
             cache: 2 * minute,
             waiting: 1000,
         }
+    }
+}
+
+impl Config {
+    /// The file that says where accounts have logged in from, and when application passwords were used.
+    pub fn logins_file(&self) -> PathBuf {
+        self.data.join("logins")
     }
 }
 

@@ -697,11 +697,6 @@ impl Config {
         self.data.join("mta-sts-policies")
     }
 
-    /// The file that says where accounts have logged in from, and when application passwords were used.
-    pub fn logins_file(&self) -> PathBuf {
-        self.data.join("logins")
-    }
-
     /// The file that the greylist is kept in.
     pub fn greylist_file(&self) -> PathBuf {
         self.data.join("greylist")
