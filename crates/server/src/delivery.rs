@@ -5,7 +5,7 @@ use crate::config::Aliases;
 use crate::names;
 use crate::shared::Shared;
 use bytes::Bytes;
-use mailwright_address::{EmailAddress, Host};
+use mailwright_address::{Domain, EmailAddress, Host};
 use mailwright_mailbox::digest::text::Walk;
 use mailwright_mailbox::{
     Account, Batch, BlobRef, BlobWriter, CommitError, Flags, MailboxId, MailboxInfo, MailboxName,
@@ -43,7 +43,7 @@ impl<S> Shared<S> {
     /// Postmaster is always there (RFC 5321 §4.5.1): without alias or account, the first account is.
     pub fn destination(&self, address: &EmailAddress) -> Destination {
         match address.domain() {
-            Some(domain) if self.config.is_local(&domain) => {}
+            Some(domain) if self.is_local(&domain) => {}
             _ => return Destination::Elsewhere,
         }
         let mut targets = Targets::default();
@@ -63,6 +63,12 @@ impl<S> Shared<S> {
         leads_there || self.accounts.is_granted(account, address)
     }
 
+    /// Whether mail for a domain ends here, however it is written: case does not count, and A-labels are as good as
+    /// U-labels.
+    pub fn is_local(&self, domain: &Domain) -> bool {
+        self.config.anybody || self.domains.has(domain)
+    }
+
     /// The address behind `<postmaster>`, which has no domain.
     pub fn postmaster(&self) -> Option<EmailAddress> {
         let domain = self.config.domains.first()?;
@@ -76,7 +82,7 @@ impl<S> Shared<S> {
         targets: &mut Targets,
         seen: &mut HashSet<String>,
     ) {
-        let Some(domain) = address.domain().filter(|domain| self.config.is_local(domain)) else {
+        let Some(domain) = address.domain().filter(|domain| self.is_local(domain)) else {
             if !targets.elsewhere.contains(address) {
                 targets.elsewhere.push(address.clone());
             }
@@ -99,7 +105,11 @@ impl<S> Shared<S> {
             }
             let name = EmailAddress::new(local, address.host().clone());
             if let Some(account) = name.ok().and_then(|name| self.accounts.at(&name)) {
-                return targets.add(account);
+                // Whose account is disabled keeps the address: it is nobody else's meanwhile.
+                if self.accounts.takes_mail(&account) {
+                    targets.add(account);
+                }
+                return;
             }
             // Another alias led here before: that is no reason to go on to the whole domain. Postmaster is always
             // there, even behind an alias that leads nowhere.
@@ -115,7 +125,11 @@ impl<S> Shared<S> {
             to.iter()
                 .for_each(|target| self.follow(aliases, target, targets, seen));
         } else if base.unwrap_or(&whole) == "postmaster"
-            && let Some(account) = self.accounts.all().into_iter().next()
+            && let Some(account) = self
+                .accounts
+                .all()
+                .into_iter()
+                .find(|account| self.accounts.takes_mail(account))
         {
             targets.add(account);
         }

@@ -48,6 +48,7 @@
 //! |---|---|
 //! | [`config`] | the configuration file and its checks |
 //! | [`accounts`] | passwords, the accounts file |
+//! | [`aliases`], [`domains`] | those of the configuration, and of files that commands edit |
 //! | [`conn`] | the driver of every connection |
 //! | [`control`], [`upkeep`] | the socket for commands to a running server, and what they may ask of its store |
 //! | [`tls`] | certificates and trust |
@@ -83,6 +84,7 @@ pub mod control;
 pub mod delivery;
 mod dmarc_reports;
 pub mod dns;
+pub mod domains;
 mod files;
 pub mod filter;
 mod gate;

@@ -255,7 +255,11 @@ impl fmt::Display for Plan {
         for record in &self.records {
             writeln!(f, "; {}", record.purpose)?;
             // What this server does not know cannot stand in a zone.
-            let comment = if record.value.contains('<') { "; " } else { "" };
+            let comment = if record.value.contains('<') || record.name.contains('<') {
+                "; "
+            } else {
+                ""
+            };
             writeln!(f, "{comment}{}. IN {} {}", record.name, record.kind, record.value)?;
         }
         writeln!(f, "\n; The MTA-STS policy, to be served at {}:", self.policy_url)?;

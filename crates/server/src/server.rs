@@ -55,7 +55,7 @@ pub struct Running<S> {
     workers: Parts,
 }
 
-/// How often the aliases file is looked at, and the accounts file for sessions that idle; those that do something look
+/// How often the files of aliases and domains are looked at, and the accounts file for sessions that idle; those that do something look
 /// themselves.
 const ACCOUNTS_CHECK: Duration = Duration::from_secs(1);
 
@@ -63,7 +63,7 @@ const ACCOUNTS_CHECK: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The accounts file or the aliases file is not understood.
+    /// The accounts file, the aliases file or the domains file is not understood.
     #[error(transparent)]
     Accounts(#[from] ConfigError),
     /// A certificate cannot be used.
@@ -186,6 +186,7 @@ impl<S: Store> Builder<S> {
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
         let mut shared = Shared::new(config, accounts, store, tls, orders, dns, judge);
+        shared.domains = aliases.domains().clone();
         shared.aliases = aliases;
         shared.upkeep = upkeep;
         shared.metrics = metrics;

@@ -4,6 +4,7 @@ use crate::accounts::Accounts;
 use crate::aliases::Aliases;
 use crate::config::Config;
 use crate::dns::Dns;
+use crate::domains::Domains;
 use crate::judge::Judge;
 use crate::maildrops::Maildrops;
 use crate::metrics::{Metrics, QueueCensus, QueueState};
@@ -29,6 +30,8 @@ pub struct Shared<S> {
     pub config: Config,
     /// Who may log in.
     pub accounts: Accounts,
+    /// The domains whose mail ends here.
+    pub domains: Arc<Domains>,
     /// Whom other addresses stand for.
     pub aliases: Aliases,
     /// Where mail is kept.
@@ -80,6 +83,7 @@ impl<S> Shared<S> {
             ),
             config,
             accounts,
+            domains: Arc::default(),
             aliases: Aliases::default(),
             store,
             tls,

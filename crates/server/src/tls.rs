@@ -166,7 +166,7 @@ pub(crate) fn leaf_key(config: &Config) -> Result<Option<Vec<u8>>, TlsError> {
     let own = smtp.filter_map(|listener| listener.certificate.as_ref()).next();
     let files = match own.or(config.certificate.as_ref()) {
         Some(files) => files.clone(),
-        None => self_made_files(&config.data),
+        None => self_made_certificate(config),
     };
     if own.is_none() && config.certificate.is_none() && !files.certificate.exists() {
         return Ok(None);
@@ -178,7 +178,12 @@ pub(crate) fn leaf_key(config: &Config) -> Result<Option<Vec<u8>>, TlsError> {
     Ok(Some(parsed.subject_public_key_info().to_vec()))
 }
 
-/// The file names of the self-made certificate in the data folder.
+/// Where the certificate is that the server makes itself if none is configured.
+pub fn self_made_certificate(config: &Config) -> CertificateFiles {
+    self_made_files(&config.data.join("tls"))
+}
+
+/// The file names of the self-made certificate in its folder.
 pub(crate) fn self_made_files(folder: &Path) -> CertificateFiles {
     CertificateFiles::new(folder.join("self-made.crt"), folder.join("self-made.key"))
 }

@@ -1,12 +1,12 @@
 //! The accounts file: read whole, written whole, never seen half-written.
 
 use crate::config::{AccountEntry, AccountSection, ConfigError, PasswordLogins, Problems};
-use crate::files::private;
+use crate::files::LockedFile;
 use crate::names;
 use serde::Deserialize;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 /// An accounts file that is about to be changed, locked against other writers.
@@ -14,9 +14,8 @@ use std::time::SystemTime;
 /// Changes are in memory until [`save`](AccountsFile::save).
 #[derive(Debug)]
 pub struct AccountsFile {
-    path: PathBuf,
+    file: LockedFile,
     entries: Vec<AccountEntry>,
-    _lock: File,
 }
 
 impl AccountsFile {
@@ -26,19 +25,9 @@ impl AccountsFile {
     ///
     /// When its folder cannot be written to, or the file is not understood.
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
-        let lock = lock(path).map_err(|error| {
-            ConfigError::unreadable(
-                path,
-                &error,
-                "the accounts file needs a folder this user may write to",
-            )
-        })?;
+        let file = LockedFile::open(path)?;
         let entries = read(path)?.unwrap_or_default();
-        Ok(Self {
-            path: path.into(),
-            entries,
-            _lock: lock,
-        })
+        Ok(Self { file, entries })
     }
 
     /// The accounts.
@@ -78,19 +67,7 @@ impl AccountsFile {
     ///
     /// When it cannot be written; the file is as it was then.
     pub fn save(&self) -> io::Result<()> {
-        let beside = suffixed(&self.path, ".part");
-        // An administrator may be at work in a folder of somebody else's: what stands there, a link perhaps, is
-        // not written through.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = private(OpenOptions::new().write(true).create_new(true)).open(&beside)?;
-        give_to_owner(&file, &self.path)?;
-        file.write_all(render(&self.entries).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
-        sync_folder(&self.path)
+        self.file.replace(&render(&self.entries))
     }
 }
 
@@ -142,37 +119,6 @@ pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     Some((meta.modified().ok()?, meta.len(), inode))
 }
 
-/// Gives a fresh file to whom the file it replaces belongs, or else the folder: an administrator edits accounts as
-/// root, and the server reads them as somebody else.
-#[cfg(unix)]
-fn give_to_owner(fresh: &File, replaced: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-
-    let folder = match replaced.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let owner = fs::metadata(replaced).or_else(|_| fs::metadata(folder))?;
-    let present = fresh.metadata()?;
-    if (owner.uid(), owner.gid()) == (present.uid(), present.gid()) {
-        return Ok(());
-    }
-    fchown(fresh, Some(owner.uid()), Some(owner.gid()))
-}
-
-#[cfg(not(unix))]
-fn give_to_owner(_: &File, _: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Makes the renaming of a file durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
-    }
-}
-
 fn render(entries: &[AccountEntry]) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let mut text = String::from("# The accounts of this server. `mailwright account` edits this file.\n");
@@ -218,36 +164,13 @@ fn render(entries: &[AccountEntry]) -> String {
         if entry.admin {
             text += "admin = true\n";
         }
+        if let Some(disabled) = entry.disabled {
+            text += &format!("disabled = \"{disabled}\"\n");
+        }
         if !entry.imap_without.is_empty() {
             let names: Vec<_> = entry.imap_without.iter().map(|name| quoted(name)).collect();
             text += &format!("imap_without = [{}]\n", names.join(", "));
         }
     }
     text
-}
-
-fn lock(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let lock = suffixed(path, ".lock");
-    let file = match private(OpenOptions::new().write(true).create_new(true)).open(&lock) {
-        Ok(file) => {
-            give_to_owner(&file, path)?;
-            file
-        }
-        // Neither made through a link nor given away: see `save`.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            OpenOptions::new().write(true).open(&lock)?
-        }
-        Err(error) => return Err(error),
-    };
-    file.lock()?;
-    Ok(file)
-}
-
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -6,7 +6,8 @@ use crate::names;
 use std::future::pending;
 use std::sync::{Arc, PoisonError};
 
-/// What a login gave: it stands for as long as the account is there and its secrets are the same.
+/// What a login gave: it stands for as long as the account is there, is not disabled, and its secrets are
+/// the same.
 #[derive(Debug, Clone)]
 pub struct Grant {
     entry: Arc<AccountEntry>,
@@ -31,6 +32,7 @@ impl Accounts {
                 .iter()
                 .all(|one| entry.app_passwords.contains(one));
             is_same_password
+                && entry.disabled.is_none()
                 && same(|entry| &entry.scram)
                 && has_all
                 && entry.password_logins == grant.entry.password_logins

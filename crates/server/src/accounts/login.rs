@@ -190,7 +190,8 @@ impl Accounts {
 
     fn candidate(&self, name: &str) -> Candidate {
         let key = self.key(name);
-        let entry = self.entry_of(&key);
+        // One that is disabled is refused as a name that nobody has.
+        let entry = self.entry_of(&key).filter(|entry| entry.disabled.is_none());
         Candidate { key, entry }
     }
 

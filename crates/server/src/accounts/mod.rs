@@ -13,7 +13,7 @@ mod password;
 mod remembered;
 pub mod throttle;
 
-use crate::config::{AccountEntry, Config, ConfigError, LoginLimits, PasswordLogins, Quota};
+use crate::config::{AccountEntry, Config, ConfigError, Disabled, LoginLimits, PasswordLogins, Quota};
 use crate::names;
 use crate::random::entropy;
 use checker::Checker;
@@ -207,6 +207,12 @@ impl Accounts {
 
     fn lock_remembered(&self) -> MutexGuard<'_, Remembered> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether mail for an account is taken.
+    pub fn takes_mail(&self, account: &Account) -> bool {
+        self.entry(account.as_str())
+            .is_none_or(|entry| entry.disabled != Some(Disabled::All))
     }
 
     fn entry(&self, name: &str) -> Option<Arc<AccountEntry>> {

@@ -1,23 +1,26 @@
 //! `mailwright account`: the accounts file.
 
-use super::{Failure, app_password, terminal};
+use super::queue::size;
+use super::{Failure, app_password, place, terminal};
 use clap::{Args, Subcommand};
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_sasl::Secret;
+use mailwright_server::accounts::Accounts;
 use mailwright_server::accounts::{AccountsFile, same_name, set_password};
-use mailwright_server::config::{AccountEntry, Config};
-use std::path::{Path, PathBuf};
+use mailwright_server::config::{AccountEntry, Config, Disabled, Quota, Size};
+use mailwright_server::control::account::{Request, Usage};
+#[cfg(unix)]
+use mailwright_server::control::{Client, Request as ControlRequest};
+use mailwright_server::domains::Domains;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The configuration file of the server.
-    #[arg(long, value_name = "FILE", global = true, conflicts_with = "data")]
-    config: Option<PathBuf>,
-    /// The data folder of a `localserve`.
-    #[arg(long, value_name = "DIR", global = true)]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: place::Place,
 }
 
 #[derive(Debug, Subcommand)]
@@ -27,12 +30,39 @@ enum Command {
         /// The address, which is the login name as well.
         name: EmailAddress,
     },
-    /// List the accounts.
+    /// List the accounts, with what is special about them.
     List,
     /// Change the password of an account; it is asked for, or read from the standard input.
     Passwd {
         /// The address.
         name: EmailAddress,
+    },
+    /// Let nobody log in to an account, and put out who is in. Its mail stays.
+    Disable {
+        /// The address.
+        name: EmailAddress,
+        /// Refuse mail for it as well.
+        #[arg(long)]
+        mail: bool,
+    },
+    /// Undo what `disable` has done.
+    Enable {
+        /// The address.
+        name: EmailAddress,
+    },
+    /// Tell how much mail an account keeps and may keep, and set that.
+    Quota {
+        /// The address.
+        name: EmailAddress,
+        /// The most octets, as 500M or 20G; `none` for no bound.
+        #[arg(long, value_name = "SIZE")]
+        storage: Option<Bound<Size>>,
+        /// The most messages; `none` for no bound.
+        #[arg(long, value_name = "N")]
+        messages: Option<Bound<u64>>,
+        /// Let it be what the configuration says for all.
+        #[arg(long, conflicts_with_all = ["storage", "messages"])]
+        usual: bool,
     },
     /// Remove an account. Its mail stays in the store, and is there again if the account is.
     Remove {
@@ -54,11 +84,40 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         terminal::print(&(line("password", entry.password) + &line("scram", entry.scram)));
         return Ok(());
     }
-    let place = Place::find(arguments.config, arguments.data)?;
+    let config = arguments.place.config()?;
+    let mut place = Place::of(&config)?;
+    if arguments.place.is_local_serve() {
+        place.domains.clear();
+    }
     match arguments.command {
         Command::Add { name } => add(&place, name),
         Command::List => list(&place),
         Command::Passwd { name } => passwd(&place, &name),
+        Command::Disable { name, mail } => {
+            let what = if mail { Disabled::All } else { Disabled::Logins };
+            change(&place, &name, |entry| entry.disabled = Some(what))?;
+            terminal::print(&format!("{name} is disabled; its mail stays\n"));
+            Ok(())
+        }
+        Command::Enable { name } => {
+            change(&place, &name, |entry| entry.disabled = None)?;
+            terminal::print(&format!("{name} is enabled\n"));
+            Ok(())
+        }
+        Command::Quota {
+            name,
+            storage,
+            messages,
+            usual,
+        } => {
+            if usual || storage.is_some() || messages.is_some() {
+                change(&place, &name, |entry| {
+                    entry.quota =
+                        (!usual).then(|| quota(entry.quota.unwrap_or(config.quota), storage, messages));
+                })?;
+            }
+            tell_usage(&config, &name)
+        }
         Command::Remove { name } => remove(&place, &name),
         Command::AppPassword(command) => app_password::run(&place, command),
         Command::Hash => Ok(()),
@@ -71,34 +130,17 @@ pub(super) struct Place {
     pub(super) logins_file: PathBuf,
     /// Accounts that the configuration itself holds; out of reach here.
     of_config: Vec<AccountEntry>,
+    /// Those whose accounts may be; none if all may.
     domains: Vec<Domain>,
 }
 
 impl Place {
-    fn find(config: Option<PathBuf>, data: Option<PathBuf>) -> Result<Self, Failure> {
-        if let Some(path) = config {
-            let config = Config::load(&path)?;
-            return Ok(Self {
-                logins_file: config.logins_file(),
-                accounts_file: config.accounts_file,
-                of_config: config.accounts,
-                domains: config.domains,
-            });
-        }
-        let folder = data.unwrap_or_else(|| Path::new(super::localserve::DATA).into());
-        if !folder.is_dir() {
-            return Err(format!(
-                "there is no folder {}: say which server it is by --config FILE or --data DIR",
-                folder.display()
-            )
-            .into());
-        }
+    fn of(config: &Config) -> Result<Self, Failure> {
         Ok(Self {
-            // Where a `localserve` has it, as any server has.
-            logins_file: folder.join("logins"),
-            accounts_file: folder.join("accounts.toml"),
-            of_config: Vec::new(),
-            domains: Vec::new(),
+            logins_file: config.logins_file(),
+            accounts_file: config.accounts_file.clone(),
+            of_config: config.accounts.clone(),
+            domains: Domains::load(config)?.all().to_vec(),
         })
     }
 
@@ -116,9 +158,7 @@ fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
         .domain()
         .ok_or("an account needs a domain, as in alice@example.org")?;
     if !place.domains.is_empty() && !place.domains.iter().any(|local| local.same_as(&domain)) {
-        return Err(
-            format!("{domain} is not a local domain: add it to `domains` in the configuration").into(),
-        );
+        return Err(format!("{domain} is not a local domain: add it by `mailwright domain add`").into());
     }
     if AccountsFile::open(&place.accounts_file)?
         .entry(name.as_str())
@@ -145,12 +185,100 @@ fn list(place: &Place) -> Result<(), Failure> {
         .entries()
         .iter()
         .chain(&place.of_config)
-        .map(|entry| entry.name.to_string())
+        .map(in_list)
         .collect();
     names.sort_unstable();
     names.dedup();
     terminal::print(&names.into_iter().map(|name| name + "\n").collect::<String>());
     Ok(())
+}
+
+/// Its name, and what is special about it.
+fn in_list(entry: &AccountEntry) -> String {
+    let mut special = Vec::new();
+    if entry.admin {
+        special.push("admin".to_owned());
+    }
+    match entry.disabled {
+        Some(Disabled::Logins) => special.push("disabled".to_owned()),
+        Some(Disabled::All) => special.push("disabled, mail refused".to_owned()),
+        None => {}
+    }
+    if entry.password.is_none() && entry.scram.is_none() {
+        special.push("no password".to_owned());
+    }
+    match special.is_empty() {
+        true => entry.name.to_string(),
+        false => format!("{} ({})", entry.name, special.join(", ")),
+    }
+}
+
+fn change(place: &Place, name: &EmailAddress, change: impl FnOnce(&mut AccountEntry)) -> Result<(), Failure> {
+    if let Some(failure) = place.is_of_config(name) {
+        return Err(failure);
+    }
+    let mut file = AccountsFile::open(&place.accounts_file)?;
+    let unknown = || format!("there is no account {name}; `mailwright account list` tells who is");
+    change(file.entry(name.as_str()).ok_or_else(unknown)?);
+    Ok(file.save()?)
+}
+
+/// A bound, or none.
+#[derive(Debug, Clone, Copy)]
+struct Bound<T>(Option<T>);
+
+impl<T: FromStr<Err: std::fmt::Display>> FromStr for Bound<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => text
+                .parse()
+                .map(|bound| Self(Some(bound)))
+                .map_err(|error: T::Err| error.to_string()),
+        }
+    }
+}
+
+/// What stays of a quota of which some bounds are set.
+fn quota(before: Quota, storage: Option<Bound<Size>>, messages: Option<Bound<u64>>) -> Quota {
+    Quota::new(
+        storage.map_or(before.storage, |bound| bound.0.map(|size| size.0)),
+        messages.map_or(before.messages, |bound| bound.0),
+    )
+}
+
+fn tell_usage(config: &Config, name: &EmailAddress) -> Result<(), Failure> {
+    let usage = usage(
+        config,
+        Request::Usage {
+            account: name.to_string(),
+        },
+    )?;
+    let bound = |most: Option<String>| most.map_or("no bound".to_owned(), |most| format!("of {most}"));
+    terminal::print(&format!(
+        "{name} keeps {} ({}) in {} messages ({}){}\n",
+        size(usage.octets),
+        bound(usage.most_octets.map(size)),
+        usage.messages,
+        bound(usage.most_messages.map(|most| most.to_string())),
+        if usage.own { ", by bounds of its own" } else { "" },
+    ));
+    Ok(())
+}
+
+/// Asks the server that runs, or looks into the store where none runs.
+fn usage(config: &Config, request: Request) -> Result<Usage, Failure> {
+    #[cfg(unix)]
+    if let Some(mut client) = Client::connect(&config.data)? {
+        return Ok(client.call(ControlRequest::Account(request))?);
+    }
+    let (accounts, store) = (Accounts::load(config)?, place::open(config)?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(request.answer(&accounts, &store, config.quota))?)
 }
 
 fn passwd(place: &Place, name: &EmailAddress) -> Result<(), Failure> {

@@ -1,13 +1,12 @@
 //! `mailwright dkim`: keys that mail is signed with (RFC 6376 §3.3, RFC 8463).
 
+use super::place::create;
 use super::{Failure, rsa, terminal};
 use clap::{Args, Subcommand, ValueEnum};
 use mailwright_address::Domain;
 use mailwright_auth::crypto::{RingKey, SigningKey};
 use mailwright_server::keys::read_key;
 use mailwright_server::shared::entropy;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -39,8 +38,9 @@ enum Command {
     },
 }
 
+/// A kind of key.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+pub(super) enum Kind {
     /// RSA of 2048 bits, which every receiver knows.
     Rsa,
     /// Ed25519: short, and not known everywhere.
@@ -63,20 +63,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn keygen(domain: &Domain, selector: &Domain, file: &Path, kind: Kind) -> Result<(), Failure> {
-    let pem = match kind {
-        Kind::Rsa => rsa::make(),
-        Kind::Ed25519 => RingKey::ed25519_pem(&entropy()),
-    };
-    // What is written must be what can be read.
-    RingKey::from_pem(&pem)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    make(file, kind)?;
     let failed = |error: std::io::Error| format!("{}: {error}", file.display());
-    let mut made = options.open(file).map_err(failed)?;
-    made.write_all(pem.as_bytes()).map_err(failed)?;
-    made.sync_all().map_err(failed)?;
     let absolute = std::path::absolute(file).map_err(failed)?;
     terminal::print(&format!(
         "; Publish this first, and wait until it is known:\n\
@@ -87,6 +75,17 @@ fn keygen(domain: &Domain, selector: &Domain, file: &Path, kind: Kind) -> Result
         absolute.display().to_string(),
     ));
     Ok(())
+}
+
+/// Makes a key of this kind in a file that is not there.
+pub(super) fn make(file: &Path, kind: Kind) -> Result<(), Failure> {
+    let pem = match kind {
+        Kind::Rsa => rsa::make(),
+        Kind::Ed25519 => RingKey::ed25519_pem(&entropy()),
+    };
+    // What is written must be what can be read.
+    RingKey::from_pem(&pem)?;
+    create(file, &pem, 0o600)
 }
 
 fn key(file: &Path) -> Result<RingKey, Failure> {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use mailwright_address::Domain;
 use mailwright_server::Config;
 use mailwright_server::dns::Dns;
+use mailwright_server::domains::Domains;
 use mailwright_server::http::Client;
 use mailwright_server::publish::{Found, Plan, Wanted};
 use mailwright_server::tls::Tls;
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn plan(config: &Config, domain: &Domain) -> Result<Plan, Failure> {
-    if !config.is_local(domain) {
+    if !Domains::load(config)?.has(domain) {
         return Err(format!(
             "{domain} is not one of this server's domains: see `domains` in its configuration"
         )

@@ -1,12 +1,15 @@
 //! The command line.
 
 mod account;
+mod alias;
 mod app_password;
 mod backup;
 mod bar;
 mod dkim;
 mod dmarc;
 mod dns;
+mod doctor;
+mod domain;
 mod export;
 mod fsck;
 mod import;
@@ -14,6 +17,7 @@ mod kept;
 mod localserve;
 mod place;
 mod queue;
+mod quickstart;
 mod route;
 mod rsa;
 mod run;
@@ -46,8 +50,16 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Set up a server for a domain: configuration, keys, an account, and what to publish in the DNS.
+    Quickstart(quickstart::Arguments),
+    /// Find out what is wrong with a server and its surroundings, and what to do about it.
+    Doctor(doctor::Arguments),
     /// Add, list, change and remove accounts. A running server sees it at once.
     Account(account::Arguments),
+    /// Add, list and remove addresses that stand for others. A running server sees it within a second.
+    Alias(alias::Arguments),
+    /// Add, list and remove the domains whose mail ends here. A running server sees it within a second.
+    Domain(domain::Arguments),
     /// Bring mail in from a Maildir, from mbox files, or from an account on an IMAP server.
     Import(import::Arguments),
     /// Write the mail of an account as a Maildir or as mbox files.
@@ -95,7 +107,11 @@ pub(crate) fn main() -> ExitCode {
             check(config)
         }
         Command::Serve { config, check: false } => serve(config),
+        Command::Quickstart(arguments) => quickstart::run(arguments),
+        Command::Doctor(arguments) => return exit(doctor::run(arguments)),
         Command::Account(arguments) => account::run(arguments),
+        Command::Alias(arguments) => alias::run(arguments),
+        Command::Domain(arguments) => domain::run(arguments),
         Command::Route(arguments) => route::run(arguments),
         Command::Import(arguments) => return exit(import::run(arguments)),
         Command::Export(arguments) => return exit(export::run(arguments)),
@@ -130,6 +146,7 @@ fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
 fn check(path: PathBuf) -> Result<(), Failure> {
     let config = Config::load(&path)?;
     mailwright_server::accounts::Accounts::load(&config)?;
+    mailwright_server::aliases::Aliases::load(&config)?;
     mailwright_server::tls::Tls::check(&config)?;
     terminal::print(&format!("{}: no mistakes\n", path.display()));
     Ok(())

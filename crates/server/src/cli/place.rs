@@ -15,20 +15,27 @@ use mailwright_server::control::{
 };
 #[cfg(unix)]
 use mailwright_server::transfer::Observer;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The options that say which server is meant.
 #[derive(Debug, Args)]
 pub(super) struct Place {
     /// The configuration file of the server.
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "data")]
     config: Option<PathBuf>,
     /// The data folder of a `localserve`.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
 }
 
 impl Place {
+    /// Whether it is a `localserve`: that one takes every account's domain for its own.
+    pub(super) fn is_local_serve(&self) -> bool {
+        self.config.is_none()
+    }
+
     /// The configuration of the server; of a `localserve`, as much of it as its data folder tells.
     pub(super) fn config(&self) -> Result<Config, Failure> {
         if let Some(path) = &self.config {
@@ -87,6 +94,22 @@ fn watch(mut client: Client, job: Job, bar: &mut Bar) -> Result<Outcome, Failure
             _ => request = work::Request::Watch {},
         }
     }
+}
+
+/// Writes a file that is not there, with these permissions.
+pub(super) fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let write = || {
+        let mut file = options.open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// A path as the server finds it, which runs in another folder.

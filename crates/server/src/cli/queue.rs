@@ -153,7 +153,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// The queue of a running server, or that of a folder where none runs.
-enum Place {
+pub(super) enum Place {
     #[cfg(unix)]
     Running(Client),
     Resting(Box<Kept>, tokio::runtime::Runtime),
@@ -165,6 +165,11 @@ impl Place {
             Some(path) => Config::load(&path)?.data,
             None => data.unwrap_or_else(|| Path::new(super::localserve::DATA).into()),
         };
+        Self::at(&data)
+    }
+
+    /// The queue of a data folder that has a store.
+    pub(super) fn at(data: &Path) -> Result<Self, Failure> {
         if !data.join("mail").is_dir() {
             return Err(format!(
                 "there is no mail in {}: say which server it is by --config FILE or --data DIR",
@@ -173,15 +178,15 @@ impl Place {
             .into());
         }
         #[cfg(unix)]
-        if let Some(client) = Client::connect(&data).map_err(|error| {
+        if let Some(client) = Client::connect(data).map_err(|error| {
             format!(
                 "the server's socket {}: {error}",
-                mailwright_server::control::socket(&data).display()
+                mailwright_server::control::socket(data).display()
             )
         })? {
             return Ok(Self::Running(client));
         }
-        let store = Kept::open(&data, None, super::place::IN_USE)?;
+        let store = Kept::open(data, None, super::place::IN_USE)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -200,7 +205,7 @@ impl Place {
     }
 
     /// Walks through all messages that a filter takes.
-    fn each(
+    pub(super) fn each(
         &mut self,
         filter: Filter,
         mut take: impl FnMut(&mut Self, Vec<Message>) -> Result<(), Failure>,
@@ -443,7 +448,7 @@ fn date(seconds: u64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_string())
 }
 
-fn size(octets: u64) -> String {
+pub(super) fn size(octets: u64) -> String {
     match octets {
         0..1024 => format!("{octets} octets"),
         1024..1_048_576 => format!("{:.1} KiB", octets as f64 / 1024.0),
@@ -451,7 +456,7 @@ fn size(octets: u64) -> String {
     }
 }
 
-fn age(seconds: u64) -> String {
+pub(super) fn age(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds}s"),
         120..7200 => format!("{}m", seconds / 60),

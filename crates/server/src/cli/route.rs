@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use mailwright_mx::{Demand, Destination, Outcome};
 use mailwright_server::Config;
 use mailwright_server::dns::{Dns, dns_config};
+use mailwright_server::domains::Domains;
 use mailwright_server::http::Client;
 use mailwright_server::policies::{Keep, Policies};
 use mailwright_server::route::{Router, mx_config, self_test};
@@ -69,7 +70,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         if let Destination::Domain(domain) = &destination
             && configured
-            && config.is_local(domain)
+            && Domains::load(&config)?.has(domain)
         {
             let _ = writeln!(text, "{domain} is local: its mail does not leave");
         }

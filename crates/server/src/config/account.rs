@@ -29,6 +29,8 @@ pub struct AccountEntry {
     pub quota: Option<Quota>,
     /// Whether it may administer the others: set their quotas by IMAP.
     pub admin: bool,
+    /// What it may not do for the time being.
+    pub disabled: Option<Disabled>,
     /// IMAP extensions that are not offered to it, by their capability names: for mail programs that break on one.
     pub imap_without: Vec<String>,
 }
@@ -58,6 +60,26 @@ pub enum FromHeader {
     Bound,
 }
 
+/// What is taken from an account that is disabled; its mail stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums)] // what its owner does, or what others do as well
+pub enum Disabled {
+    /// Nobody logs in, and those who are in are put out. Mail comes in all the same.
+    Logins,
+    /// Mail for it is refused as well.
+    All,
+}
+
+impl std::fmt::Display for Disabled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Logins => "logins",
+            Self::All => "all",
+        })
+    }
+}
+
 impl std::fmt::Debug for AccountEntry {
     /// Without the hashes: they do not belong into logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,6 +101,7 @@ impl AccountEntry {
             send_as: Vec::new(),
             quota: None,
             admin: false,
+            disabled: None,
             imap_without: Vec::new(),
         }
     }
@@ -134,6 +157,7 @@ pub(crate) struct AccountSection {
     quota: Option<QuotaSection>,
     #[serde(default)]
     admin: bool,
+    disabled: Option<Disabled>,
     #[serde(default)]
     imap_without: Vec<String>,
 }
@@ -162,6 +186,7 @@ impl From<AccountSection> for AccountEntry {
             send_as: section.send_as.into_iter().map(|address| address.0).collect(),
             quota: section.quota.map(Quota::from),
             admin: section.admin,
+            disabled: section.disabled,
             imap_without: section.imap_without,
         }
     }

@@ -4,15 +4,16 @@ use super::StoreKind;
 use super::auth::{AuthSection, DkimSection, dkim_keys};
 use super::filter::{self, DnsListsSection, FilterSection, GreylistSection, RateLimitsSection};
 use super::is_among;
+use super::lists::aliases;
 use super::login::{LoginLimitsSection, PasswordHashingSection, hashing};
 use super::observing::{LogSection, MetricsSection, TraceSection, observing};
 use super::problem::Problems;
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::web::{StsSection, WebSection, web};
 use super::{
-    AccountEntry, AccountSection, Aliases, CertificateFiles, Config, ConfigError, DestinationLimits,
-    FixedRoute, FromHeader, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol,
-    QueueConfig, QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
+    AccountEntry, AccountSection, CertificateFiles, Config, ConfigError, DestinationLimits, FixedRoute,
+    FromHeader, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
+    QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
@@ -59,6 +60,7 @@ struct File {
     #[serde(default)]
     store: StoreKind,
     accounts_file: Option<PathBuf>,
+    domains_file: Option<PathBuf>,
     #[serde(default)]
     plaintext_login: PlaintextLogin,
     tls: Option<Spanned<TlsSection>>,
@@ -151,7 +153,7 @@ impl ListenerSection {
 }
 
 /// One address or a list of them.
-struct Targets(Vec<EmailAddress>);
+pub(super) struct Targets(pub(super) Vec<EmailAddress>);
 
 impl<'de> Deserialize<'de> for Targets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -389,6 +391,10 @@ impl File {
         if let Some(path) = self.accounts_file {
             config.accounts_file = folder.join(path);
         }
+        if let Some(path) = self.domains_file {
+            config.domains_file = Some(folder.join(path));
+        }
+        let local = config.local_domains(found);
         config.plaintext_login = self.plaintext_login;
         config.certificate = self.tls.map(|tls| {
             let span = tls.span();
@@ -398,12 +404,14 @@ impl File {
             files
         });
         config.listeners = listeners(self.listener, folder, found);
-        config.accounts = accounts(self.account, &config.domains, found);
-        config.aliases = aliases(self.aliases, &config.domains, found);
-        config.aliases_file = self.aliases_file.map(|path| folder.join(path));
+        config.accounts = accounts(self.account, &local, found);
+        config.aliases = aliases(self.aliases, &local, found);
+        if let Some(path) = self.aliases_file {
+            config.aliases_file = Some(folder.join(path));
+        }
         config.auth = self.auth.into_config();
         config.dkim = dkim_keys(self.dkim, folder, found);
-        config.outbound = self.outbound.into_config(folder, &config.domains, found);
+        config.outbound = self.outbound.into_config(folder, &local, found);
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);
         config.from_header = self.from_header;
@@ -541,61 +549,6 @@ fn accounts(
         accounts.push(entry);
     }
     accounts
-}
-
-/// Reads a file of aliases: lines as those of `[aliases]`.
-///
-/// # Errors
-///
-/// When it cannot be read or understood.
-pub(crate) fn read_aliases(path: &Path, domains: &[Domain]) -> Result<Aliases, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::unreadable(path, &error, "let the server read it"))?;
-    let sections = toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &text, &error))?;
-    let mut found = Problems::new(path, &text);
-    let aliases = aliases(sections, domains, &mut found);
-    found.finish(aliases)
-}
-
-fn aliases(
-    sections: BTreeMap<Spanned<String>, Targets>,
-    domains: &[Domain],
-    found: &mut Problems<'_>,
-) -> Aliases {
-    let mut aliases = Aliases::new();
-    for (key, targets) in sections {
-        let span = key.span();
-        let name = key.into_inner();
-        let domain = name.rsplit_once('@').map(|(_, domain)| domain);
-        match domain.map(Domain::parse) {
-            Some(Ok(domain)) if !is_among(domains, &domain) => {
-                let what = format!("alias {name}: its domain is not one of ours");
-                found.add(
-                    Some(span.clone()),
-                    what,
-                    Some("add the domain to `domains`, or correct the name"),
-                );
-            }
-            Some(Err(error)) => found.add(Some(span.clone()), format!("alias {name}: {error}"), None),
-            _ => {}
-        }
-        let Targets(targets) = targets;
-        if targets.is_empty() {
-            found.add(
-                Some(span.clone()),
-                format!("alias {name} leads nowhere"),
-                Some("name at least one address"),
-            );
-        }
-        if aliases.insert(names::key(&name), targets).is_some() {
-            found.add(
-                Some(span),
-                format!("alias {name} is there twice"),
-                Some("join their targets in one list"),
-            );
-        }
-    }
-    aliases
 }
 
 impl OutboundSection {

@@ -8,6 +8,7 @@ mod app_password;
 mod auth;
 mod file;
 mod filter;
+mod lists;
 mod login;
 mod observing;
 mod problem;
@@ -20,20 +21,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use account::{AccountEntry, FromHeader, PasswordLogins};
+pub use account::{AccountEntry, Disabled, FromHeader, PasswordLogins};
 pub(crate) use account::{AccountSection, QuotaSection};
 pub use app_password::{AppPassword, Service};
 pub use auth::{Auth, AuthMode, DkimKey};
-pub(crate) use file::read_aliases;
 pub use filter::{
     DnsLists, FilterAddress, FilterConfig, FilterKind, FilteredMail, Filtering, Greylisting, OnFilterError,
     OnHit, RateLimits,
 };
+pub use lists::{read_aliases, read_domains};
 pub use login::{LoginLimits, PasswordHashing};
 pub use observing::{LogConfig, LogFormat, MetricsConfig, Observing, TraceConfig};
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
-pub use values::{Endpoint, EndpointHost, Network, Unreadable};
+pub use values::{Endpoint, EndpointHost, Network, Size, Unreadable};
 pub use web::{StsMode, StsPolicy, Web};
 
 /// A complete, commented configuration file. It passes the check itself.
@@ -47,6 +48,8 @@ pub struct Config {
     pub hostname: Domain,
     /// The domains whose mail ends here. The first one completes login names that have no domain.
     pub domains: Vec<Domain>,
+    /// A file with further domains, which `mailwright domain` edits; the running server sees changes.
+    pub domains_file: Option<PathBuf>,
     /// Whether everybody is welcome: every domain is local, every address is an account, and every password of it is
     /// right. For servers that catch the mail of tests; no key of a configuration file sets it.
     pub anybody: bool,
@@ -60,7 +63,8 @@ pub struct Config {
     pub accounts: Vec<AccountEntry>,
     /// Addresses that stand for others.
     pub aliases: Aliases,
-    /// A file with further aliases, which go before these; the running server sees changes.
+    /// A file with further aliases, which go before these and which `mailwright alias` edits; the running server sees
+    /// changes.
     pub aliases_file: Option<PathBuf>,
     /// The certificate of listeners that name none. Without it a self-made one is kept in the data folder.
     pub certificate: Option<CertificateFiles>,
@@ -666,13 +670,14 @@ impl Config {
         Self {
             hostname,
             domains: Vec::new(),
+            domains_file: Some(data.join("domains.toml")),
             anybody: false,
             accounts_file: data.join("accounts.toml"),
+            aliases_file: Some(data.join("aliases.toml")),
             data,
             store: StoreKind::default(),
             accounts: Vec::new(),
             aliases: Aliases::new(),
-            aliases_file: None,
             certificate: None,
             listeners: Vec::new(),
             plaintext_login: PlaintextLogin::default(),
@@ -692,6 +697,17 @@ impl Config {
         }
     }
 
+    /// The domains of the configuration and of the domains file.
+    pub(crate) fn local_domains(&self, found: &mut Problems<'_>) -> Vec<Domain> {
+        let mut all = self.domains.clone();
+        match self.domains_file.as_deref().map(read_domains) {
+            Some(Ok(domains)) => all.extend(domains),
+            Some(Err(error)) => found.extend(error),
+            None => {}
+        }
+        all
+    }
+
     /// The file that the MTA-STS policies of other domains are kept in.
     pub fn policies_file(&self) -> PathBuf {
         self.data.join("mta-sts-policies")
@@ -702,7 +718,7 @@ impl Config {
         self.data.join("greylist")
     }
 
-    /// Whether mail for `domain` ends here, however it is written: case does not count, and A-labels are as
+    /// Whether mail for `domain` ends here by the configuration itself, however it is written: case does not count, and A-labels are as
     /// good as U-labels.
     pub fn is_local(&self, domain: &Domain) -> bool {
         self.anybody || is_among(&self.domains, domain)

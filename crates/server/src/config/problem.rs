@@ -103,6 +103,11 @@ impl<'a> Problems<'a> {
         });
     }
 
+    /// Adds the mistakes of another file.
+    pub(crate) fn extend(&mut self, other: ConfigError) {
+        self.problems.extend(other.problems);
+    }
+
     /// The value, unless there were mistakes.
     pub(crate) fn finish<T>(mut self, value: T) -> Result<T, ConfigError> {
         self.problems.sort_by_key(|problem| problem.place);

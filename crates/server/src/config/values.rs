@@ -186,7 +186,8 @@ impl FromStr for Span {
 
 /// A size in octets as people write it: `1000`, `64K`, `50M`, `2G` (powers of 1024).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size(pub(super) u64);
+#[allow(clippy::exhaustive_structs)] // a number of octets
+pub struct Size(pub u64);
 
 impl FromStr for Size {
     type Err = Unreadable;

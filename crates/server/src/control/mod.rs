@@ -26,6 +26,7 @@
 //! Imports, exports, backups and checks are begun by one request and watched by others; they end with the connection.
 //! A command of another kind is a variant of [`Request`], and a line in `handle` of `serve.rs`.
 
+pub mod account;
 #[cfg(unix)]
 mod client;
 #[cfg(unix)]
@@ -59,6 +60,8 @@ pub enum Request {
     Ping {},
     /// Something of the queue.
     Queue(queue::Request),
+    /// Something of the accounts.
+    Account(account::Request),
     /// Work on the mail; answered by a [`work::State`].
     Work(work::Request),
 }

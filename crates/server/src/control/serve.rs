@@ -161,6 +161,10 @@ async fn handle<S: Store>(
             version: env!("CARGO_PKG_VERSION").into(),
         })?,
         Request::Queue(request) => queue::Desk::of_server(&**shared).answer(request).await?,
+        Request::Account(request) => {
+            let (accounts, usual) = (&shared.accounts, shared.config.quota);
+            serde_json::to_value(request.answer(accounts, &shared.store, usual).await?)?
+        }
         Request::Work(request) => serde_json::to_value(desk.answer(shared, request).await?)?,
     })
 }

@@ -80,7 +80,7 @@ impl<S: Store> Job<S> {
             },
         };
         match self.attempt.destination() {
-            Host::Domain(domain) if self.shared.config.is_local(domain) => self.here(&blob, ledger).await,
+            Host::Domain(domain) if self.shared.is_local(domain) => self.here(&blob, ledger).await,
             _ if !self.shared.config.outbound.enabled => {
                 ledger.trouble(&Trouble::Setup("mail does not leave this server".into()), "");
                 Health::Unknown
