@@ -21,11 +21,14 @@ mod quickstart;
 mod route;
 mod rsa;
 mod run;
+#[cfg(unix)]
+mod sendmail;
 mod terminal;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use mailwright_server::config::{self, Config};
 use std::error::Error;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,6 +73,19 @@ enum Command {
     Fsck(fsck::Arguments),
     /// Look after the queue: list, show, retry, hold, release, redirect and drop messages.
     Queue(queue::Arguments),
+    /// Hand a message in, with the options of /usr/sbin/sendmail; a link of that name does the same.
+    #[cfg(unix)]
+    #[command(disable_help_flag = true)]
+    Sendmail {
+        /// -t, -i, -f ADDRESS, -F NAME, -bp and others, --config FILE or --data DIR, and recipients.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Print a script that completes the commands of this program in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Tell where mail goes, and why.
     Route(route::Arguments),
     /// Tell what to publish in the DNS for a domain, and whether it is published.
@@ -100,6 +116,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Reads the arguments and does what they say.
 pub(crate) fn main() -> ExitCode {
+    #[cfg(unix)]
+    if sendmail::is_called(std::env::args_os().next().as_deref()) {
+        return sendmail::run(std::env::args_os().skip(1));
+    }
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Localserve(arguments) => localserve::run(arguments),
@@ -112,6 +132,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Account(arguments) => account::run(arguments),
         Command::Alias(arguments) => alias::run(arguments),
         Command::Domain(arguments) => domain::run(arguments),
+        #[cfg(unix)]
+        Command::Sendmail { arguments } => return sendmail::run(arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "mailwright", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
         Command::Route(arguments) => route::run(arguments),
         Command::Import(arguments) => return exit(import::run(arguments)),
         Command::Export(arguments) => return exit(export::run(arguments)),

@@ -20,14 +20,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The options that say which server is meant.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(super) struct Place {
     /// The configuration file of the server.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "data")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// The data folder of a `localserve`.
     #[arg(long, value_name = "DIR", global = true)]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
 }
 
 impl Place {

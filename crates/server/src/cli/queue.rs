@@ -262,6 +262,12 @@ fn list(place: &mut Place, filter: Filter, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Lists all messages of a data folder.
+#[cfg(unix)]
+pub(super) fn tell_all(data: &Path) -> Result<(), Failure> {
+    list(&mut Place::at(data)?, Filter::default(), false)
+}
+
 fn show(place: &mut Place, name: &Name, json: bool) -> Result<(), Failure> {
     let key = place.key(name)?;
     let message: Message = place.call(Request::Show { key })?;

@@ -1,6 +1,6 @@
 //! The other end of the control socket, for programs that wait for each reply.
 
-use super::{Answer, Line, MAX_REPLY, Outcome, Request, VERSION, socket};
+use super::{Answer, Line, MAX_REPLY, Outcome, Request, VERSION, socket, submit};
 use serde::de::DeserializeOwned;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -63,10 +63,33 @@ impl Client {
     ///
     /// When the server refuses, the connection fails, or the reply is not understood.
     pub fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, CallError> {
+        self.send(request)?;
+        self.reply()
+    }
+
+    /// Hands in a message, whose octets are as many as the request says.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses it, the connection fails, or the reply is not understood.
+    pub fn submit(&mut self, request: submit::Request, message: &[u8]) -> Result<submit::Taken, CallError> {
+        self.send(Request::Submit(request))?;
+        let written = self.stream.get_mut().write_all(message);
+        // Who refuses it before its end says why.
+        match (self.reply(), written) {
+            (Err(CallError::Io(_)), Err(error)) => Err(error.into()),
+            (reply, _) => reply,
+        }
+    }
+
+    fn send(&mut self, request: Request) -> Result<(), CallError> {
         let line = Line { v: VERSION, request };
         let mut line = serde_json::to_vec(&line).map_err(CallError::Unknown)?;
         line.push(b'\n');
-        self.stream.get_mut().write_all(&line)?;
+        Ok(self.stream.get_mut().write_all(&line)?)
+    }
+
+    fn reply<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
         let mut reply = Vec::new();
         let most = u64::try_from(MAX_REPLY).unwrap_or(u64::MAX);
         (&mut self.stream).take(most).read_until(b'\n', &mut reply)?;

@@ -23,6 +23,8 @@
 //! `v` is the version of the protocol; a server answers only [`VERSION`]. Keys that a program does not know are
 //! to be passed over. A request has at most [`MAX_REQUEST`] octets, a reply at most [`MAX_REPLY`].
 //!
+//! A message that a program hands in follows its request at once, and has as many octets as that says.
+//!
 //! Imports, exports, backups and checks are begun by one request and watched by others; they end with the connection.
 //! A command of another kind is a variant of [`Request`], and a line in `handle` of `serve.rs`.
 
@@ -34,6 +36,7 @@ mod desk;
 pub mod queue;
 #[cfg(unix)]
 mod serve;
+pub mod submit;
 pub mod work;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,8 @@ pub enum Request {
     Queue(queue::Request),
     /// Something of the accounts.
     Account(account::Request),
+    /// A message is handed in, which follows the line; answered by a [`submit::Taken`].
+    Submit(submit::Request),
     /// Work on the mail; answered by a [`work::State`].
     Work(work::Request),
 }

@@ -1,7 +1,7 @@
 //! The server's end of the control socket.
 
 use super::desk::Desk;
-use super::{Answer, Line, MAX_REPLY, MAX_REQUEST, Outcome, Pong, Request, VERSION, queue, socket};
+use super::{Answer, Line, MAX_REPLY, MAX_REQUEST, Outcome, Pong, Request, VERSION, queue, socket, submit};
 use crate::config::Config;
 use crate::metrics::{Task, counted};
 use crate::shared::Shared;
@@ -103,7 +103,15 @@ async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream, mut desk
             () = shared.shutdown.begun() => return,
         };
         let (result, is_last) = match read {
-            Ok(Ok(1..)) if line.ends_with(b"\n") => (answer(&shared, &mut desk, &line).await, false),
+            Ok(Ok(1..)) if line.ends_with(b"\n") => match read_request(&line) {
+                Ok(Request::Submit(request)) => match submit::take(&shared, request, &mut stream).await {
+                    Ok(taken) => (outcome(serde_json::to_value(taken)), false),
+                    // What is left of the message is no request.
+                    Err(refused) => (Outcome::Error(refused.to_string()), true),
+                },
+                Ok(request) => (outcome(handle(&shared, &mut desk, request).await), false),
+                Err(why) => (Outcome::Error(why), false),
+            },
             Ok(Ok(1..)) if line.len() >= MAX_REQUEST => {
                 (Outcome::Error("the request is too long".into()), true)
             }
@@ -129,23 +137,25 @@ fn reply(result: Outcome) -> Vec<u8> {
     }
 }
 
-async fn answer<S: Store>(shared: &Arc<Shared<S>>, desk: &mut Desk, line: &[u8]) -> Outcome {
-    let request = match serde_json::from_slice::<Value>(line) {
-        Ok(request) => request,
-        Err(error) => return Outcome::Error(format!("the request is not a line of JSON: {error}")),
-    };
+fn read_request(line: &[u8]) -> Result<Request, String> {
+    let request = serde_json::from_slice::<Value>(line)
+        .map_err(|error| format!("the request is not a line of JSON: {error}"))?;
     // Said before anything else: a request of another version may look like anything.
     if request["v"] != VERSION {
-        return Outcome::Error(format!(
+        return Err(format!(
             "this server speaks version {VERSION} of the control protocol"
         ));
     }
     match serde_json::from_value::<Line>(request) {
-        Ok(line) => match handle(shared, desk, line.request).await {
-            Ok(value) => Outcome::Ok(value),
-            Err(error) => Outcome::Error(error.to_string()),
-        },
-        Err(error) => Outcome::Error(format!("the request is not understood: {error}")),
+        Ok(line) => Ok(line.request),
+        Err(error) => Err(format!("the request is not understood: {error}")),
+    }
+}
+
+fn outcome(answered: Result<Value, impl std::fmt::Display>) -> Outcome {
+    match answered {
+        Ok(value) => Outcome::Ok(value),
+        Err(error) => Outcome::Error(error.to_string()),
     }
 }
 
@@ -165,6 +175,7 @@ async fn handle<S: Store>(
             let (accounts, usual) = (&shared.accounts, shared.config.quota);
             serde_json::to_value(request.answer(accounts, &shared.store, usual).await?)?
         }
+        Request::Submit(_) => return Err("the message is missing".into()),
         Request::Work(request) => serde_json::to_value(desk.answer(shared, request).await?)?,
     })
 }

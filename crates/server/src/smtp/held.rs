@@ -6,7 +6,7 @@ use mailwright_mailbox::{BlobRef, BlobWriter, Store, StoreError};
 use std::ops::Range;
 
 /// Takes the octets of a message.
-pub(super) struct Holder<S: Store> {
+pub(crate) struct Holder<S: Store> {
     header: BytesMut,
     header_ended: bool,
     memory: BytesMut,
@@ -16,33 +16,33 @@ pub(super) struct Holder<S: Store> {
 
 /// A whole message.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// The header without the empty line.
-    pub(super) header: Bytes,
+    pub(crate) header: Bytes,
     /// The empty line and the body.
-    pub(super) rest: Rest,
+    pub(crate) rest: Rest,
 }
 
 /// Where the empty line and the body are.
 #[derive(Debug)]
-pub(super) enum Rest {
+pub(crate) enum Rest {
     Memory(Bytes),
     Stored { blob: BlobRef, size: u64 },
 }
 
 /// The octets of [`Rest`].
-pub(super) struct Reader<'a, S> {
+pub(crate) struct Reader<'a, S> {
     rest: &'a Rest,
     store: &'a S,
 }
 
 impl<S: Store> Holder<S> {
     /// The largest header, in octets.
-    pub(super) const MAX_HEADER: usize = 1 << 20;
+    pub(crate) const MAX_HEADER: usize = 1 << 20;
     /// How much of the rest is kept in memory.
     const MAX_MEMORY: usize = 256 << 10;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             header: BytesMut::new(),
             header_ended: false,
@@ -53,17 +53,17 @@ impl<S: Store> Holder<S> {
     }
 
     /// Whether the header is larger than a message may have that is judged.
-    pub(super) fn header_is_too_large(&self) -> bool {
+    pub(crate) fn header_is_too_large(&self) -> bool {
         self.header.len() > Self::MAX_HEADER
     }
 
     /// The header, once it is there as a whole.
-    pub(super) fn header(&self) -> Option<&[u8]> {
+    pub(crate) fn header(&self) -> Option<&[u8]> {
         self.header_ended.then_some(&self.header)
     }
 
     /// Takes the next octets, and returns what of them stands behind the header.
-    pub(super) async fn write(&mut self, store: &S, data: Bytes) -> Result<Bytes, StoreError> {
+    pub(crate) async fn write(&mut self, store: &S, data: Bytes) -> Result<Bytes, StoreError> {
         if self.header_ended {
             return self.write_rest(store, data).await;
         }
@@ -98,7 +98,7 @@ impl<S: Store> Holder<S> {
         Ok(data)
     }
 
-    pub(super) async fn finish(self) -> Result<Held, StoreError> {
+    pub(crate) async fn finish(self) -> Result<Held, StoreError> {
         let size = self.size;
         Ok(Held {
             header: self.header.freeze(),
@@ -114,7 +114,7 @@ impl<S: Store> Holder<S> {
 }
 
 impl Rest {
-    pub(super) fn reader<'a, S>(&'a self, store: &'a S) -> Reader<'a, S> {
+    pub(crate) fn reader<'a, S>(&'a self, store: &'a S) -> Reader<'a, S> {
         Reader { rest: self, store }
     }
 }

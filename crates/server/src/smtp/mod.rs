@@ -12,7 +12,7 @@
 
 mod batch;
 mod envelope;
-mod held;
+pub(crate) mod held;
 mod intake;
 mod judged;
 mod policy;

@@ -8,6 +8,7 @@ mod dns;
 mod doctor;
 mod live;
 mod quickstart;
+mod sendmail;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
