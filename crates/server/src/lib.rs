@@ -57,7 +57,7 @@
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
 //! | [`filter`] | programs that are asked about messages, lists in the DNS, greylisting, rate limits |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
-//! | [`metrics`] | what is counted |
+//! | [`metrics`], [`journal`] | what is counted; what became of every message |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
 //! | [`transfer`] | mail from elsewhere and to elsewhere: Maildir, mbox, IMAP accounts |
@@ -90,6 +90,7 @@ pub mod filter;
 mod gate;
 pub mod http;
 pub mod imap;
+pub mod journal;
 pub mod judge;
 pub mod keys;
 mod listen;

@@ -3,7 +3,7 @@
 use crate::Stream;
 use crate::config::{ListenerConfig, Protocol, TlsMode};
 use crate::gate::{Gate, Pass};
-use crate::metrics::{Door, Success, Task, spawn};
+use crate::metrics::{Connected, Door, Success, Task, spawn};
 use crate::shared::Shared;
 use mailwright_mailbox::Store;
 use std::io;
@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument as _;
 
 /// How long a TLS handshake at the start of a connection may take.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -25,11 +26,15 @@ async fn serve<S: Store>(
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
     pass: &Pass,
+    connected: &Connected,
 ) {
     // Boxed, so that no protocol pays for the largest one.
     match listener.protocol {
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
-            Box::pin(crate::smtp::serve(shared, stream, peer, listener, pass)).await;
+            Box::pin(crate::smtp::serve(
+                shared, stream, peer, listener, pass, connected,
+            ))
+            .await;
         }
         Protocol::Imap => {
             let options = crate::imap::options(&shared, &listener, peer);
@@ -121,7 +126,8 @@ async fn connection<S: Store>(
     pass: Pass,
 ) {
     let over = shared.shutdown.clone();
-    let _connected = shared.metrics.connected(listener.protocol);
+    let connected = shared.metrics.connected(listener.protocol);
+    let span = tracing::info_span!("connection", connection = connected.name);
     let work = async {
         let mut stream = Stream::from(tcp);
         // Behind a PROXY header, TLS has to wait for the engine to read it.
@@ -139,8 +145,9 @@ async fn connection<S: Store>(
                 Err(error) => return tracing::debug!(listener = listener.name, %peer, "no TLS: {error}"),
             };
         }
-        serve(shared, stream, peer, listener, &pass).await;
+        serve(shared, stream, peer, listener, &pass, &connected).await;
     };
+    let work = work.instrument(span);
     tokio::select! {
         () = work => {}
         () = over.over() => {}

@@ -11,6 +11,7 @@ use crate::dmarc_reports;
 use crate::dns::Dns;
 use crate::filter;
 use crate::gate::Gate;
+use crate::journal::Journal;
 use crate::judge::{Filter, Judge};
 use crate::keys::UnusableKey;
 use crate::listen::Bound;
@@ -189,6 +190,7 @@ impl<S: Store> Builder<S> {
         shared.domains = aliases.domains().clone();
         shared.aliases = aliases;
         shared.upkeep = upkeep;
+        shared.journal = Journal::open(&shared.config, &metrics);
         shared.metrics = metrics;
         let shared = Arc::new(shared);
         let addresses = bound.iter().map(Bound::address).collect();
@@ -272,6 +274,7 @@ impl<S: Store> Running<S> {
             .await;
         // They keep to the same grace by themselves.
         self.workers.all_ended().await;
+        self.shared.journal.sync().await;
     }
 }
 

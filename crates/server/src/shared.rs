@@ -5,6 +5,7 @@ use crate::aliases::Aliases;
 use crate::config::Config;
 use crate::dns::Dns;
 use crate::domains::Domains;
+use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::maildrops::Maildrops;
 use crate::metrics::{Metrics, QueueCensus, QueueState};
@@ -60,6 +61,8 @@ pub struct Shared<S> {
     pub metrics: Arc<Metrics>,
     /// How much is in the queue.
     pub(crate) census: QueueCensus,
+    /// What becomes of messages.
+    pub(crate) journal: Journal,
 }
 
 impl<S> Shared<S> {
@@ -94,6 +97,7 @@ impl<S> Shared<S> {
             maildrops: Maildrops::default(),
             metrics: Arc::default(),
             census: QueueCensus::default(),
+            journal: Journal::default(),
         }
     }
 }

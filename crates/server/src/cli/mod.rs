@@ -24,6 +24,7 @@ mod run;
 #[cfg(unix)]
 mod sendmail;
 mod terminal;
+mod trace;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use mailwright_server::config::{self, Config};
@@ -52,6 +53,9 @@ enum Command {
         /// Only check the configuration.
         #[arg(long)]
         check: bool,
+        /// How much to log, in place of the configuration: `debug`, or `info,mailwright_server::smtp=trace`.
+        #[arg(long, value_name = "LEVEL")]
+        log: Option<String>,
     },
     /// Set up a server for a domain: configuration, keys, an account, and what to publish in the DNS.
     Quickstart(quickstart::Arguments),
@@ -86,6 +90,8 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Tell what became of a message: from its acceptance to its delivery or its bounce.
+    Trace(trace::Arguments),
     /// Tell where mail goes, and why.
     Route(route::Arguments),
     /// Tell what to publish in the DNS for a domain, and whether it is published.
@@ -123,10 +129,11 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Localserve(arguments) => localserve::run(arguments),
-        Command::Serve { config, check: true } | Command::Config(ConfigCommand::Check { config }) => {
-            check(config)
+        Command::Serve {
+            config, check: true, ..
         }
-        Command::Serve { config, check: false } => serve(config),
+        | Command::Config(ConfigCommand::Check { config }) => check(config),
+        Command::Serve { config, log, .. } => serve(config, log),
         Command::Quickstart(arguments) => quickstart::run(arguments),
         Command::Doctor(arguments) => return exit(doctor::run(arguments)),
         Command::Account(arguments) => account::run(arguments),
@@ -144,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(arguments) => return exit(import::run(arguments)),
         Command::Export(arguments) => return exit(export::run(arguments)),
         Command::Backup(arguments) => return exit(backup::run(arguments)),
+        Command::Trace(arguments) => return exit(trace::run(&arguments)),
         Command::Fsck(arguments) => return exit(fsck::run(arguments)),
         Command::Dns(arguments) => return exit(dns::run(arguments)),
         Command::Dmarc(arguments) => dmarc::run(arguments),
@@ -180,6 +188,10 @@ fn check(path: PathBuf) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve(path: PathBuf) -> Result<(), Failure> {
-    run::until_stopped(Config::load(&path)?, |_| Ok(()))
+fn serve(path: PathBuf, log: Option<String>) -> Result<(), Failure> {
+    let mut config = Config::load(&path)?;
+    if let Some(level) = log {
+        config.observing.log.set_level(level)?;
+    }
+    run::until_stopped(config, |_| Ok(()))
 }

@@ -2,16 +2,22 @@
 
 use super::Failure;
 use super::kept::Kept;
-use mailwright_server::{Config, Running, Server};
+use mailwright_server::config::{LogConfig, LogFormat};
+use mailwright_server::{Config, Metrics, Running, Server};
 use std::io::{self, IsTerminal};
-use tracing_subscriber::EnvFilter;
+use std::sync::Arc;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT.
 pub(super) fn until_stopped(
     config: Config,
     started: impl FnOnce(&Running<Kept>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    start_logs();
+    let metrics = Arc::<Metrics>::default();
+    start_logs(&config.observing.log, metrics.clone());
     raise_open_files(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -21,6 +27,7 @@ pub(super) fn until_stopped(
         let mut running = Server::builder(config)
             .store(store)
             .upkeep(|kept| kept)
+            .metrics(metrics)
             .start()
             .await?;
         started(&running)?;
@@ -41,15 +48,25 @@ pub(super) fn until_stopped(
     })
 }
 
-/// Logs to the standard error; `RUST_LOG` says how much, `info` without it.
-fn start_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let color = io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(color)
-        .with_writer(io::stderr)
-        .init();
+/// Logs to the standard error, and counts what tells of trouble. `RUST_LOG` goes before the configuration.
+fn start_logs(config: &LogConfig, metrics: Arc<Metrics>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match config.format {
+        LogFormat::Json => lines.json().boxed(),
+        _ => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    registry.with(lines).with(Counting(metrics)).init();
+}
+
+/// Counts the lines of the log that tell of trouble.
+struct Counting(Arc<Metrics>);
+
+impl<S: Subscriber> Layer<S> for Counting {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.logged(*event.metadata().level());
+    }
 }
 
 /// Takes as many open files as the system grants, and says if that is not enough.

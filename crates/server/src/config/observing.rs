@@ -1,11 +1,12 @@
 //! What a server tells of itself: metrics, the journal of messages, the log
 
 use super::problem::Problems;
-use super::values::{Network, Size, Span, Text};
+use super::values::{Network, Size, Span, Text, Unreadable};
 use super::{ListenerConfig, Protocol, TlsMode};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use toml::Spanned;
+use tracing_subscriber::filter::Targets;
 
 /// How a server can be watched.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,6 +97,25 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+impl LogConfig {
+    /// Sets the level.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn set_level(&mut self, level: impl Into<String>) -> Result<(), Unreadable> {
+        let level = level.into();
+        let known = level.parse::<Targets>();
+        known.map_err(|_| Unreadable::expected(LEVELS))?;
+        self.level = level;
+        Ok(())
+    }
+}
+
+/// What a level of the log looks like.
+const LEVELS: &str =
+    "expected error, warn, info, debug or trace, or directives such as \"info,mailwright_server=debug\"";
+
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
@@ -168,15 +188,17 @@ pub(super) fn observing(
         }
         size
     });
-    let level = log.level.map(|level| {
+    let mut logs = LogConfig {
+        format: log.format,
+        ..LogConfig::default()
+    };
+    if let Some(level) = log.level {
+        let what = format!("\"{}\" is no level", level.get_ref());
         let span = level.span();
-        let level = level.into_inner();
-        if let Err(error) = level.parse::<tracing_subscriber::filter::targets::Targets>() {
-            let help = "use error, warn, info, debug or trace, or directives such as \"info,mailwright_server=debug\"";
-            found.add(Some(span), format!("\"{level}\" is no level: {error}"), Some(help));
+        if let Err(error) = logs.set_level(level.into_inner()) {
+            found.add(Some(span), what, Some(&error.to_string()));
         }
-        level
-    });
+    }
     Observing {
         metrics,
         trace: TraceConfig {
@@ -184,9 +206,6 @@ pub(super) fn observing(
             max_size: max_size.unwrap_or(usual.max_size),
             keep: trace.keep.map_or(usual.keep, |span| span.0.0),
         },
-        log: LogConfig {
-            level: level.unwrap_or_else(|| LogConfig::default().level),
-            format: log.format,
-        },
+        log: logs,
     }
 }

@@ -11,9 +11,11 @@ mod text;
 
 use crate::config::Protocol;
 use crate::judge::Action;
+use crate::random::entropy;
 use cells::{Counter, Family, Gauge, Histogram, Label, label};
 use mailwright_smtp::Rejection;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use text::Text;
 
@@ -24,6 +26,8 @@ pub(crate) use tasks::{Task, counted, spawn};
 #[derive(Debug)]
 pub struct Metrics {
     started: f64,
+    /// What the next connection is called.
+    next: AtomicU64,
     /// Connections that are there.
     pub(crate) open: Family<Protocol, Gauge>,
     /// Connections that were accepted.
@@ -218,6 +222,7 @@ impl Metrics {
     pub fn new() -> Self {
         Self {
             started: process::now(),
+            next: AtomicU64::new(u64::from_ne_bytes(entropy())),
             open: Family::default(),
             accepted: Family::default(),
             turned_away: Family::default(),
@@ -256,9 +261,11 @@ impl Metrics {
     pub(crate) fn connected(self: &Arc<Self>, protocol: Protocol) -> Connected {
         self.accepted.of(protocol).count();
         self.open.of(protocol).up();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         Connected {
             metrics: self.clone(),
             protocol,
+            name: format!("{:012x}", number & 0xffff_ffff_ffff),
         }
     }
 
@@ -441,6 +448,8 @@ impl Taken {
 pub(crate) struct Connected {
     metrics: Arc<Metrics>,
     protocol: Protocol,
+    /// What logs call it.
+    pub(crate) name: String,
 }
 
 impl Drop for Connected {

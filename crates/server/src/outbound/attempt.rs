@@ -6,6 +6,7 @@ use super::reports::{Reports, Seen};
 use crate::clock::unix_now;
 use crate::config::{OverQuota, Way};
 use crate::delivery::{Destination, MessageWriter};
+use crate::journal::{Fate, Tried, What};
 use crate::metrics::{Attempted, Folder};
 use crate::quotas::Room;
 use crate::route::Router;
@@ -65,7 +66,34 @@ impl<S: Store> Job<S> {
             report = report.with_via(ledger.via.as_str());
         }
         self.log(&report, &ledger.via, started);
+        self.tell(&report, &ledger.via, started);
         report
+    }
+
+    fn tell(&self, report: &Report, via: &str, started: Instant) {
+        let tried = |(recipient, outcome): (&Recipient, &Option<Outcome>)| {
+            let (fate, why) = match outcome {
+                Some(Outcome::Delivered(_)) => (Fate::Delivered, None),
+                Some(Outcome::Temporary(why)) => (Fate::Deferred, Some(why.to_string())),
+                Some(Outcome::Permanent(why)) => (Fate::Failed, Some(why.to_string())),
+                _ => (Fate::Undecided, None),
+            };
+            Tried {
+                to: recipient.address.to_string(),
+                fate,
+                why,
+            }
+        };
+        self.shared.journal.tell(&self.record().id, || What::Tried {
+            via: via.to_owned(),
+            recipients: self
+                .attempt
+                .recipients()
+                .zip(&report.outcomes)
+                .map(tried)
+                .collect(),
+            ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
     }
 
     async fn deliver(&self, ledger: &mut Ledger) -> Health {

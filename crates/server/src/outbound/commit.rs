@@ -3,6 +3,7 @@
 use super::{Executed, OrderError};
 use crate::clock::unix_now;
 use crate::delivery::{Destination, MessageWriter, Targets};
+use crate::journal::What;
 use crate::random::entropy;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -34,17 +35,31 @@ const MAX_HEADER: u64 = 64 * 1024;
 
 /// Commits an update, however long it takes. Until then the message is not touched otherwise.
 ///
-/// `body` is that of its message, where that is known.
-pub(super) async fn persist<S: Store>(shared: Arc<Shared<S>>, update: Update, body: Option<BlobRef>) -> Fate {
+/// `id` is the name of its message, and `body` where its octets are, if that is known.
+pub(super) async fn persist<S: Store>(
+    shared: Arc<Shared<S>>,
+    id: Box<str>,
+    update: Update,
+    body: Option<BlobRef>,
+) -> Fate {
     for failure in &update.unreported {
         let why = failure.why.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(key = %update.key, to = %failure.address, why, "given up, and nobody is to be told");
+        shared.journal.tell(&id, || What::GivenUp {
+            to: failure.address.to_string(),
+            why,
+        });
     }
     let mut wait = Duration::from_secs(1);
     let mut into_mailbox = true;
     loop {
         let error = match apply(&shared, &update, body.as_ref(), into_mailbox).await {
-            Ok(()) => return Fate::Done,
+            Ok(()) => {
+                if update.change == Change::Remove {
+                    shared.journal.tell(&id, || What::Done);
+                }
+                return Fate::Done;
+            }
             Err(CommitError::NoSuchSpoolEntry { .. }) => return Fate::Gone,
             Err(error) => error,
         };
@@ -95,23 +110,57 @@ async fn apply<S: Store>(
         },
         Change::Remove => Op::SpoolRemove { key },
     });
+    let mut notice_told = None;
     if let Some(request) = &update.dsn {
-        let ops = notice(shared, request, body.as_ref(), into_mailbox).await?;
+        let (ops, told) = notice(shared, request, body.as_ref(), into_mailbox).await?;
         batch.ops.extend(ops);
+        notice_told = told;
     }
     let spools = batch
         .ops
         .iter()
         .any(|op| matches!(op, Op::SpoolPut { key: None, .. }));
-    let is_told = update.dsn.is_some() && batch.ops.len() > 1;
     shared.commit(batch).await?;
-    if is_told {
+    if let (Some(request), Some(told)) = (&update.dsn, notice_told) {
         shared.metrics.notices.count();
+        told.tell(shared, request);
     }
     if spools {
         shared.spooled.notify_one();
     }
     Ok(())
+}
+
+/// A notice that was made, and who gets it.
+struct Told {
+    notice: String,
+    inbox: Vec<String>,
+    queued: Vec<String>,
+}
+
+impl Told {
+    /// Puts it into the journal, under the message that it is about and under its own name.
+    fn tell<S>(self, shared: &Shared<S>, request: &DsnRequest) {
+        let recipients = request.recipients.iter().map(|recipient| {
+            let why = recipient
+                .why
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {why}"));
+            format!("{} {}{why}", recipient.address, recipient.action.as_str())
+        });
+        let to = request.to.to_string();
+        shared.journal.tell(&request.id, || What::Told {
+            notice: self.notice.clone(),
+            to: to.clone(),
+            recipients: recipients.collect(),
+        });
+        shared.journal.tell(&self.notice, || What::Notice {
+            of: request.id.to_string(),
+            to: to.clone(),
+            inbox: self.inbox,
+            queued: self.queued,
+        });
+    }
 }
 
 /// The operations that bring a notice on its way.
@@ -120,12 +169,12 @@ async fn notice<S: Store>(
     request: &DsnRequest,
     blob: Option<&BlobRef>,
     into_mailbox: bool,
-) -> Result<Vec<Op>, CommitError> {
+) -> Result<(Vec<Op>, Option<Told>), CommitError> {
     let targets = match shared.destination(&request.to) {
         Destination::Here(targets) if into_mailbox => targets,
         Destination::Elsewhere if !shared.config.outbound.enabled => {
             tracing::warn!(id = %request.id, to = %request.to, "the sender is not told: mail does not leave this server");
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         Destination::Here(_) | Destination::Elsewhere => Targets {
             elsewhere: vec![request.to.clone()],
@@ -133,7 +182,7 @@ async fn notice<S: Store>(
         },
         Destination::Nobody => {
             tracing::warn!(id = %request.id, to = %request.to, "the sender to be told does not exist here");
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
     };
     let hostname = shared.config.hostname.as_str();
@@ -152,6 +201,11 @@ async fn notice<S: Store>(
     let id = format!("{:016x}", u64::from_be_bytes(entropy()));
     tracing::info!(id = %request.id, notice = id, to = %request.to, recipients = request.recipients.len(), "telling the sender");
 
+    let told = Told {
+        notice: id.clone(),
+        inbox: targets.accounts.iter().map(ToString::to_string).collect(),
+        queued: targets.elsewhere.iter().map(ToString::to_string).collect(),
+    };
     let mut ops = Vec::new();
     if !targets.accounts.is_empty() {
         let mut writer = MessageWriter::new(&shared.store);
@@ -172,7 +226,7 @@ async fn notice<S: Store>(
                 .map_err(failed)?,
         );
     }
-    Ok(ops)
+    Ok((ops, Some(told)))
 }
 
 /// Puts a notice into the queue itself, with the null reverse-path (RFC 3464 §2).

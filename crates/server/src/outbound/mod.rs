@@ -31,6 +31,7 @@ mod reports;
 mod trust;
 
 use crate::http::Client;
+use crate::journal::What;
 use crate::metrics::{Task, counted, spawn};
 use crate::orders::{Note, Reply, Waiting};
 use crate::policies::{Keep, Policies};
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument as _;
 
 pub(crate) use own::send_own;
 
@@ -187,7 +189,9 @@ impl<S: Store> Worker<S> {
                     attempt.clone(),
                     self.bodies.get(&attempt.key()).cloned(),
                 );
-                let task = self.attempts.spawn(counted(Task::Attempt, job.run()));
+                let span = tracing::info_span!("message", id = %attempt.record().id);
+                let running = job.run().instrument(span);
+                let task = self.attempts.spawn(counted(Task::Attempt, running));
                 self.running.insert(task.id(), attempt);
             }
         }
@@ -196,7 +200,10 @@ impl<S: Store> Worker<S> {
         {
             let key = update.key;
             let body = self.bodies.get(&key).cloned();
-            let work = commit::persist(self.shared.clone(), update, body);
+            let id = self.queue.record(key).map(|record| record.id.clone());
+            let id = id.unwrap_or_default();
+            let span = tracing::info_span!("message", %id);
+            let work = commit::persist(self.shared.clone(), id, update, body).instrument(span);
             self.commits
                 .spawn(counted(Task::Commit, async move { (key, work.await) }));
         }
@@ -309,7 +316,12 @@ impl<S: Store> Worker<S> {
     fn execute(&mut self, key: Key, order: &Order, reply: Reply) {
         let executed = match order {
             Order::Edit(edit) => self.queue.edit(now(), key, edit).map(Executed::Edited),
-            Order::Drop => self.queue.discard(now(), key).then_some(Executed::Dropped),
+            Order::Drop => {
+                if let Some(record) = self.queue.record(key) {
+                    self.shared.journal.tell(&record.id, || What::Dropped);
+                }
+                self.queue.discard(now(), key).then_some(Executed::Dropped)
+            }
         };
         self.waiting
             .add(key, executed.unwrap_or(Executed::NoSuchMessage), reply);

@@ -3,6 +3,7 @@
 
 use super::envelope::Envelope;
 use super::held::{Held, Holder};
+use super::peek::Peek;
 use super::tap::{Findings, Tap};
 use crate::delivery::{MessageWriter, WrittenMessage};
 use crate::judge::Draft;
@@ -30,6 +31,7 @@ pub(super) struct Trace {
 pub(super) struct Intake<S: Store> {
     way: Way<S>,
     fix_up: FixUp,
+    peek: Peek,
 }
 
 /// What becomes of the octets as they come.
@@ -105,7 +107,8 @@ impl<S: Store> Intake<S> {
                 (Way::Through(forms), fix_up.with_trace(received))
             }
         };
-        Self { way, fix_up }
+        let peek = Peek::default();
+        Self { way, fix_up, peek }
     }
 
     /// Takes the next octets.
@@ -115,13 +118,22 @@ impl<S: Store> Intake<S> {
         self.pass_all(store, out).await
     }
 
-    /// Ends the message.
-    pub(super) async fn finish(mut self, store: &S) -> Result<Taken, Failed> {
+    /// Ends the message; tells its Message-ID too, if it has one.
+    pub(super) async fn finish(mut self, store: &S) -> (Result<Taken, Failed>, Option<String>) {
         let mut out = Vec::new();
         let found = std::mem::replace(&mut self.fix_up, FixUp::nothing()).finish(&mut out);
-        self.pass_all(store, out).await?;
+        let passed = self.pass_all(store, out).await;
+        let message_id = self.peek.message_id();
+        let taken = match passed {
+            Ok(()) => self.keep(store, &found).await,
+            Err(error) => Err(error.into()),
+        };
+        (taken, message_id)
+    }
+
+    async fn keep(self, store: &S, found: &Found) -> Result<Taken, Failed> {
         match self.way {
-            Way::Through(forms) => Ok(Taken::Stored(forms.finish(store, &found).await?)),
+            Way::Through(forms) => Ok(Taken::Stored(forms.finish(store, found).await?)),
             Way::Held { holder, .. } if holder.header_is_too_large() => Err(Failed::HeaderTooLarge),
             Way::Held {
                 holder,
@@ -131,13 +143,14 @@ impl<S: Store> Intake<S> {
                 held: holder.finish().await?,
                 findings: tap.finish().await,
                 received,
-                found,
+                found: *found,
             })),
         }
     }
 
     async fn pass_all(&mut self, store: &S, pieces: Vec<Bytes>) -> Result<(), StoreError> {
         for piece in pieces {
+            self.peek.see(&piece);
             match &mut self.way {
                 Way::Through(forms) => forms.write(piece).await?,
                 Way::Held { holder, tap, .. } => {

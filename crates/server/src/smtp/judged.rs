@@ -4,6 +4,7 @@ use super::envelope::Envelope;
 use super::intake::{Failed, Intake, Received, Taken, Waiting};
 use super::tap::{Findings, Signing, Tap};
 use super::{Session, of_store, policy};
+use crate::journal::What;
 use crate::judge::{
     Action, Client, Draft, Judge, Octets, Ruling, Transaction, decide, domain_of, finish_signing,
 };
@@ -73,7 +74,8 @@ impl<S: Store> Session<'_, S> {
         intake: Intake<S>,
     ) -> Result<(Envelope, Received), Option<Rejection>> {
         let shared = self.shared.clone();
-        let taken = intake.finish(&shared.store).await;
+        let (taken, message_id) = intake.finish(&shared.store).await;
+        self.tell_came(&envelope, message_id);
         let taken = taken.map_err(|error| self.failed(&error))?;
         let hops = match &taken {
             Taken::Stored(received) => received.hops,
@@ -141,6 +143,7 @@ impl<S: Store> Session<'_, S> {
             }
         };
         self.shared.metrics.ruled(&ruling.action);
+        self.tell_ruled(&envelope.id, &ruling.action, ruling.because.as_deref());
         if !ruling.results.is_empty() {
             let mut results = AuthenticationResults::new(hostname);
             results.results.clone_from(&ruling.results);
@@ -169,6 +172,9 @@ impl<S: Store> Session<'_, S> {
                 .for_each(|it| it.quarantined = true),
             Action::Discard => {
                 tracing::info!(id = %envelope.id, peer = %self.peer, why = ruling.because, "message thrown away");
+                self.tell(&envelope.id, || What::Discarded {
+                    why: ruling.because.unwrap_or_default(),
+                });
                 return Err(None);
             }
             Action::Defer(rejection) | Action::Reject(rejection) => return Err(Some(rejection)),
@@ -191,6 +197,14 @@ impl<S: Store> Session<'_, S> {
         for (accepted, quarantined) in envelope.recipients.iter_mut().zip(&decision.quarantined) {
             accepted.quarantined |= quarantined;
         }
+        self.tell(&envelope.id, || What::Checked {
+            spf: checked.spf.as_ref().map(|spf| spf.verdict.as_str().to_owned()),
+            dmarc: checked
+                .dmarc
+                .as_ref()
+                .map(|dmarc| dmarc.verdict.as_str().to_owned()),
+            applied: decision.applied.as_str().to_owned(),
+        });
         tracing::info!(
             id = %envelope.id,
             peer = %self.peer,

@@ -15,8 +15,10 @@ mod envelope;
 pub(crate) mod held;
 mod intake;
 mod judged;
+mod peek;
 mod policy;
 mod tap;
+mod telling;
 
 use crate::Stream;
 use crate::accounts::{Grant, Visit};
@@ -25,8 +27,9 @@ use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, Service, 
 use crate::conn::{Conn, Turn};
 use crate::delivery::{Destination, Targets};
 use crate::gate::Pass;
+use crate::journal::What;
 use crate::judge::Action;
-use crate::metrics::{Folder, Login, Success, Taken as Fate};
+use crate::metrics::{Connected, Folder, Login, Success, Taken as Fate};
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -42,6 +45,7 @@ use mailwright_smtp::{self as smtp, EnhancedCode, Mail, Rcpt, Rejection, Server}
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tracing::Instrument as _;
 
 /// Serves one SMTP, submission or LMTP connection until it ends.
 pub(crate) async fn serve<S: Store>(
@@ -50,6 +54,7 @@ pub(crate) async fn serve<S: Store>(
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
     pass: &Pass,
+    connected: &Connected,
 ) {
     let mut machine = Server::new(
         machine_config(&shared, peer, &listener),
@@ -65,6 +70,7 @@ pub(crate) async fn serve<S: Store>(
         machine = machine.tls_first();
     }
     let mut session = Session::new(shared.clone(), peer, listener.clone(), &stream, pass);
+    session.connection.clone_from(&connected.name);
     let mut conn = Conn::new(machine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
     conn.set_write_rate(shared.config.limits.write_least_rate);
@@ -86,7 +92,12 @@ pub(crate) async fn serve<S: Store>(
         };
         match turn {
             // Boxed, so that a connection that waits does not keep the room that its commands need.
-            Ok(Turn::Event(event)) => Box::pin(session.event(conn.machine(), event)).await,
+            Ok(Turn::Event(event)) => {
+                let span = session.span();
+                Box::pin(session.event(conn.machine(), event))
+                    .instrument(span)
+                    .await;
+            }
             Ok(Turn::StartTls) => {
                 let shaken = Box::pin(conn.accept_tls(shared.tls.of_listener(&listener))).await;
                 shared.metrics.handshakes.of(Success::of(&shaken)).count();
@@ -153,6 +164,8 @@ struct Session<'a, S: Store> {
     shared: Arc<Shared<S>>,
     /// Its place among the connections.
     pass: &'a Pass,
+    /// What logs call the connection.
+    connection: String,
     /// The client, which is not the peer of the connection where a proxy told its address.
     peer: SocketAddr,
     listener: Arc<ListenerConfig>,
@@ -179,6 +192,7 @@ impl<'a, S: Store> Session<'a, S> {
         Self {
             shared,
             pass,
+            connection: String::new(),
             peer,
             listener,
             tls: stream.tls_description(),
@@ -251,6 +265,7 @@ impl<'a, S: Store> Session<'a, S> {
                         .recipients_refused
                         .of(self.listener.protocol)
                         .count();
+                    self.tell_refused(&rcpt, &rejection);
                     machine.delay_reply(self.shared.config.limits.refusal_delay);
                     self.refuse(machine, rejection);
                 }
@@ -283,10 +298,26 @@ impl<'a, S: Store> Session<'a, S> {
         Visit::new(self.peer.ip(), Service::Smtp)
     }
 
+    /// In which everything is logged that happens to the message under way.
+    fn span(&self) -> tracing::Span {
+        match &self.envelope {
+            Some(envelope) => tracing::info_span!("message", id = envelope.id),
+            None => tracing::Span::none(),
+        }
+    }
+
     fn count(&self, event: &Event) {
         if !matches!(event, Event::Connect | Event::Body(_) | Event::Aborted(_)) {
             self.shared.metrics.commands.of(self.listener.protocol).count();
         }
+    }
+
+    /// Counts and puts down that a message is not taken.
+    fn refused(&self, id: &str, rejection: &Rejection) {
+        self.count_message(Fate::of(rejection));
+        self.tell(id, || What::Refused {
+            reply: rejection.to_string(),
+        });
     }
 
     /// Counts what became of a message.
@@ -410,7 +441,7 @@ impl<'a, S: Store> Session<'a, S> {
         let (envelope, received) = match self.take_message(machine, envelope, intake).await {
             Ok(taken) => taken,
             Err(Some(rejection)) => {
-                self.count_message(Fate::of(&rejection));
+                self.refused(&id, &rejection);
                 tracing::info!(%id, peer = %self.peer, "message refused: {rejection}");
                 return answer_all(machine, &Err(rejection));
             }
@@ -444,10 +475,16 @@ impl<'a, S: Store> Session<'a, S> {
                     }
                     Ok(()) if accepted.added => {}
                     Ok(()) => machine.accept_with(&format!("OK, {}", envelope.id)),
-                    Err(rejection) => machine.reject(rejection),
+                    Err(rejection) => {
+                        self.refused(&envelope.id, &rejection);
+                        machine.reject(rejection);
+                    }
                 }
             }
             return;
+        }
+        if let Err(rejection) = &stored {
+            self.refused(&envelope.id, rejection);
         }
         answer_all(machine, &stored.map(|()| format!("OK, {}", envelope.id)));
     }
@@ -477,6 +514,7 @@ impl<'a, S: Store> Session<'a, S> {
             let accounts = batch::accounts_of(recipients, junk);
             metrics.delivered.of(folder).add(accounts.len() as u64);
         }
+        self.tell_taken(envelope, recipients, received);
         self.shared.judge.taken(&envelope.id);
         tracing::info!(
             id = %envelope.id,
@@ -490,12 +528,6 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     fn of_commit(&self, envelope: &Envelope, error: &CommitError) -> Rejection {
-        let rejection = self.why_not(envelope, error);
-        self.count_message(Fate::of(&rejection));
-        rejection
-    }
-
-    fn why_not(&self, envelope: &Envelope, error: &CommitError) -> Rejection {
         if let CommitError::OverQuota { account } = error {
             tracing::info!(id = %envelope.id, peer = %self.peer, "{account} is over its quota");
             return self.shared.over_quota();

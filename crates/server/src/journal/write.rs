@@ -1,0 +1,213 @@
+//! The files of the journal: written one after the other, and removed in the order they came
+
+use super::Entry;
+use crate::config::TraceConfig;
+use crate::files::private;
+use crate::metrics::Metrics;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How the files end.
+const ENDING: &str = "jsonl";
+/// How many files the journal has when it is full: with the oldest goes a part of it.
+const FILES: u64 = 16;
+/// What was written is on the disk so long after at the latest.
+const SYNC: Duration = Duration::from_secs(5);
+/// How often it is looked for what is too old.
+const TIDY: Duration = Duration::from_secs(3600);
+
+/// Writes the journal.
+pub(super) struct Writer {
+    folder: PathBuf,
+    settings: TraceConfig,
+    metrics: Arc<Metrics>,
+    current: Option<Current>,
+    is_failing: bool,
+    tidied: Option<Instant>,
+}
+
+/// The file that is being written.
+struct Current {
+    file: File,
+    size: u64,
+    begun: Instant,
+    /// Since when something waits to be synced.
+    unsynced: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(folder: PathBuf, settings: TraceConfig, metrics: Arc<Metrics>) -> Self {
+        Self {
+            folder,
+            settings,
+            metrics,
+            current: None,
+            is_failing: false,
+            tidied: None,
+        }
+    }
+
+    /// Writes what comes until nobody is left who could send something.
+    pub(super) fn run(mut self, entries: &Receiver<Entry>) {
+        loop {
+            match entries.recv_timeout(SYNC) {
+                Ok(Entry::Line(line)) => self.line(line, entries),
+                Ok(Entry::Sync(sender)) => {
+                    self.sync();
+                    // Who asked may have gone.
+                    let _ = sender.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.sync();
+                    self.tidy_if_due();
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.sync(),
+            }
+        }
+    }
+
+    /// Writes a line, and with it those that wait already.
+    fn line(&mut self, mut lines: Vec<u8>, entries: &Receiver<Entry>) {
+        /// How much is written at once.
+        const AT_ONCE: usize = 64 << 10;
+
+        let mut many = 1;
+        let mut sync = None;
+        while lines.len() < AT_ONCE {
+            match entries.try_recv() {
+                Ok(Entry::Line(line)) => {
+                    lines.extend_from_slice(&line);
+                    many += 1;
+                }
+                Ok(Entry::Sync(sender)) => {
+                    sync = Some(sender);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let written = self.write(&lines);
+        if let Err(error) = &written {
+            self.metrics.untold.add(many);
+            // What a failure left behind is not written on.
+            self.current = None;
+            if !self.is_failing {
+                let folder = self.folder.display();
+                tracing::error!(%folder, %error, "the journal of messages cannot be written");
+            }
+        }
+        self.is_failing = written.is_err();
+        if let Some(sender) = sync {
+            self.sync();
+            let _ = sender.send(());
+        }
+        self.tidy_if_due();
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let size = (self.settings.max_size / FILES).max(1);
+        let age = self.settings.keep / u32::try_from(FILES).unwrap_or(1);
+        let is_full = |current: &Current| current.size >= size || current.begun.elapsed() >= age;
+        if self.current.as_ref().is_some_and(is_full) {
+            self.sync();
+            self.current = None;
+        }
+        let current = match &mut self.current {
+            Some(current) => current,
+            none => {
+                let begun = begin(&self.folder)?;
+                self.tidied = None;
+                none.insert(begun)
+            }
+        };
+        current.file.write_all(lines)?;
+        current.size += lines.len() as u64;
+        current.unsynced.get_or_insert_with(Instant::now);
+        if current.unsynced.is_some_and(|since| since.elapsed() >= SYNC) {
+            self.sync();
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) {
+        if let Some(current) = &mut self.current
+            && current.unsynced.take().is_some()
+            && let Err(error) = current.file.sync_data()
+        {
+            tracing::error!(%error, "the journal of messages cannot be synced");
+        }
+    }
+
+    fn tidy_if_due(&mut self) {
+        if self.tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) {
+            self.tidied = Some(Instant::now());
+            if let Err(error) = tidy(&self.folder, &self.settings) {
+                tracing::warn!(%error, "old files of the journal of messages cannot be removed");
+            }
+        }
+    }
+}
+
+/// Begins the next file. No file is written on that an earlier server left.
+fn begin(folder: &Path) -> io::Result<Current> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)?;
+    let last = files(folder)?.last().and_then(|path| number(path));
+    let path = folder.join(format!("{:010}.{ENDING}", last.map_or(1, |last| last + 1)));
+    let file = private(OpenOptions::new().append(true).create_new(true)).open(path)?;
+    Ok(Current {
+        file,
+        size: 0,
+        begun: Instant::now(),
+        unsynced: None,
+    })
+}
+
+/// Removes the oldest files until the rest is neither too large nor too old. The last one stays.
+fn tidy(folder: &Path, settings: &TraceConfig) -> io::Result<()> {
+    let mut known = Vec::new();
+    for path in files(folder)? {
+        let about = fs::metadata(&path)?;
+        let age = about
+            .modified()
+            .ok()
+            .and_then(|at| SystemTime::now().duration_since(at).ok());
+        known.push((path, about.len(), age.unwrap_or_default()));
+    }
+    let mut total: u64 = known.iter().map(|(_, size, _)| size).sum();
+    known.pop();
+    for (path, size, age) in known {
+        if total <= settings.max_size && age <= settings.keep {
+            break;
+        }
+        fs::remove_file(path)?;
+        total -= size;
+    }
+    Ok(())
+}
+
+/// The files of a journal, the oldest first; none if there is no folder.
+pub(super) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        files.extend(number(&path).map(|_| path.clone()));
+    }
+    files.sort_by_key(|path| number(path));
+    Ok(files)
+}
+
+fn number(path: &Path) -> Option<u64> {
+    let is_ours = path.extension().is_some_and(|ending| ending == ENDING);
+    path.file_stem().filter(|_| is_ours)?.to_str()?.parse().ok()
+}
