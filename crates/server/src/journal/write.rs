@@ -211,3 +211,68 @@ fn number(path: &Path) -> Option<u64> {
     let is_ours = path.extension().is_some_and(|ending| ending == ENDING);
     path.file_stem().filter(|_| is_ours)?.to_str()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Query, find};
+
+    fn line(id: usize) -> Vec<u8> {
+        format!("{{\"at\":{id},\"id\":\"m{id}\",\"event\":\"done\"}}\n").into_bytes()
+    }
+
+    fn writer(folder: &Path, max_size: u64) -> Writer {
+        let settings = TraceConfig {
+            max_size,
+            ..TraceConfig::default()
+        };
+        Writer::new(folder.to_owned(), settings, Arc::default())
+    }
+
+    #[test]
+    fn the_oldest_go_when_it_is_full_and_a_torn_line_harms_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, max_size) = (folder.path().join("trace"), 4096);
+        let (_sender, entries) = std::sync::mpsc::sync_channel(1);
+        let mut first = writer(&path, max_size);
+        for id in 0..500 {
+            first.line(line(id), &entries);
+        }
+        drop(first);
+        let size = || -> u64 {
+            let files = files(&path).expect("a folder");
+            files
+                .iter()
+                .map(|file| fs::metadata(file).expect("it is there").len())
+                .sum()
+        };
+        assert!(size() <= max_size + max_size / FILES + 100, "{}", size());
+        let found = |id: &str| find(&path, &Query::parse(id), 9).expect("it is read").len();
+        assert_eq!((found("m0"), found("m499")), (0, 1));
+        // A kill cut the last line short, and another server goes on.
+        let last = files(&path).expect("a folder").pop().expect("a file");
+        let mut torn = OpenOptions::new().append(true).open(last).expect("it is there");
+        torn.write_all(b"{\"at\":7,\"id\":\"m50")
+            .expect("it can be written");
+        let mut second = writer(&path, max_size);
+        second.line(line(500), &entries);
+        assert_eq!((found("m499"), found("m500"), found("m50")), (1, 1, 0));
+    }
+
+    #[test]
+    fn what_is_too_old_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_sender, entries) = std::sync::mpsc::sync_channel(1);
+        let mut old = writer(folder.path(), 1 << 20);
+        old.line(line(1), &entries);
+        drop(old);
+        let mut second = writer(folder.path(), 1 << 20);
+        second.settings.keep = Duration::ZERO;
+        second.line(line(2), &entries);
+        let left = files(folder.path()).expect("a folder");
+        assert_eq!(
+            left.iter().filter_map(|path| number(path)).collect::<Vec<_>>(),
+            [2]
+        );
+    }
+}

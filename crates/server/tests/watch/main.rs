@@ -10,4 +10,6 @@ mod exposition;
 mod hostile;
 mod http;
 mod metrics;
+mod secrets;
+mod trace;
 mod xml;
