@@ -38,8 +38,7 @@ impl Program {
             ("imaps", "implicit"),
         ];
         for (name, tls) in listeners {
-            let protocol = name.trim_end_matches("ps").trim_end_matches("imap");
-            let protocol = if protocol.is_empty() { "imap" } else { name };
+            let protocol = if name == "imaps" { "imap" } else { name };
             text += &format!(
                 "[[listener]]\nname = \"{name}\"\naddress = \"127.0.0.1:0\"\nprotocol = \"{protocol}\"\ntls = \"{tls}\"\n"
             );
