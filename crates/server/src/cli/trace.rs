@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     for story in &stories {
         match arguments.json {
             true => {
-                text += &(serde_json::json!({ "id": story.id, "events": story.events }).to_string() + "\n")
+                text += &(serde_json::json!({ "id": story.id, "events": story.events }).to_string() + "\n");
             }
             false => tell(&mut text, story),
         }
