@@ -1,8 +1,8 @@
 //! One account, as files have it, and the check of its secrets.
 
+use super::AppPassword;
 use super::app_password::AppPasswordSection;
 use super::values::{Size, Text};
-use super::{AppPassword, Quota};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Params};
 use mailwright_address::EmailAddress;
@@ -140,6 +140,23 @@ fn is_hash(text: &str) -> bool {
         let known = Algorithm::try_from(hash.algorithm.as_str()).is_ok() && Params::try_from(&hash).is_ok();
         known && hash.salt.is_some() && hash.hash.is_some()
     })
+}
+
+/// How much mail an account may keep (RFC 9208). The default is without bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Quota {
+    /// The most octets of all its messages.
+    pub storage: Option<u64>,
+    /// The most messages.
+    pub messages: Option<u64>,
+}
+
+impl Quota {
+    /// Bounds either or both.
+    pub const fn new(storage: Option<u64>, messages: Option<u64>) -> Self {
+        Self { storage, messages }
+    }
 }
 
 #[derive(serde::Deserialize)]

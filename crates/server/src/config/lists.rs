@@ -3,7 +3,7 @@
 use super::file::Targets;
 use super::problem::Problems;
 use super::values::Text;
-use super::{Aliases, ConfigError, is_among};
+use super::{Aliases, Config, ConfigError, is_among};
 use crate::names;
 use mailwright_address::Domain;
 use std::collections::BTreeMap;
@@ -93,4 +93,17 @@ pub(super) fn aliases(
         }
     }
     aliases
+}
+
+impl Config {
+    /// The domains of the configuration and of the domains file.
+    pub(crate) fn local_domains(&self, found: &mut Problems<'_>) -> Vec<Domain> {
+        let mut all = self.domains.clone();
+        match self.domains_file.as_deref().map(read_domains) {
+            Some(Ok(domains)) => all.extend(domains),
+            Some(Err(error)) => found.extend(error),
+            None => {}
+        }
+        all
+    }
 }

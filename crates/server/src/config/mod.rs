@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use account::{AccountEntry, Disabled, FromHeader, PasswordLogins};
+pub use account::{AccountEntry, Disabled, FromHeader, PasswordLogins, Quota};
 pub(crate) use account::{AccountSection, QuotaSection};
 pub use app_password::{AppPassword, Service};
 pub use auth::{Auth, AuthMode, DkimKey};
@@ -120,23 +120,6 @@ impl std::fmt::Display for StoreKind {
             Self::Sqlite => "sqlite",
             Self::Maildir => "maildir",
         })
-    }
-}
-
-/// How much mail an account may keep (RFC 9208). The default is without bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Quota {
-    /// The most octets of all its messages.
-    pub storage: Option<u64>,
-    /// The most messages.
-    pub messages: Option<u64>,
-}
-
-impl Quota {
-    /// Bounds either or both.
-    pub const fn new(storage: Option<u64>, messages: Option<u64>) -> Self {
-        Self { storage, messages }
     }
 }
 
@@ -695,17 +678,6 @@ impl Config {
             observing: Observing::default(),
             from_header: FromHeader::default(),
         }
-    }
-
-    /// The domains of the configuration and of the domains file.
-    pub(crate) fn local_domains(&self, found: &mut Problems<'_>) -> Vec<Domain> {
-        let mut all = self.domains.clone();
-        match self.domains_file.as_deref().map(read_domains) {
-            Some(Ok(domains)) => all.extend(domains),
-            Some(Err(error)) => found.extend(error),
-            None => {}
-        }
-        all
     }
 
     /// The file that the MTA-STS policies of other domains are kept in.
