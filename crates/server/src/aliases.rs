@@ -1,9 +1,8 @@
 //! Aliases: those of the configuration, and those of a file of their own that may change while the server runs.
 
-use crate::accounts::{Stamp, stamp};
 use crate::config::{Aliases as Table, Config, ConfigError, read_aliases};
 use crate::domains::Domains;
-use crate::files::{LockedFile, head_of};
+use crate::files::{LockedFile, Stamp, head_of, stamp};
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@
 //! other. Not calling [`Conn::next`] is back-pressure.
 
 use crate::Stream;
+use crate::tls::Acceptor;
 use mailwright_wire::{Machine, Step};
 use rustls::pki_types::ServerName;
 use std::future::{Future, poll_fn};
@@ -124,8 +125,8 @@ impl<M: Machine> Conn<M> {
     ///
     /// When the handshake fails or takes longer than [`TLS_TIMEOUT`](Conn::TLS_TIMEOUT). The connection is of
     /// no use then.
-    pub async fn accept_tls(self, config: Arc<rustls::ServerConfig>) -> io::Result<Self> {
-        let stream = self.stream.accept_tls(config, Self::TLS_TIMEOUT).await?;
+    pub async fn accept_tls(self, acceptor: impl Into<Acceptor>) -> io::Result<Self> {
+        let stream = self.stream.accept_tls(acceptor, Self::TLS_TIMEOUT).await?;
         // An octet that came in the clear must not pass for one that came under TLS.
         Ok(Self {
             stream,

@@ -4,6 +4,7 @@ use crate::config::ConfigError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Opens files that only their owner may read.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -137,4 +138,5 @@ fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+use std::time::SystemTime;
 }

@@ -68,13 +68,13 @@
 //!
 //! # What is incomplete
 //!
-//! Certificates are read at the start only. Notices to senders are not
-//! held to the quota of whom they tell.
+//! Notices to senders are not held to the quota of whom they tell.
 //!
 //! Minimum Rust version: 1.89.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // this crate does the I/O for all the others
 
 pub mod accounts;
+mod acme;
 mod alarms;
 pub mod aliases;
 mod clock;

@@ -1,6 +1,7 @@
 //! A whole server: from a configuration and a store to listeners, and back.
 
 use crate::accounts::Accounts;
+use crate::acme;
 use crate::alarms;
 use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError, Limits, MetricsConfig, Protocol};
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub use crate::parts::PartEnded;
@@ -59,6 +61,9 @@ pub struct Running<S> {
 /// How often the files of aliases and domains are looked at, and the accounts file for sessions that idle; those that do something look
 /// themselves.
 const ACCOUNTS_CHECK: Duration = Duration::from_secs(1);
+
+/// What the listener for the looks of an ACME server is called.
+const ACME: &str = "acme";
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +189,18 @@ impl<S: Store> Builder<S> {
                 .await
                 .map_err(StartError::Store)?;
         }
+        let acme = match config.acme.as_ref().and_then(|acme| acme.address) {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(|error| StartError::Listen {
+                        name: ACME.into(),
+                        address,
+                        error,
+                    })?,
+            ),
+            None => None,
+        };
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
         let mut shared = Shared::new(config, accounts, store, tls, orders, dns, judge);
@@ -193,7 +210,7 @@ impl<S: Store> Builder<S> {
         shared.journal = Journal::open(&shared.config, &metrics);
         shared.metrics = metrics;
         let shared = Arc::new(shared);
-        let addresses = bound.iter().map(Bound::address).collect();
+        let mut addresses: Vec<_> = bound.iter().map(Bound::address).collect();
         let (mut listeners, mut workers) = (Parts::default(), Parts::default());
         for listener in bound {
             let name = format!("the listener {}", listener.address().0);
@@ -203,6 +220,16 @@ impl<S: Store> Builder<S> {
                 _ => gate.clone(),
             };
             listeners.spawn(name, listener.run(shared.clone(), gate));
+        }
+        if let Some(socket) = acme {
+            if let Ok(address) = socket.local_addr() {
+                tracing::info!(listener = ACME, %address, "listening");
+                addresses.push((ACME.into(), address));
+            }
+            listeners.spawn("the listener for ACME", acme::answer_at(shared.clone(), socket));
+        }
+        if shared.config.acme.is_some() {
+            listeners.spawn("the certificates from ACME", acme::run(shared.clone()));
         }
         #[cfg(unix)]
         if let Some(socket) = control::open(&shared.config).await {
@@ -293,6 +320,7 @@ async fn watch_accounts<S: Store>(shared: Arc<Shared<S>>) {
                 shared.accounts.refresh();
                 shared.aliases.refresh();
                 keep_logins(&shared, false).await;
+                shared.tls.refresh();
             }
             () = shared.shutdown.begun() => return keep_logins(&shared, true).await,
         }

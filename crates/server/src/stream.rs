@@ -1,5 +1,6 @@
+use crate::tls::Acceptor;
 use mailwright_sasl::{ChannelBindings, tls_server_end_point};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{TlsConnector, TlsStream};
 
 /// The transport of one connection: TCP, a Unix socket or a pipe in memory, in the clear or under TLS.
 ///
@@ -23,7 +24,15 @@ pub struct Stream(Inner);
 enum Inner {
     Plain(Transport),
     // A TLS connection is a kilobyte of state; a stream in the clear shall not pay for it.
-    Tls(Box<TlsStream<Transport>>),
+    Tls(Box<Protected>),
+}
+
+/// A transport under TLS.
+#[derive(Debug)]
+struct Protected {
+    tls: TlsStream<Transport>,
+    /// `tls-server-end-point` of the certificate that was shown, on the server's side.
+    end_point: Option<Arc<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -40,11 +49,14 @@ impl Stream {
     /// # Errors
     ///
     /// When the handshake fails, or is not over within `limit` ([`io::ErrorKind::TimedOut`]).
-    pub async fn accept_tls(self, config: Arc<rustls::ServerConfig>, limit: Duration) -> io::Result<Self> {
-        let transport = self.into_plain()?;
-        let accepting = Box::pin(TlsAcceptor::from(config).accept(transport));
-        let tls = timeout(limit, accepting).await.map_err(|_| timed_out())??;
-        Ok(Self(Inner::Tls(Box::new(TlsStream::Server(tls)))))
+    pub async fn accept_tls(self, acceptor: impl Into<Acceptor>, limit: Duration) -> io::Result<Self> {
+        let (acceptor, transport) = (acceptor.into(), self.into_plain()?);
+        let accepting = Box::pin(acceptor.accept(transport));
+        let accepted = timeout(limit, accepting).await.map_err(|_| timed_out())??;
+        Ok(Self(Inner::Tls(Box::new(Protected {
+            tls: TlsStream::Server(accepted.stream),
+            end_point: accepted.end_point,
+        }))))
     }
 
     /// Becomes the client side of a TLS connection with the server that is called `name`.
@@ -61,7 +73,10 @@ impl Stream {
         let transport = self.into_plain()?;
         let connecting = Box::pin(TlsConnector::from(config).connect(name, transport));
         let tls = timeout(limit, connecting).await.map_err(|_| timed_out())??;
-        Ok(Self(Inner::Tls(Box::new(TlsStream::Client(tls)))))
+        Ok(Self(Inner::Tls(Box::new(Protected {
+            tls: TlsStream::Client(tls),
+            end_point: None,
+        }))))
     }
 
     /// Whether TLS protects what is sent.
@@ -69,16 +84,18 @@ impl Stream {
         matches!(self.0, Inner::Tls(_))
     }
 
-    /// What SASL can bind to, with the hash of the server's certificate as far as it is known elsewhere: on
-    /// the client's side it is taken from the connection.
-    pub fn channel_bindings(&self, own_certificate: Option<&[u8]>) -> ChannelBindings {
+    /// What SASL can bind to; nothing in the clear. The hash of the server's certificate is known on the client's side,
+    /// and on that of a server with certificates of [`Tls`](crate::tls::Tls).
+    pub fn channel_bindings(&self) -> ChannelBindings {
         let mut bindings = ChannelBindings::none();
-        let Inner::Tls(tls) = &self.0 else { return bindings };
-        let (_, state) = tls.get_ref();
+        let Inner::Tls(protected) = &self.0 else {
+            return bindings;
+        };
+        let (_, state) = protected.tls.get_ref();
         // RFC 9266 §4.2: what TLS 1.2 exports is safe with an extension that cannot be asked for here.
         if state.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
             let (label, context) = (b"EXPORTER-Channel-Binding", Some(&b""[..]));
-            let exported = match &**tls {
+            let exported = match &protected.tls {
                 TlsStream::Client(tls) => tls.get_ref().1.export_keying_material([0; 32], label, context),
                 TlsStream::Server(tls) => tls.get_ref().1.export_keying_material([0; 32], label, context),
             };
@@ -86,22 +103,33 @@ impl Stream {
                 bindings = bindings.with_tls_exporter(&exported);
             }
         }
-        let peer = match &**tls {
+        let of_peer = match &protected.tls {
             TlsStream::Client(_) => state.peer_certificates().and_then(<[_]>::first),
             TlsStream::Server(_) => None,
         };
-        let of_peer = peer.and_then(|certificate| tls_server_end_point(certificate));
-        match own_certificate.or(of_peer.as_deref()) {
+        let of_peer = of_peer.and_then(|certificate| tls_server_end_point(certificate));
+        match protected.end_point.as_deref().or(of_peer.as_deref()) {
             Some(hash) => bindings.with_tls_server_end_point(hash),
             None => bindings,
         }
     }
 
+    /// The certificate of the peer, if it has shown one that is trusted: on the server's side one of the configured
+    /// authorities has vouched for it.
+    pub fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+        let Inner::Tls(protected) = &self.0 else {
+            return None;
+        };
+        protected.tls.get_ref().1.peer_certificates()?.first()
+    }
+
     /// Protocol and cipher suite in the form of trace headers and logs, as `TLS1.3 TLS13_AES_256_GCM_SHA384`;
     /// `None` in the clear.
     pub fn tls_description(&self) -> Option<String> {
-        let Inner::Tls(tls) = &self.0 else { return None };
-        let (_, state) = tls.get_ref();
+        let Inner::Tls(protected) = &self.0 else {
+            return None;
+        };
+        let (_, state) = protected.tls.get_ref();
         let version = match state.protocol_version()? {
             rustls::ProtocolVersion::TLSv1_2 => "TLS1.2",
             rustls::ProtocolVersion::TLSv1_3 => "TLS1.3",
@@ -188,7 +216,7 @@ macro_rules! inner {
     ($self:ident, $poll:ident($($arg:expr),*)) => {
         match &mut $self.get_mut().0 {
             Inner::Plain(stream) => Pin::new(stream).$poll($($arg),*),
-            Inner::Tls(stream) => Pin::new(&mut **stream).$poll($($arg),*),
+            Inner::Tls(protected) => Pin::new(&mut protected.tls).$poll($($arg),*),
         }
     };
 }

@@ -47,7 +47,14 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
             .map(str::to_owned)
     };
     let folder = tempfile::tempdir().unwrap();
-    for file in ["other.pem", "other.key", "extra-ca.pem", "hosts"] {
+    for file in [
+        "other.pem",
+        "other.key",
+        "extra-ca.pem",
+        "hosts",
+        "clients.pem",
+        "acme-ca.pem",
+    ] {
         std::fs::write(folder.path().join(file), "").unwrap();
     }
     std::fs::create_dir(folder.path().join("dkim")).unwrap();
@@ -60,7 +67,10 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
             .unwrap_or_else(|| line.to_owned());
         uncommented += &line
             .replace("/etc/ssl/mail.example.org/fullchain.pem", "other.pem")
-            .replace("/etc/ssl/mail.example.org/key.pem", "other.key");
+            .replace("/etc/ssl/mail.example.org/key.pem", "other.key")
+            .replace("/etc/ssl/mail.example.net/fullchain.pem", "other.pem")
+            .replace("/etc/ssl/mail.example.net/key.pem", "other.key")
+            .replace("/etc/mailwright/", "");
         uncommented += "\n";
     }
     // The verifier in the example is a picture of one.

@@ -304,6 +304,15 @@ impl Server {
         self.moved = true;
     }
 
+    /// Offers one more mechanism, before all others: EXTERNAL, once it is known from elsewhere who the client is, as from
+    /// its certificate. Call it where [`bind_channel`](Server::bind_channel) is called.
+    pub fn offer(&mut self, mechanism: sasl::Mechanism) {
+        let config = Arc::make_mut(&mut self.config);
+        if !config.mechanisms.contains(&mechanism) {
+            config.mechanisms.insert(0, mechanism);
+        }
+    }
+
     /// Says what identifies the TLS channel, so that -PLUS mechanisms can be bound to it: RFC 5802 §6. Call it
     /// after [`tls_started`](Server::tls_started), or at once where TLS came first; without it none is offered.
     pub fn bind_channel(&mut self, bindings: sasl::ChannelBindings) {

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// An accounts file that is about to be changed, locked against other writers.
 ///
@@ -106,19 +105,6 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<AccountEntry>>, ConfigError
     found.finish(Some(entries))
 }
 
-/// What tells one state of a file from another without reading it.
-pub(crate) type Stamp = (SystemTime, u64, u64);
-
-/// The stamp of a file; `None` if there is none.
-pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
-    let meta = fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Some((meta.modified().ok()?, meta.len(), inode))
-}
-
 fn render(entries: &[AccountEntry]) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let mut text = String::from("# The accounts of this server. `mailwright account` edits this file.\n");
@@ -166,6 +152,14 @@ fn render(entries: &[AccountEntry]) -> String {
         }
         if let Some(disabled) = entry.disabled {
             text += &format!("disabled = \"{disabled}\"\n");
+        }
+        if !entry.certificates.is_empty() {
+            let all: Vec<_> = entry
+                .certificates
+                .iter()
+                .map(|one| quoted(&one.to_string()))
+                .collect();
+            text += &format!("certificates = [{}]\n", all.join(", "));
         }
         if !entry.imap_without.is_empty() {
             let names: Vec<_> = entry.imap_without.iter().map(|name| quoted(name)).collect();

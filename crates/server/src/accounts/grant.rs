@@ -35,6 +35,7 @@ impl Accounts {
                 && entry.disabled.is_none()
                 && same(|entry| &entry.scram)
                 && has_all
+                && entry.certificates == grant.entry.certificates
                 && entry.password_logins == grant.entry.password_logins
         })
     }

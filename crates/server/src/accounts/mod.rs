@@ -4,6 +4,7 @@
 //! Checking one is made to be slow, so it happens off the async threads, a few at a time, and takes as long
 //! for a name that nobody has. How often one may be tried is for [`throttle`] to say.
 
+mod certificate;
 mod checker;
 mod file;
 mod grant;
@@ -13,11 +14,11 @@ mod password;
 mod remembered;
 pub mod throttle;
 
-use crate::config::{AccountEntry, Config, ConfigError, Disabled, LoginLimits, PasswordLogins, Quota};
+use crate::config::{AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, PasswordLogins, Quota};
+use crate::files::{Stamp, stamp};
 use crate::names;
 use crate::random::entropy;
 use checker::Checker;
-pub(crate) use file::{Stamp, stamp};
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
 use mailwright_sasl::{Identity, Mechanism, ScramCredentials, ScramHash};
@@ -65,6 +66,8 @@ struct Known {
     by_name: HashMap<Box<str>, Arc<AccountEntry>>,
     /// The hash function of the SCRAM verifiers, if all accounts have one of it.
     scram: Option<ScramHash>,
+    /// The keys of `by_name` by the fingerprints of the certificates that may log in.
+    by_certificate: HashMap<Fingerprint, Box<str>>,
 }
 
 impl Accounts {
@@ -271,6 +274,11 @@ impl Accounts {
             .chain(self.of_config.iter().cloned())
             .map(|entry| (name(&entry), Arc::new(entry)))
             .collect();
+        let of_account = |(key, entry): (&Box<str>, &Arc<AccountEntry>)| {
+            let pairs = entry.certificates.iter().map(|one| (*one, key.clone()));
+            pairs.collect::<Vec<_>>()
+        };
+        known.by_certificate = known.by_name.iter().flat_map(of_account).collect();
         let of_entry = |entry: &Arc<AccountEntry>| {
             // Which of several passwords is meant, a client of SCRAM does not tell.
             if !entry.app_passwords.is_empty() || entry.password_logins == PasswordLogins::AppOnly {

@@ -25,6 +25,9 @@ pub struct AccountEntry {
     pub password_logins: PasswordLogins,
     /// Addresses it may send from, besides those that lead to it.
     pub send_as: Vec<EmailAddress>,
+    /// The certificates that it may log in with (EXTERNAL), beside those that name it as a mail address. An authority of
+    /// [`TlsConfig::client_ca`](super::TlsConfig::client_ca) has to vouch for them.
+    pub certificates: Vec<Fingerprint>,
     /// How much mail it may keep, if that is not what holds for all.
     pub quota: Option<Quota>,
     /// Whether it may administer the others: set their quotas by IMAP.
@@ -99,6 +102,7 @@ impl AccountEntry {
             app_passwords: Vec::new(),
             password_logins: PasswordLogins::All,
             send_as: Vec::new(),
+            certificates: Vec::new(),
             quota: None,
             admin: false,
             disabled: None,
@@ -129,6 +133,49 @@ impl AccountEntry {
         }
         if self.app_passwords.len() > AppPassword::MOST {
             return Err(("there are more than 100 application passwords", "remove some"));
+        }
+        Ok(())
+    }
+}
+
+/// The SHA-256 of a certificate, as `openssl x509 -noout -fingerprint -sha256` prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// From the octets of the hash.
+    pub const fn new(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+}
+
+impl std::str::FromStr for Fingerprint {
+    type Err = &'static str;
+
+    /// Reads 64 hexadecimal digits, with or without colons between pairs.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str =
+            "expected the SHA-256 of a certificate, as `openssl x509 -noout -fingerprint -sha256` prints it";
+
+        let digits: Vec<u8> = text.bytes().filter(|octet| *octet != b':').collect();
+        let mut hash = [0; 32];
+        if digits.len() != 64 {
+            return Err(EXPECTED);
+        }
+        for (octet, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            let (high, low) = (digit(pair[0]).ok_or(EXPECTED)?, digit(pair[1]).ok_or(EXPECTED)?);
+            *octet = u8::try_from(high * 16 + low).map_err(|_| EXPECTED)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, octet) in self.0.iter().enumerate() {
+            let colon = if at == 0 { "" } else { ":" };
+            write!(f, "{colon}{octet:02X}")?;
         }
         Ok(())
     }
@@ -171,6 +218,8 @@ pub(crate) struct AccountSection {
     password_logins: PasswordLogins,
     #[serde(default)]
     send_as: Vec<Text<EmailAddress>>,
+    #[serde(default)]
+    certificates: Vec<Text<Fingerprint>>,
     quota: Option<QuotaSection>,
     #[serde(default)]
     admin: bool,
@@ -201,6 +250,7 @@ impl From<AccountSection> for AccountEntry {
             app_passwords: section.app_passwords.into_iter().map(AppPassword::from).collect(),
             password_logins: section.password_logins,
             send_as: section.send_as.into_iter().map(|address| address.0).collect(),
+            certificates: section.certificates.into_iter().map(|one| one.0).collect(),
             quota: section.quota.map(Quota::from),
             admin: section.admin,
             disabled: section.disabled,

@@ -8,10 +8,11 @@ use super::lists::aliases;
 use super::login::{LoginLimitsSection, PasswordHashingSection, hashing};
 use super::observing::{LogSection, MetricsSection, TraceSection, observing};
 use super::problem::Problems;
+use super::tls::{AcmeSection, TlsSection, pair};
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::web::{StsSection, WebSection, web};
 use super::{
-    AccountEntry, AccountSection, CertificateFiles, Config, ConfigError, DestinationLimits, FixedRoute,
+    AccountEntry, AccountSection, Config, ConfigError, DestinationLimits, FixedRoute,
     FromHeader, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
     QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
 };
@@ -64,6 +65,7 @@ struct File {
     #[serde(default)]
     plaintext_login: PlaintextLogin,
     tls: Option<Spanned<TlsSection>>,
+    acme: Option<Spanned<AcmeSection>>,
     #[serde(default)]
     listener: Vec<Spanned<ListenerSection>>,
     #[serde(default)]
@@ -102,13 +104,6 @@ struct File {
     metrics: Option<MetricsSection>,
     trace: Option<TraceSection>,
     log: Option<LogSection>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsSection {
-    certificate: PathBuf,
-    key: PathBuf,
 }
 
 #[derive(serde::Deserialize)]
@@ -396,13 +391,8 @@ impl File {
         }
         let local = config.local_domains(found);
         config.plaintext_login = self.plaintext_login;
-        config.certificate = self.tls.map(|tls| {
-            let span = tls.span();
-            let tls = tls.into_inner();
-            let files = CertificateFiles::new(folder.join(tls.certificate), folder.join(tls.key));
-            must_exist(&files, span, found);
-            files
-        });
+        TlsSection::apply(self.tls, &mut config, folder, found);
+        AcmeSection::apply(self.acme, &mut config, folder, found);
         config.listeners = listeners(self.listener, folder, found);
         config.accounts = accounts(self.account, &local, found);
         config.aliases = aliases(self.aliases, &local, found);
@@ -460,26 +450,7 @@ fn listeners(
             );
         }
         listener.smtp = section.smtp();
-        match (section.certificate, section.key) {
-            (None, None) => {}
-            (Some(certificate), Some(key)) => {
-                let files = CertificateFiles::new(folder.join(certificate), folder.join(key));
-                must_exist(&files, span.clone(), found);
-                listener.certificate = Some(files);
-            }
-            (Some(_), None) => found.add(
-                Some(span.clone()),
-                "the certificate has no key",
-                Some("add `key = \"FILE\"`"),
-            ),
-            (None, Some(_)) => {
-                found.add(
-                    Some(span.clone()),
-                    "the key has no certificate",
-                    Some("add `certificate = \"FILE\"`"),
-                );
-            }
-        }
+        listener.certificate = pair(section.certificate, section.key, folder, span.clone(), found);
         if address.port() != 0 && taken.insert(address, ()).is_some() {
             let help = Some("give each listener an address of its own");
             found.add(
@@ -503,15 +474,6 @@ fn listeners(
         listeners.push(listener);
     }
     listeners
-}
-
-fn must_exist(files: &CertificateFiles, span: std::ops::Range<usize>, found: &mut Problems<'_>) {
-    for path in [&files.certificate, &files.key] {
-        if let Err(error) = std::fs::metadata(path) {
-            let help = Some("name a PEM file; without a certificate the server makes its own");
-            found.add(Some(span.clone()), format!("{}: {error}", path.display()), help);
-        }
-    }
 }
 
 fn accounts(

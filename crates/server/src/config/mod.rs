@@ -12,6 +12,7 @@ mod lists;
 mod login;
 mod observing;
 mod problem;
+mod tls;
 mod values;
 mod web;
 
@@ -21,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use account::{AccountEntry, Disabled, FromHeader, PasswordLogins, Quota};
+pub use account::{AccountEntry, Disabled, Fingerprint, FromHeader, PasswordLogins, Quota};
 pub(crate) use account::{AccountSection, QuotaSection};
 pub use app_password::{AppPassword, Service};
 pub use auth::{Auth, AuthMode, DkimKey};
@@ -34,6 +35,7 @@ pub use login::{LoginLimits, PasswordHashing};
 pub use observing::{LogConfig, LogFormat, MetricsConfig, Observing, TraceConfig};
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
+pub use tls::{Acme, TlsConfig};
 pub use values::{Endpoint, EndpointHost, Network, Size, Unreadable};
 pub use web::{StsMode, StsPolicy, Web};
 
@@ -68,6 +70,10 @@ pub struct Config {
     pub aliases_file: Option<PathBuf>,
     /// The certificate of listeners that name none. Without it a self-made one is kept in the data folder.
     pub certificate: Option<CertificateFiles>,
+    /// Further certificates, and those of clients.
+    pub tls: TlsConfig,
+    /// Where certificates are got from, if they are not made elsewhere.
+    pub acme: Option<Acme>,
     /// Where connections are accepted.
     pub listeners: Vec<ListenerConfig>,
     /// When a password may cross the network in the clear.
@@ -662,6 +668,8 @@ impl Config {
             accounts: Vec::new(),
             aliases: Aliases::new(),
             certificate: None,
+            tls: TlsConfig::default(),
+            acme: None,
             listeners: Vec::new(),
             plaintext_login: PlaintextLogin::default(),
             auth: Auth::default(),

@@ -13,7 +13,7 @@ use crate::dns::Dns;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::client::conn::http1;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 use hyper_util::rt::TokioIo;
 use mailwright_dns::{Failure, Name, Question, RecordType};
@@ -98,7 +98,12 @@ impl Request {
         Ok(self)
     }
 
-    fn new(method: Method, url: &str, body: Bytes) -> Result<Self, HttpError> {
+    /// A request of whatever method for a URL of scheme `http` or `https`.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Url`] if it is none, or names no host.
+    pub(crate) fn new(method: Method, url: &str, body: Bytes) -> Result<Self, HttpError> {
         let url: Uri = url.parse().map_err(|_| HttpError::Url)?;
         let known = matches!(url.scheme_str(), Some("http" | "https"));
         // A user name in a URL is an old way to deceive people.
@@ -161,6 +166,7 @@ pub struct Response {
     pub content_type: Option<String>,
     /// The body.
     pub body: Bytes,
+    pub(crate) headers: HeaderMap,
 }
 
 /// Why nothing came back.
@@ -314,6 +320,7 @@ async fn converse(
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
             body: body.to_bytes(),
+            headers: head.headers,
         })
     };
     let mut exchange = std::pin::pin!(exchange);

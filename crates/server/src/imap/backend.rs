@@ -26,6 +26,13 @@ pub trait Backend: Send + Sync + 'static {
     /// password is checked against. `client` is where it comes from.
     fn authenticate(&self, question: Question, client: SocketAddr) -> impl Future<Output = Answer> + Send;
 
+    /// Tells the name of the user that a certificate stands for and that may act as `authzid`, if one is given. The
+    /// certificate, in DER, is the client's, and was verified when TLS started. By default it stands for nobody; whom it
+    /// stands for is offered EXTERNAL (RFC 4422 Appendix A).
+    fn of_certificate(&self, _certificate: &[u8], _authzid: Option<&str>) -> Option<String> {
+        None
+    }
+
     /// Opens the mailboxes of somebody who was authenticated, and comes from `client`.
     ///
     /// # Errors

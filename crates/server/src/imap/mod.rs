@@ -124,7 +124,6 @@ use crate::config::{ListenerConfig, TlsMode};
 use crate::shared::Shared;
 use mailwright_mailbox::Store;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 pub use crate::workers::Workers;
 pub use account::StoreMailboxes;
@@ -147,7 +146,6 @@ pub(crate) fn options<S: Store>(shared: &Shared<S>, listener: &ListenerConfig, p
     engine.login_timeout = config.limits.login_timeout;
     engine.idle_timeout = config.limits.imap_timeout;
     options.tls = (listener.tls == TlsMode::Starttls).then(|| shared.tls.of_listener(listener));
-    options.certificate_hash = shared.tls.certificate_hash(listener).map(Arc::from);
     options.write_timeout = config.limits.write_timeout;
     options.write_least_rate = config.limits.write_least_rate;
     options.workers = shared.workers.clone();

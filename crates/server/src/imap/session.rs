@@ -10,10 +10,11 @@ use crate::conn::{Conn, ConnError, Turn};
 use crate::metrics::{Idle, Login, Metrics, Success};
 use crate::random::entropy;
 use crate::shutdown::Shutdown;
+use crate::tls::Acceptor;
 use crate::workers::Workers;
 use mailwright_imap::{self as imap, Capabilities, Capability, Config, Event, Rejection, Server, Transport};
 use mailwright_mailbox::{Change, Feed};
-use mailwright_sasl::{Answer, ChannelBindings, Identity};
+use mailwright_sasl::{Answer, Identity, Mechanism, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,7 @@ pub struct Options {
     /// the mailboxes cannot do is not offered, whatever stands here.
     pub engine: Config,
     /// The server's side of TLS, for STARTTLS; none by default. A stream that is under TLS already needs none.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// The hash of the server's certificate, as RFC 5929 §4.1 wants it, for SCRAM-PLUS; none by default.
-    pub certificate_hash: Option<Arc<[u8]>>,
+    pub tls: Option<Acceptor>,
     /// How long the client may take nothing of what is sent to it; five minutes by default.
     pub write_timeout: Duration,
     /// How many octets a second the client has to take of what is sent to it, on average once the write timeout has
@@ -58,7 +57,6 @@ impl Default for Options {
         Self {
             engine,
             tls: None,
-            certificate_hash: None,
             write_timeout: Conn::<Server>::WRITE_TIMEOUT,
             write_least_rate: 100,
             workers: Workers::default(),
@@ -80,7 +78,6 @@ pub async fn serve<B: Backend>(
     let Options {
         mut engine,
         tls,
-        certificate_hash,
         write_timeout,
         write_least_rate,
         workers,
@@ -97,10 +94,15 @@ pub async fn serve<B: Backend>(
     engine.starttls = tls.is_some();
     engine.capabilities = served::<B>(engine.capabilities);
     let now = tokio::time::Instant::now().into_std();
-    let bindings = stream.channel_bindings(certificate_hash.as_deref());
+    let bindings = stream.channel_bindings();
     let (capabilities, max_append) = (engine.capabilities, engine.max_append);
     let mut engine = Server::new(Arc::new(engine), transport, entropy(), now);
     engine.bind_channel(bindings);
+    if let Some(certificate) = stream.peer_certificate()
+        && backend.of_certificate(certificate, None).is_some()
+    {
+        engine.offer(Mechanism::External);
+    }
     let mut conn = Conn::new(engine, stream);
     conn.set_write_timeout(write_timeout);
     conn.set_write_rate(write_least_rate);
@@ -124,7 +126,7 @@ pub async fn serve<B: Backend>(
         metrics,
         idle: None,
     });
-    session.run(tls, certificate_hash).await;
+    session.run(tls).await;
 }
 
 /// Of some extensions those that a backend's mailboxes can serve.
@@ -219,11 +221,7 @@ enum Flow {
 }
 
 impl<B: Backend> Session<B> {
-    async fn run(
-        mut self: Box<Self>,
-        tls: Option<Arc<rustls::ServerConfig>>,
-        certificate_hash: Option<Arc<[u8]>>,
-    ) {
+    async fn run(mut self: Box<Self>, tls: Option<Acceptor>) {
         loop {
             match self.step().await {
                 Ok(Flow::On) => {}
@@ -238,9 +236,12 @@ impl<B: Backend> Session<B> {
                         Ok(conn) => self.conn = conn,
                         Err(error) => return tracing::debug!(peer = %self.peer, "imap: no TLS: {error}"),
                     }
-                    let bindings = self.bindings(certificate_hash.as_deref());
+                    let bindings = self.conn.stream().channel_bindings();
                     self.conn.machine().tls_started();
                     self.conn.machine().bind_channel(bindings);
+                    if self.of_certificate(None).is_some() {
+                        self.conn.machine().offer(Mechanism::External);
+                    }
                 }
                 Ok(Flow::Close) => break,
                 Err(error) => {
@@ -252,8 +253,10 @@ impl<B: Backend> Session<B> {
         Box::pin(self.conn.close()).await;
     }
 
-    fn bindings(&self, certificate_hash: Option<&[u8]>) -> ChannelBindings {
-        self.conn.stream().channel_bindings(certificate_hash)
+    /// Whom the certificate of the client stands for.
+    fn of_certificate(&self, authzid: Option<&str>) -> Option<String> {
+        let certificate = self.conn.stream().peer_certificate()?;
+        self.backend.of_certificate(certificate, authzid)
     }
 
     async fn step(&mut self) -> Result<Flow, ConnError<imap::Error>> {
@@ -315,7 +318,13 @@ impl<B: Backend> Session<B> {
             Event::Auth(question) => {
                 let user = question.username().to_owned();
                 self.mask(&user);
-                let answer = self.backend.authenticate(question, self.peer).await;
+                let answer = match &question {
+                    Question::External { authzid } => match self.of_certificate(authzid.as_deref()) {
+                        Some(name) => Answer::AcceptAs(name),
+                        None => Answer::Deny,
+                    },
+                    _ => self.backend.authenticate(question, self.peer).await,
+                };
                 if matches!(answer, Answer::Deny) {
                     self.count_login(Login::Failed);
                     tracing::info!(peer = %self.peer, ?user, "imap: login refused");

@@ -37,6 +37,10 @@ impl<S: Store> Backend for Shared<S> {
         self.accounts.answer(question, visit).await
     }
 
+    fn of_certificate(&self, certificate: &[u8], authzid: Option<&str>) -> Option<String> {
+        self.accounts.of_certificate(certificate, authzid)
+    }
+
     async fn open(self: &Arc<Self>, user: &Identity, client: SocketAddr) -> Result<Self::Mailboxes, Failure> {
         // It may have been removed between the check of the password and here.
         let account = self

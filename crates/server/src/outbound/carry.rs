@@ -291,7 +291,7 @@ impl<S: Store> Trip<'_, S> {
                         let host = &self.hop.host;
                         tracing::info!(%host, %error, "the MTA-STS policy, which is in testing, is not met");
                     }
-                    let bindings = link.conn.stream().channel_bindings(None);
+                    let bindings = link.conn.stream().channel_bindings();
                     link.conn.machine().bind_channel(bindings);
                     link.conn.machine().tls_started();
                 }
@@ -376,7 +376,7 @@ impl<S: Store> Trip<'_, S> {
                 .map_err(Trouble::Tls)?;
             self.secured = true;
             client = client.over_tls();
-            client.bind_channel(stream.channel_bindings(None));
+            client.bind_channel(stream.channel_bindings());
         }
         Ok(Conn::new(client, stream))
     }

@@ -28,7 +28,7 @@ use mailwright_mailbox::{
 };
 use mailwright_pop3::server::{Config, Event};
 use mailwright_pop3::{Expire, Language, Maildrop, Rejection, ResponseCode, Server};
-use mailwright_sasl::Identity;
+use mailwright_sasl::{Identity, Mechanism, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,9 +47,13 @@ pub(crate) async fn serve<S: Store>(
     );
     if stream.is_tls() {
         machine = machine.over_tls();
-        machine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
+        machine.bind_channel(stream.channel_bindings());
+        if knows(&shared, &stream) {
+            machine.offer(Mechanism::External);
+        }
     }
     let mut session = Session::new(shared.clone(), peer);
+    session.certificate = certificate(&stream);
     let mut conn = Conn::new(machine, stream);
     conn.set_write_timeout(shared.config.limits.write_timeout);
     conn.set_write_rate(shared.config.limits.write_least_rate);
@@ -84,9 +88,13 @@ pub(crate) async fn serve<S: Store>(
                     Ok(conn) => conn,
                     Err(error) => return tracing::debug!(%peer, "no TLS: {error}"),
                 };
-                let bindings = shared.tls.channel_bindings(&listener, conn.stream());
+                let bindings = conn.stream().channel_bindings();
                 conn.machine().tls_started();
                 conn.machine().bind_channel(bindings);
+                session.certificate = certificate(conn.stream());
+                if knows(&shared, conn.stream()) {
+                    conn.machine().offer(Mechanism::External);
+                }
             }
             Ok(Turn::Close) => break,
             Err(error) => break tracing::debug!(%peer, "{error}"),
@@ -95,6 +103,17 @@ pub(crate) async fn serve<S: Store>(
     // The next session of this account need not wait for this client to take its farewell.
     drop(session);
     conn.close().await;
+}
+
+/// The certificate that a client has shown.
+fn certificate(stream: &Stream) -> Option<Vec<u8>> {
+    stream.peer_certificate().map(|certificate| certificate.to_vec())
+}
+
+/// Whether a client has shown the certificate of an account.
+fn knows<S>(shared: &Shared<S>, stream: &Stream) -> bool {
+    let certificate = stream.peer_certificate();
+    certificate.is_some_and(|certificate| shared.accounts.of_certificate(certificate, None).is_some())
 }
 
 /// What the engine is told for a listener and a peer.
@@ -122,6 +141,8 @@ struct Session<S: Store> {
     peer: SocketAddr,
     /// The name that the client last tried to log in with.
     username: String,
+    /// The certificate that the client has shown.
+    certificate: Option<Vec<u8>>,
     /// What the login gave.
     grant: Option<Grant>,
     opened: Option<Opened>,
@@ -184,6 +205,7 @@ impl<S: Store> Session<S> {
             shared,
             peer,
             username: String::new(),
+            certificate: None,
             grant: None,
             opened: None,
             transfer: None,
@@ -197,7 +219,15 @@ impl<S: Store> Session<S> {
         match event {
             Event::Auth(question) => {
                 question.username().clone_into(&mut self.username);
-                machine.answer_auth(self.shared.accounts.answer(question, self.visit()).await);
+                machine.answer_auth(match &question {
+                    Question::External { authzid } => {
+                        let certificate = self.certificate.as_deref();
+                        self.shared
+                            .accounts
+                            .answer_external(certificate, authzid.as_deref())
+                    }
+                    _ => self.shared.accounts.answer(question, self.visit()).await,
+                });
             }
             Event::AuthFailed(failure) => {
                 self.shared.metrics.login(Protocol::Pop3, Login::Failed);

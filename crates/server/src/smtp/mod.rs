@@ -38,6 +38,7 @@ use intake::{Intake, Trace};
 use mailwright_address::{EmailAddress, Host};
 use mailwright_mailbox::{Account, CommitError, Store, StoreError};
 use mailwright_message::date::DateTime;
+use mailwright_sasl::{Answer, Mechanism, Question};
 use mailwright_smtp::proxy::Versions;
 use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
 use mailwright_smtp::submission::Additions;
@@ -64,7 +65,10 @@ pub(crate) async fn serve<S: Store>(
     .with_wall_clock(u64::try_from(unix_now()).unwrap_or(0));
     if stream.is_tls() {
         machine = machine.over_tls();
-        machine.bind_channel(shared.tls.channel_bindings(&listener, &stream));
+        machine.bind_channel(stream.channel_bindings());
+        if knows(&shared, &stream) {
+            machine.offer(Mechanism::External);
+        }
     } else if listener.tls == TlsMode::Implicit {
         // A PROXY header stands ahead of it.
         machine = machine.tls_first();
@@ -110,9 +114,13 @@ pub(crate) async fn serve<S: Store>(
                 if dropped > 0 {
                     tracing::warn!(%peer, octets = dropped, "dropped plaintext behind STARTTLS");
                 }
-                let bindings = shared.tls.channel_bindings(&listener, conn.stream());
+                let bindings = conn.stream().channel_bindings();
                 conn.machine().tls_started();
                 conn.machine().bind_channel(bindings);
+                session.certificate = certificate(conn.stream());
+                if knows(&shared, conn.stream()) {
+                    conn.machine().offer(Mechanism::External);
+                }
             }
             Ok(Turn::Close) => break,
             // Every question is answered where its event is handled.
@@ -121,6 +129,17 @@ pub(crate) async fn serve<S: Store>(
         }
     }
     Box::pin(conn.close()).await;
+}
+
+/// The certificate that a client has shown.
+fn certificate(stream: &Stream) -> Option<Vec<u8>> {
+    stream.peer_certificate().map(|certificate| certificate.to_vec())
+}
+
+/// Whether a client has shown the certificate of an account.
+fn knows<S>(shared: &Shared<S>, stream: &Stream) -> bool {
+    let certificate = stream.peer_certificate();
+    certificate.is_some_and(|certificate| shared.accounts.of_certificate(certificate, None).is_some())
 }
 
 /// What the engine is told for a listener and a peer.
@@ -171,6 +190,8 @@ struct Session<'a, S: Store> {
     listener: Arc<ListenerConfig>,
     /// Version and cipher suite, for the trace header.
     tls: Option<String>,
+    /// The certificate of the client.
+    certificate: Option<Vec<u8>>,
     /// The client was greeted, or turned away, once.
     greeted: bool,
     /// What filters want done with all messages of the connection.
@@ -196,6 +217,7 @@ impl<'a, S: Store> Session<'a, S> {
             peer,
             listener,
             tls: stream.tls_description(),
+            certificate: certificate(stream),
             greeted: false,
             action: Action::Accept,
             account: None,
@@ -224,11 +246,16 @@ impl<'a, S: Store> Session<'a, S> {
             }
             Event::Auth(question) => {
                 let username = question.username().to_owned();
-                let answer = self.shared.accounts.answer(*question, self.visit()).await;
-                if !matches!(
-                    answer,
-                    mailwright_sasl::Answer::Accept | mailwright_sasl::Answer::Scram(_)
-                ) {
+                let answer = match &*question {
+                    Question::External { authzid } => {
+                        let certificate = self.certificate.as_deref();
+                        self.shared
+                            .accounts
+                            .answer_external(certificate, authzid.as_deref())
+                    }
+                    _ => self.shared.accounts.answer(*question, self.visit()).await,
+                };
+                if !matches!(answer, Answer::Accept | Answer::AcceptAs(_) | Answer::Scram(_)) {
                     self.shared.metrics.login(self.listener.protocol, Login::Failed);
                     tracing::info!(peer = %self.peer, user = ?username, "login refused");
                 }

@@ -161,7 +161,7 @@ impl ImapAccount {
                 .await
                 .map_err(failed)?;
             client = client.over_tls();
-            client.bind_channel(stream.channel_bindings(None));
+            client.bind_channel(stream.channel_bindings());
         }
         let mut conn = Conn::new(client, stream);
         if let TransportSecurity::Starttls(tls) = &self.security {
@@ -355,7 +355,7 @@ async fn start_tls(
                     .connect_tls(tls.clone(), name.clone())
                     .await
                     .map_err(|error| Stop::Failed(error.to_string()))?;
-                let bindings = conn.stream().channel_bindings(None);
+                let bindings = conn.stream().channel_bindings();
                 conn.machine().tls_started();
                 conn.machine().bind_channel(bindings);
             }
