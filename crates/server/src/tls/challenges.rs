@@ -3,6 +3,7 @@
 use super::trust::provider;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,10 +39,16 @@ impl Challenges {
         let key = rcgen::KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let provider = provider();
+        // Put together by hand: checked as another certificate would be, it has a critical extension that nobody knows.
+        let certified = CertifiedKey::new(
+            vec![certificate.der().clone()],
+            provider.key_provider.load_private_key(key)?,
+        );
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![ACME_TLS_1.to_vec()];
         self.open().insert(name.clone(), Arc::new(config));
         Ok(Answered {
