@@ -13,7 +13,7 @@ impl Accounts {
         let known = {
             let known = self.current();
             let of_print = Fingerprint::new(fingerprint(certificate));
-            known.by_certificate.get(&of_print).map(|key| key.to_string())
+            known.by_certificate.get(&of_print).map(ToString::to_string)
         };
         let wanted = authzid.map(|name| self.find(name));
         let named = mail_addresses(certificate);

@@ -274,11 +274,11 @@ impl Accounts {
             .chain(self.of_config.iter().cloned())
             .map(|entry| (name(&entry), Arc::new(entry)))
             .collect();
-        let of_account = |(key, entry): (&Box<str>, &Arc<AccountEntry>)| {
-            let pairs = entry.certificates.iter().map(|one| (*one, key.clone()));
-            pairs.collect::<Vec<_>>()
-        };
-        known.by_certificate = known.by_name.iter().flat_map(of_account).collect();
+        let mut by_certificate = HashMap::new();
+        for (key, entry) in &known.by_name {
+            by_certificate.extend(entry.certificates.iter().map(|one| (*one, key.clone())));
+        }
+        known.by_certificate = by_certificate;
         let of_entry = |entry: &Arc<AccountEntry>| {
             // Which of several passwords is meant, a client of SCRAM does not tell.
             if !entry.app_passwords.is_empty() || entry.password_logins == PasswordLogins::AppOnly {
