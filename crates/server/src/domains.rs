@@ -1,9 +1,9 @@
 //! The domains whose mail ends here: those of the configuration, and those of a file of their own that may change
 //! while the server runs.
 
-use crate::files::{Stamp, stamp};
 use crate::config::{Config, ConfigError, is_among, read_domains};
 use crate::files::{LockedFile, head_of};
+use crate::files::{Stamp, stamp};
 use mailwright_address::Domain;
 use std::io;
 use std::path::{Path, PathBuf};

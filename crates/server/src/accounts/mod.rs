@@ -14,7 +14,9 @@ mod password;
 mod remembered;
 pub mod throttle;
 
-use crate::config::{AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, PasswordLogins, Quota};
+use crate::config::{
+    AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, PasswordLogins, Quota,
+};
 use crate::files::{Stamp, stamp};
 use crate::names;
 use crate::random::entropy;

@@ -12,9 +12,9 @@ use super::tls::{AcmeSection, TlsSection, pair};
 use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
 use super::web::{StsSection, WebSection, web};
 use super::{
-    AccountEntry, AccountSection, Config, ConfigError, DestinationLimits, FixedRoute,
-    FromHeader, Limits, ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig,
-    QuotaSection, RouteTls, SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
+    AccountEntry, AccountSection, Config, ConfigError, DestinationLimits, FixedRoute, FromHeader, Limits,
+    ListenerConfig, Outbound, OverQuota, PlaintextLogin, Protocol, QueueConfig, QuotaSection, RouteTls,
+    SmartHost, SmartHostLogin, SmartHostTls, SmtpListener, TlsMode, Way,
 };
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
