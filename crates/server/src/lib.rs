@@ -53,7 +53,7 @@
 //! | [`control`], [`upkeep`] | the socket for commands to a running server, and what they may ask of its store |
 //! | [`tls`] | certificates and trust |
 //! | [`keys`] | files of private keys |
-//! | [`delivery`] | from an address to mailboxes |
+//! | [`delivery`] | from an address to mailboxes: sub-addresses, forwarding, lists, replies of who is away, and the place for rules |
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
 //! | [`filter`] | programs that are asked about messages, lists in the DNS, greylisting, rate limits |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
@@ -94,6 +94,7 @@ pub mod journal;
 pub mod judge;
 pub mod keys;
 mod listen;
+mod lists;
 mod maildrops;
 pub mod metrics;
 mod names;
@@ -104,8 +105,10 @@ mod parts;
 pub mod policies;
 mod pop3;
 pub mod publish;
+mod quota_watch;
 mod quotas;
 mod random;
+mod rewriting;
 pub mod route;
 mod server;
 mod sessions;
@@ -116,6 +119,7 @@ mod stream;
 pub mod tls;
 pub mod transfer;
 pub mod upkeep;
+mod watched;
 mod web;
 mod workers;
 

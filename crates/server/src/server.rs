@@ -3,11 +3,10 @@
 use crate::accounts::Accounts;
 use crate::acme;
 use crate::alarms;
-use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError, Limits, MetricsConfig, Protocol};
 #[cfg(unix)]
 use crate::control;
-use crate::delivery;
+use crate::delivery::{self, Rules};
 use crate::dmarc_reports;
 use crate::dns::Dns;
 use crate::filter;
@@ -19,7 +18,8 @@ use crate::listen::Bound;
 use crate::metrics::Metrics;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
-use crate::shared::Shared;
+use crate::quota_watch;
+use crate::shared::{Names, NotLoaded, Shared};
 use crate::tls::{Tls, TlsError};
 use crate::upkeep::Upkeep;
 use mailwright_mailbox::{CommitError, Store};
@@ -44,6 +44,7 @@ pub struct Builder<S> {
     config: Config,
     store: S,
     filters: Vec<Arc<dyn Filter>>,
+    rules: Vec<Arc<dyn Rules>>,
     upkeep: Option<fn(&S) -> &dyn Upkeep>,
     metrics: Arc<Metrics>,
 }
@@ -58,7 +59,8 @@ pub struct Running<S> {
     workers: Parts,
 }
 
-/// How often the files of aliases and domains are looked at, and the accounts file for sessions that idle; those that do something look
+/// How often the files of aliases, domains, lists and secrets are looked at, and the accounts file for sessions that idle;
+/// those that do something look
 /// themselves.
 const ACCOUNTS_CHECK: Duration = Duration::from_secs(1);
 
@@ -69,9 +71,12 @@ const ACME: &str = "acme";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The accounts file, the aliases file or the domains file is not understood.
+    /// The accounts file, or the file of aliases, domains or lists, is not understood.
     #[error(transparent)]
     Accounts(#[from] ConfigError),
+    /// The secrets for rewritten senders cannot be read or made.
+    #[error("SRS: {0}")]
+    Srs(io::Error),
     /// A certificate cannot be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
@@ -105,6 +110,7 @@ impl Server {
             config,
             store: (),
             filters: Vec::new(),
+            rules: Vec::new(),
             upkeep: None,
             metrics: Arc::default(),
         }
@@ -118,8 +124,18 @@ impl Builder<()> {
             config: self.config,
             store,
             filters: self.filters,
+            rules: self.rules,
             upkeep: None,
             metrics: self.metrics,
+        }
+    }
+}
+
+impl From<NotLoaded> for StartError {
+    fn from(why: NotLoaded) -> Self {
+        match why {
+            NotLoaded::Config(error) => error.into(),
+            NotLoaded::Secrets(error) => Self::Srs(error),
         }
     }
 }
@@ -136,6 +152,13 @@ impl<S> Builder<S> {
     #[must_use]
     pub fn metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// Adds rules, which say after those that were added before what becomes of messages for accounts here.
+    #[must_use]
+    pub fn rules(mut self, rules: Arc<dyn Rules>) -> Self {
+        self.rules.push(rules);
+        self
     }
 }
 
@@ -159,11 +182,12 @@ impl<S: Store> Builder<S> {
             config,
             store,
             filters,
+            rules,
             upkeep,
             metrics,
         } = self;
         let accounts = Accounts::load(&config)?;
-        let aliases = Aliases::load(&config)?;
+        let names = Names::load(&config)?;
         let tls = Tls::load(&config)?;
         let dns = Dns::from_config(&config);
         let (alarms, heard) = mpsc::channel(alarms::MOST);
@@ -185,7 +209,7 @@ impl<S: Store> Builder<S> {
             }
         }
         for account in accounts.all() {
-            delivery::inbox(&store, &account)
+            delivery::inbox(&store, &account, &config.delivery.folders)
                 .await
                 .map_err(StartError::Store)?;
         }
@@ -203,9 +227,8 @@ impl<S: Store> Builder<S> {
         };
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
-        let mut shared = Shared::new(config, accounts, store, tls, orders, dns, judge);
-        shared.domains = aliases.domains().clone();
-        shared.aliases = aliases;
+        let mut shared = Shared::new(config, accounts, names, store, tls, orders, dns, judge);
+        shared.rules = delivery::of_server(&shared.config, rules);
         shared.upkeep = upkeep;
         shared.journal = Journal::open(&shared.config, &metrics);
         shared.metrics = metrics;
@@ -239,6 +262,9 @@ impl<S: Store> Builder<S> {
             "the watch of accounts and aliases",
             watch_accounts(shared.clone()),
         );
+        if shared.config.delivery.quota_warnings {
+            workers.spawn("the watch of quotas", quota_watch::run(shared.clone()));
+        }
         if let Some(greylist) = greylist {
             workers.spawn("the greylist", greylist.keep(shared.shutdown.clone()));
         }
@@ -319,6 +345,8 @@ async fn watch_accounts<S: Store>(shared: Arc<Shared<S>>) {
             () = tokio::time::sleep(ACCOUNTS_CHECK) => {
                 shared.accounts.refresh();
                 shared.aliases.refresh();
+                shared.lists.refresh();
+                shared.rewriter.refresh();
                 keep_logins(&shared, false).await;
                 shared.tls.refresh();
             }

@@ -2,20 +2,25 @@
 
 use crate::accounts::Accounts;
 use crate::aliases::Aliases;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::delivery::{Rules, Tellers};
 use crate::dns::Dns;
 use crate::domains::Domains;
 use crate::journal::Journal;
 use crate::judge::Judge;
+use crate::lists::Lists;
 use crate::maildrops::Maildrops;
 use crate::metrics::{Metrics, QueueCensus, QueueState};
 use crate::orders::Orders;
+use crate::quota_watch::QuotaWatch;
+use crate::rewriting::Rewriting;
 use crate::sessions::Sessions;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
 use crate::upkeep::Upkeep;
 use crate::workers::Workers;
 use mailwright_mailbox::{Batch, CommitError, Committed, Store};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -35,6 +40,16 @@ pub struct Shared<S> {
     pub domains: Arc<Domains>,
     /// Whom other addresses stand for.
     pub aliases: Aliases,
+    /// What is sent on to many.
+    pub(crate) lists: Lists,
+    /// How the senders of forwarded mail are rewritten.
+    pub(crate) rewriter: Rewriting,
+    /// What becomes of messages that have come for an account.
+    pub(crate) rules: Vec<Arc<dyn Rules>>,
+    /// Who tells senders that somebody is away.
+    pub(crate) tellers: Tellers,
+    /// Which accounts may have to be warned that they become full.
+    pub(crate) quota_watch: QuotaWatch,
     /// Where mail is kept.
     pub store: S,
     /// Certificates and trust.
@@ -67,9 +82,11 @@ pub struct Shared<S> {
 
 impl<S> Shared<S> {
     /// Joins the parts.
+    #[allow(clippy::too_many_arguments)] // each is a part of its own
     pub(crate) fn new(
         config: Config,
         accounts: Accounts,
+        names: Names,
         store: S,
         tls: Tls,
         orders: Orders,
@@ -79,6 +96,7 @@ impl<S> Shared<S> {
         Self {
             dns,
             judge,
+            quota_watch: QuotaWatch::new(config.delivery.quota_warnings),
             workers: Workers::new(config.limits.search_threads),
             sessions: Sessions::new(
                 config.limits.sessions_per_account,
@@ -86,8 +104,12 @@ impl<S> Shared<S> {
             ),
             config,
             accounts,
-            domains: Arc::default(),
-            aliases: Aliases::default(),
+            domains: names.aliases.domains().clone(),
+            aliases: names.aliases,
+            lists: names.lists,
+            rewriter: names.rewriter,
+            rules: Vec::new(),
+            tellers: Tellers::default(),
             store,
             tls,
             shutdown: Shutdown::new(),
@@ -122,5 +144,44 @@ impl<S: Store> Shared<S> {
         state
             .inspect_err(|error| tracing::error!(%error, "the queue cannot be counted"))
             .ok()
+    }
+}
+
+/// What addresses stand for, beside accounts.
+#[derive(Debug)]
+pub(crate) struct Names {
+    aliases: Aliases,
+    lists: Lists,
+    rewriter: Rewriting,
+}
+
+impl Names {
+    /// Reads what a configuration has and names.
+    pub(crate) fn load(config: &Config) -> Result<Self, NotLoaded> {
+        let aliases = Aliases::load(config)?;
+        Ok(Self {
+            lists: Lists::load(config, aliases.domains().clone())?,
+            aliases,
+            rewriter: Rewriting::load(config)?,
+        })
+    }
+}
+
+/// Why files of names cannot be used.
+#[derive(Debug)]
+pub(crate) enum NotLoaded {
+    Config(ConfigError),
+    Secrets(io::Error),
+}
+
+impl From<ConfigError> for NotLoaded {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<io::Error> for NotLoaded {
+    fn from(error: io::Error) -> Self {
+        Self::Secrets(error)
     }
 }

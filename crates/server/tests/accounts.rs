@@ -440,7 +440,7 @@ async fn every_account_begins_with_its_folders() {
     ];
     assert_eq!(folders, expected);
     // Again: what is there stays.
-    let inbox = mailwright_server::delivery::inbox(store, &Account::new("alice@a.test"))
+    let inbox = mailwright_server::delivery::inbox(store, &Account::new("alice@a.test"), &[])
         .await
         .unwrap();
     assert!(

@@ -253,6 +253,7 @@ async fn whoever_idles_in_a_mailbox_of_somebody_else_hears_what_comes() {
 async fn a_quota_is_told_and_kept_to() {
     let site = Site::start(|config| {
         config.quota = Quota::new(Some(64 * 1024), Some(3));
+        config.delivery.quota_warnings = false;
         config.accounts[1].quota = Some(Quota::default());
     })
     .await;

@@ -70,7 +70,7 @@ impl Site {
         writer.write(Bytes::copy_from_slice(message)).await.expect("room");
         let written = writer.finish(self.store()).await.expect("room");
         let ops = written
-            .deliver_to(self.store(), std::slice::from_ref(&self.bob))
+            .deliver_to(self.store(), std::slice::from_ref(&self.bob), &[])
             .await
             .expect("an INBOX");
         let mut batch = Batch::new(unix_now());
@@ -79,7 +79,7 @@ impl Site {
     }
 
     async fn uids(&self) -> Vec<u32> {
-        let inbox = inbox(self.store(), &self.bob).await.expect("an INBOX");
+        let inbox = inbox(self.store(), &self.bob, &[]).await.expect("an INBOX");
         let page = self
             .store()
             .scan(inbox, Scan::all(Fields::NONE))
@@ -89,7 +89,7 @@ impl Site {
     }
 
     async fn expunge(&self, uid: u32) {
-        let mailbox = inbox(self.store(), &self.bob).await.expect("an INBOX");
+        let mailbox = inbox(self.store(), &self.bob, &[]).await.expect("an INBOX");
         let uids: UidSet = mailwright_mailbox::Uid::new(uid).into_iter().collect();
         let op = Op::Expunge {
             mailbox,
@@ -285,7 +285,7 @@ async fn a_maildrop_of_many_pages_is_listed_whole() {
     writer.write(Bytes::from_static(ONE)).await.expect("room");
     let written = writer.finish(site.store()).await.expect("room");
     let one = written
-        .deliver_to(site.store(), std::slice::from_ref(&site.bob))
+        .deliver_to(site.store(), std::slice::from_ref(&site.bob), &[])
         .await
         .expect("an INBOX");
     let mut batch = Batch::new(unix_now());
@@ -317,7 +317,7 @@ async fn clients_are_told_of_a_shutdown_and_nothing_is_deleted() {
     client.reply("-ERR [SYS/TEMP] shutting down").await;
     assert_eq!(client.rest().await, b"");
     stopped.await.expect("it stops");
-    let inbox = inbox(&shared.store, &site.bob).await.expect("an INBOX");
+    let inbox = inbox(&shared.store, &site.bob, &[]).await.expect("an INBOX");
     assert_eq!(shared.store.snapshot(inbox).await.expect("read").exists, 1);
 }
 
@@ -466,6 +466,7 @@ async fn an_imap_client_expunges_meanwhile() {
 async fn two_users_at_once_and_one_beyond_the_quota() {
     let site = Site::start(&[ONE, TWO], |config| {
         config.quota = Quota::new(Some(1), Some(1));
+        config.delivery.quota_warnings = false;
         let mut carol = AccountEntry::new("carol@b.test".parse().expect("an address"));
         set_password(&mut carol, &"s3cret".into());
         config.accounts.push(carol);

@@ -36,6 +36,7 @@ const MAIL: &str = "MAIL FROM:<x@elsewhere.test>";
 async fn a_full_mailbox_takes_no_mail_from_outside() {
     for (over_quota, code) in [(OverQuota::Later, "452 4.2.2"), (OverQuota::Never, "552 5.2.2")] {
         let site = Site::start(|config| {
+            config.delivery.quota_warnings = false;
             with_smtp(config);
             config.limits.over_quota = over_quota;
             config.accounts[0].quota = Some(Quota::new(Some(10_000), Some(3)));
@@ -77,6 +78,7 @@ async fn a_full_mailbox_takes_no_mail_from_outside() {
 #[tokio::test]
 async fn lmtp_tells_each_recipient_whether_there_was_room() {
     let site = Site::start(|config| {
+        config.delivery.quota_warnings = false;
         config.accounts[0].quota = Some(Quota::new(Some(1000), None));
         config.accounts[1].quota = Some(Quota::new(None, Some(1)));
     })
@@ -103,6 +105,7 @@ async fn lmtp_tells_each_recipient_whether_there_was_room() {
 #[tokio::test]
 async fn who_administers_sets_quotas() {
     let site = Site::start(|config| {
+        config.delivery.quota_warnings = false;
         config.accounts[0].admin = true;
         let mut dave = AccountEntry::new("dave@a.test".parse().unwrap());
         set_password(&mut dave, &"secret".into());

@@ -88,7 +88,7 @@ impl Site {
     /// The messages in somebody's INBOX.
     async fn inbox_of(&self, account: &str) -> Vec<String> {
         let store = &self.running.shared().store;
-        let inbox = inbox(store, &Account::new(account)).await.expect("an INBOX");
+        let inbox = inbox(store, &Account::new(account), &[]).await.expect("an INBOX");
         let page = store.scan(inbox, Scan::all(Fields::ALL)).await.expect("read");
         let mut all = vec![];
         for message in page.messages {
@@ -418,7 +418,7 @@ async fn a_stopping_server_finishes_the_message_and_says_so() {
     c.say(MESSAGE, "250").await;
     c.reply("421 4.3.2").await;
     stop.await.expect("it stops");
-    let inbox = inbox(&shared.store, &Account::new("bob@b.test"))
+    let inbox = inbox(&shared.store, &Account::new("bob@b.test"), &[])
         .await
         .expect("an INBOX");
     assert_eq!(shared.store.snapshot(inbox).await.expect("read").exists, 1);

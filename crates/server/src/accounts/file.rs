@@ -165,6 +165,20 @@ fn render(entries: &[AccountEntry]) -> String {
             let names: Vec<_> = entry.imap_without.iter().map(|name| quoted(name)).collect();
             text += &format!("imap_without = [{}]\n", names.join(", "));
         }
+        if !entry.forward.is_empty() {
+            let addresses: Vec<_> = entry
+                .forward
+                .iter()
+                .map(|address| quoted(address.as_str()))
+                .collect();
+            text += &format!("forward = [{}]\n", addresses.join(", "));
+        }
+        if !entry.keep_copy {
+            text += "keep_copy = false\n";
+        }
+        if let Some(vacation) = &entry.vacation {
+            text += &format!("vacation = {}\n", vacation.to_toml());
+        }
     }
     text
 }

@@ -15,7 +15,7 @@ mod remembered;
 pub mod throttle;
 
 use crate::config::{
-    AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, PasswordLogins, Quota,
+    AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, NewFolder, PasswordLogins, Quota,
 };
 use crate::files::{Stamp, stamp};
 use crate::names;
@@ -60,6 +60,7 @@ pub struct Accounts {
     decoy_key: [u8; 32],
     /// Whether every name has an account.
     anybody: bool,
+    folders: Vec<NewFolder>,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +106,7 @@ impl Accounts {
             decoy: password::hash(&random_password(), config.password_hash).into(),
             decoy_key: entropy(),
             anybody: config.anybody,
+            folders: config.delivery.folders.clone(),
         };
         accounts.reload()?;
         Ok(accounts)
@@ -160,6 +162,16 @@ impl Accounts {
     /// The account of somebody who was authenticated.
     pub fn account(&self, identity: &Identity) -> Option<Account> {
         self.find(&identity.authcid)
+    }
+
+    /// What is set for an account.
+    pub(crate) fn settings(&self, account: &Account) -> Option<Arc<AccountEntry>> {
+        self.entry(account.as_str())
+    }
+
+    /// The mailboxes that an account begins with, beside INBOX.
+    pub(crate) fn folders(&self) -> &[NewFolder] {
+        &self.folders
     }
 
     /// How much mail an account may keep, if its entry says so.

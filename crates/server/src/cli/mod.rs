@@ -25,6 +25,7 @@ mod run;
 mod sendmail;
 mod terminal;
 mod trace;
+mod vacation;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use mailwright_server::config::{self, Config};
@@ -67,6 +68,8 @@ enum Command {
     Alias(alias::Arguments),
     /// Add, list and remove the domains whose mail ends here. A running server sees it within a second.
     Domain(domain::Arguments),
+    /// Tell senders that the owner of an account is away. A running server sees it at once.
+    Vacation(vacation::Arguments),
     /// Bring mail in from a Maildir, from mbox files, or from an account on an IMAP server.
     Import(import::Arguments),
     /// Write the mail of an account as a Maildir or as mbox files.
@@ -147,6 +150,7 @@ pub(crate) fn main() -> ExitCode {
             terminal::print(&String::from_utf8_lossy(&script));
             Ok(())
         }
+        Command::Vacation(arguments) => vacation::run(arguments),
         Command::Route(arguments) => route::run(arguments),
         Command::Import(arguments) => return exit(import::run(arguments)),
         Command::Export(arguments) => return exit(export::run(arguments)),
@@ -182,7 +186,7 @@ fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
 fn check(path: PathBuf) -> Result<(), Failure> {
     let config = Config::load(&path)?;
     mailwright_server::accounts::Accounts::load(&config)?;
-    mailwright_server::aliases::Aliases::load(&config)?;
+    mailwright_server::delivery::check(&config)?;
     mailwright_server::tls::Tls::check(&config)?;
     terminal::print(&format!("{}: no mistakes\n", path.display()));
     Ok(())

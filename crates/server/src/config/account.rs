@@ -1,8 +1,8 @@
 //! One account, as files have it, and the check of its secrets.
 
-use super::AppPassword;
 use super::app_password::AppPasswordSection;
 use super::values::{Size, Text};
+use super::{AppPassword, Vacation, VacationSection};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Params};
 use mailwright_address::EmailAddress;
@@ -36,6 +36,12 @@ pub struct AccountEntry {
     pub disabled: Option<Disabled>,
     /// IMAP extensions that are not offered to it, by their capability names: for mail programs that break on one.
     pub imap_without: Vec<String>,
+    /// Where its mail goes as well, or only.
+    pub forward: Vec<EmailAddress>,
+    /// Whether it keeps a copy of what is forwarded.
+    pub keep_copy: bool,
+    /// What senders are told while its owner is away.
+    pub vacation: Option<Vacation>,
 }
 
 /// Whether mail programs may log in with the password of the account itself.
@@ -107,6 +113,9 @@ impl AccountEntry {
             admin: false,
             disabled: None,
             imap_without: Vec::new(),
+            forward: Vec::new(),
+            keep_copy: true,
+            vacation: None,
         }
     }
 
@@ -181,6 +190,18 @@ impl std::fmt::Display for Fingerprint {
     }
 }
 
+/// What a sender is told whose message has no room in a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums)] // there may be room later, or not
+pub enum OverQuota {
+    /// To come back: 452 4.2.2. The sender's server tries for days, in which room may be made.
+    #[default]
+    Later,
+    /// That it is refused: 552 5.2.2. The sender hears of it at once.
+    Never,
+}
+
 /// Whether a text is a hash that can be checked against.
 fn is_hash(text: &str) -> bool {
     PasswordHash::new(text).is_ok_and(|hash| {
@@ -226,6 +247,10 @@ pub(crate) struct AccountSection {
     disabled: Option<Disabled>,
     #[serde(default)]
     imap_without: Vec<String>,
+    #[serde(default)]
+    forward: Vec<Text<EmailAddress>>,
+    keep_copy: Option<bool>,
+    vacation: Option<VacationSection>,
 }
 
 #[derive(serde::Deserialize, Default)]
@@ -255,6 +280,9 @@ impl From<AccountSection> for AccountEntry {
             admin: section.admin,
             disabled: section.disabled,
             imap_without: section.imap_without,
+            forward: section.forward.into_iter().map(|address| address.0).collect(),
+            keep_copy: section.keep_copy.unwrap_or(true),
+            vacation: section.vacation.map(Vacation::from),
         }
     }
 }

@@ -204,7 +204,7 @@ pub(super) fn dkim_keys(
 
 /// A day as people write it, `2026-12-31`: the second since 1970 in which it begins, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Day(u64);
+pub(super) struct Day(pub(super) u64);
 
 impl FromStr for Day {
     type Err = Unreadable;

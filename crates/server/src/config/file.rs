@@ -2,6 +2,7 @@
 
 use super::StoreKind;
 use super::auth::{AuthSection, DkimSection, dkim_keys};
+use super::delivery::{DeliverySection, ListSection};
 use super::filter::{self, DnsListsSection, FilterSection, GreylistSection, RateLimitsSection};
 use super::is_among;
 use super::lists::aliases;
@@ -9,7 +10,7 @@ use super::login::{LoginLimitsSection, PasswordHashingSection, hashing};
 use super::observing::{LogSection, MetricsSection, TraceSection, observing};
 use super::problem::Problems;
 use super::tls::{AcmeSection, TlsSection, pair};
-use super::values::{Endpoint, EndpointHost, Network, Size, Span, Text};
+use super::values::{Endpoint, EndpointHost, Network, Notice, Size, Span, Text};
 use super::web::{StsSection, WebSection, web};
 use super::{
     AccountEntry, AccountSection, Config, ConfigError, DestinationLimits, FixedRoute, FromHeader, Limits,
@@ -104,6 +105,10 @@ struct File {
     metrics: Option<MetricsSection>,
     trace: Option<TraceSection>,
     log: Option<LogSection>,
+    #[serde(default)]
+    delivery: DeliverySection,
+    #[serde(default)]
+    lists: BTreeMap<Spanned<String>, ListSection>,
 }
 
 #[derive(serde::Deserialize)]
@@ -419,6 +424,10 @@ impl File {
         );
         config.web = web(self.web, self.mta_sts, found);
         config.observing = observing(self.metrics, self.trace, self.log, found);
+        let folders = (folder, &*config.data);
+        config.delivery = self
+            .delivery
+            .into_config(self.lists, folders, &config.domains, found);
         config
     }
 }
@@ -693,19 +702,5 @@ impl std::str::FromStr for ResolverAddress {
             .or_else(bare)
             .map(Self)
             .ok_or("expected an address, as \"127.0.0.53\" or \"[::1]:53\"")
-    }
-}
-
-/// When a sender is told of a delay: a duration or `never`.
-struct Notice(Option<std::time::Duration>);
-
-impl std::str::FromStr for Notice {
-    type Err = super::Unreadable;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "never" => Ok(Self(None)),
-            _ => text.parse::<Span>().map(|span| Self(Some(span.0))),
-        }
     }
 }

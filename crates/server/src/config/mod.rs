@@ -6,6 +6,7 @@
 mod account;
 mod app_password;
 mod auth;
+mod delivery;
 mod file;
 mod filter;
 mod lists;
@@ -22,10 +23,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use account::{AccountEntry, Disabled, Fingerprint, FromHeader, PasswordLogins, Quota};
+pub use account::{AccountEntry, Disabled, Fingerprint, FromHeader, OverQuota, PasswordLogins, Quota};
 pub(crate) use account::{AccountSection, QuotaSection};
 pub use app_password::{AppPassword, Service};
 pub use auth::{Auth, AuthMode, DkimKey};
+pub use delivery::{Delivery, List, Lists, NewFolder, Posting, Srs, Vacation};
+pub(crate) use delivery::{VacationSection, read_lists};
 pub use filter::{
     DnsLists, FilterAddress, FilterConfig, FilterKind, FilteredMail, Filtering, Greylisting, OnFilterError,
     OnHit, RateLimits,
@@ -104,6 +107,8 @@ pub struct Config {
     pub observing: Observing,
     /// Whom the header of a message that an account submits may name as its author.
     pub from_header: FromHeader,
+    /// How mail is delivered here.
+    pub delivery: Delivery,
 }
 
 /// How mail is kept, in the folder `mail` of the data folder.
@@ -607,18 +612,6 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
-/// What a sender is told whose message has no room in a mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(clippy::exhaustive_enums)] // there may be room later, or not
-pub enum OverQuota {
-    /// To come back: 452 4.2.2. The sender's server tries for days, in which room may be made.
-    #[default]
-    Later,
-    /// That it is refused: 552 5.2.2. The sender hears of it at once.
-    Never,
-}
-
 impl Default for Limits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -685,6 +678,7 @@ impl Config {
             web: Web::default(),
             observing: Observing::default(),
             from_header: FromHeader::default(),
+            delivery: Delivery::default(),
         }
     }
 

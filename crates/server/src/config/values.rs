@@ -238,6 +238,20 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
     }
 }
 
+/// When a sender is told of a delay: a duration or `never`.
+pub(super) struct Notice(pub(super) Option<Duration>);
+
+impl FromStr for Notice {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "never" => Ok(Self(None)),
+            _ => text.parse::<Span>().map(|span| Self(Some(span.0))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

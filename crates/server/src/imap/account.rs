@@ -6,7 +6,7 @@ use crate::clock::unix_now;
 use crate::sessions::Place;
 use crate::shared::Shared;
 use mailwright_imap::Rejection;
-use mailwright_mailbox::{Account, Batch, MailboxId, Op, Outcome, Rights, Store};
+use mailwright_mailbox::{Account, Batch, MailboxId, Op, Outcome, Precondition, Rights, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -27,13 +27,31 @@ impl<S: Store> StoreMailboxes<S> {
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, Failure> {
-        Ok(self.shared.commit(batch).await?.outcomes)
+        let growing: Vec<_> = batch
+            .preconditions
+            .iter()
+            .filter_map(account_of)
+            .cloned()
+            .collect();
+        let committed = self.shared.commit(batch).await?;
+        for account in &growing {
+            self.shared.quota_watch.has_grown(account);
+        }
+        Ok(committed.outcomes)
     }
 
     /// Commits one operation.
     pub(super) async fn change(&self, op: Op) -> Result<Outcome, Failure> {
         let mut outcomes = self.commit(Batch::new(unix_now()).with(op)).await?;
         outcomes.pop().ok_or_else(untold)
+    }
+}
+
+/// Whose quota a precondition is about.
+fn account_of(precondition: &Precondition) -> Option<&Account> {
+    match precondition {
+        Precondition::Quota { account, .. } => Some(account),
+        _ => None,
     }
 }
 

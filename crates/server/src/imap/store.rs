@@ -48,7 +48,7 @@ impl<S: Store> Backend for Shared<S> {
             .account(user)
             .ok_or_else(|| Rejection::new(Some(Code::AuthorizationFailed), "The account is gone"))?;
         // An account that came after the start has no folders yet.
-        delivery::inbox(&self.store, &account).await?;
+        delivery::inbox(&self.store, &account, self.accounts.folders()).await?;
         let grant = self.accounts.grant(user, Visit::new(client.ip(), Service::Imap));
         let place = self
             .sessions
@@ -485,6 +485,7 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             None => None,
         };
         let mut all = self.store().annotations(&self.account, mailbox).await?;
+        all.retain(|annotation| mailbox.is_some() || !delivery::is_own_annotation(&annotation.name));
         if let Some(owner) = owner {
             all.retain(|annotation| annotation.name.is_private());
             let of_owner = self.store().annotations(&owner, mailbox).await?;
@@ -508,6 +509,9 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
             None => Rights::READ,
         };
         let mut batch = Batch::new(unix_now());
+        if mailbox.is_none() && entries.iter().any(|(name, _)| delivery::is_own_annotation(name)) {
+            return Err(Rejection::NO_PERMISSION.into());
+        }
         for (name, value) in entries {
             let needed = match name.is_private() {
                 true => Rights::READ,

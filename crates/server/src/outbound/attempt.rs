@@ -5,14 +5,16 @@ use super::outcome::{self, Trouble, Verdict};
 use super::reports::{Reports, Seen};
 use crate::clock::unix_now;
 use crate::config::{OverQuota, Way};
-use crate::delivery::{Destination, MessageWriter};
+use crate::delivery::{
+    Destination, Directly, Landing, MailingList, MessageWriter, Post, Prepared, Refused, Stop, WrittenMessage,
+};
 use crate::journal::{Fate, Tried, What};
-use crate::metrics::{Attempted, Folder};
+use crate::metrics::Attempted;
 use crate::quotas::Room;
 use crate::route::Router;
 use crate::shared::Shared;
 use mailwright_address::{ForwardPath, Host};
-use mailwright_mailbox::{Account, Batch, BlobRef, CommitError, Op, Store};
+use mailwright_mailbox::{Batch, BlobRef, CommitError, Op, Store};
 use mailwright_message::trace;
 use mailwright_mx::{Attempt as Hop, Demand, Outcome as Routed, Via};
 use mailwright_queue::{
@@ -22,7 +24,6 @@ use mailwright_smtp::client::Transaction;
 use mailwright_smtp::deliverby::{self, Mode};
 use mailwright_smtp::mt_priority::Priority;
 use mailwright_smtp::{BodyType, Mail, Rcpt, dsn};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -286,17 +287,38 @@ impl<S: Store> Job<S> {
         Some(transaction)
     }
 
-    /// Puts the message into mailboxes of this server: the domain became ours after the message was accepted, or
-    /// a notice could not be put there at once.
+    /// Delivers to addresses of this server: members of lists, those whom somebody here forwards to, senders who get a
+    /// notice, and recipients whose domain became ours after the message was accepted.
     async fn here(&self, blob: &BlobRef, ledger: &mut Ledger) -> Health {
         ledger.via = "here".into();
-        let mut accounts = Vec::new();
+        let mut landings: Vec<Landing> = Vec::new();
+        let mut lists: Vec<(usize, Arc<MailingList>)> = Vec::new();
         let mut onward: Vec<Recipient> = Vec::new();
+        let mut directly = Directly::default();
         for (index, recipient) in self.attempt.recipients().enumerate() {
             match self.shared.destination(&recipient.address) {
                 Destination::Here(targets) => {
-                    let leaves = self.shared.config.outbound.enabled || targets.accounts.is_empty();
-                    accounts.extend(targets.accounts);
+                    directly.add(&targets);
+                    let is_kept = !targets.accounts.is_empty() || !targets.lists.is_empty();
+                    let leaves = self.shared.config.outbound.enabled || !is_kept;
+                    for account in &targets.accounts {
+                        if landings.iter().all(|landing| landing.account != *account) {
+                            landings.push(Landing {
+                                index,
+                                recipient: recipient.address.clone(),
+                                account: account.clone(),
+                                detail: targets.detail(account).map(Into::into),
+                                is_junk: false,
+                                notify: recipient.notify,
+                                original: recipient.original.clone(),
+                            });
+                        }
+                    }
+                    for list in targets.lists {
+                        if lists.iter().all(|(_, known)| *known != list) {
+                            lists.push((index, list));
+                        }
+                    }
                     for address in targets.elsewhere.into_iter().filter(|_| leaves) {
                         if !onward.iter().any(|r| r.address == address) {
                             let mut copy = Recipient::new(address, self.record().arrival);
@@ -319,8 +341,20 @@ impl<S: Store> Job<S> {
         if ledger.open().is_empty() {
             return Health::Unknown;
         }
-        let verdict = match self.put(accounts, onward, blob).await {
-            Ok(()) => Verdict::Final(Outcome::Delivered(Handover::Mailbox)),
+        let verdict = match self.put(landings, lists, &directly, onward, blob).await {
+            Ok(refused) => {
+                for refused in refused {
+                    let (class, subject, detail) = match &refused.why {
+                        Stop::Loop => (5, 4, 6),
+                        Stop::NotAllowed => (5, 7, 2),
+                        Stop::Rule(_) => (5, 7, 1),
+                    };
+                    let status = Status::new(class, subject, detail).expect("5 is a class of errors");
+                    let why = Diagnosis::local(status, refused.why.to_string());
+                    ledger.settle(refused.index, &Verdict::Final(Outcome::Permanent(why)));
+                }
+                Verdict::Final(Outcome::Delivered(Handover::Mailbox))
+            }
             Err(CommitError::OverQuota { account }) => {
                 tracing::info!(id = %self.record().id, "{account} is over its quota");
                 let why = |class| {
@@ -346,61 +380,76 @@ impl<S: Store> Job<S> {
 
     async fn put(
         &self,
-        mut accounts: Vec<Account>,
+        landings: Vec<Landing>,
+        lists: Vec<(usize, Arc<MailingList>)>,
+        directly: &Directly,
         recipients: Vec<Recipient>,
         blob: &BlobRef,
-    ) -> Result<(), CommitError> {
+    ) -> Result<Vec<Refused>, CommitError> {
+        let record = self.record();
+        let mut template = record.clone();
+        template.recipients.clear();
+        template.history.clear();
+        let mut batch = Batch::new(unix_now());
+        // Mail of other domains that leaves for a third one does so in the name of this server, if that is wanted.
+        let rewritten = self.shared.rewritten(&record.reverse_path);
+        let (abroad, near): (Vec<_>, Vec<_>) = recipients
+            .into_iter()
+            .partition(|it| rewritten.is_some() && !self.shared.is_here(&it.address));
+        let paths = [
+            rewritten.as_ref().unwrap_or(&record.reverse_path),
+            &record.reverse_path,
+        ];
+        for (path, recipients) in paths.into_iter().zip([abroad, near]) {
+            if !recipients.is_empty() {
+                let mut onward = template.clone();
+                onward.reverse_path = path.clone();
+                onward.recipients = recipients;
+                batch.push(Op::SpoolPut {
+                    key: None,
+                    record: onward.encode(),
+                    blob: Some(blob.clone()),
+                });
+            }
+        }
+        let prepared = match landings.is_empty() && lists.is_empty() {
+            true => Prepared::nothing(batch, &template),
+            false => {
+                let written = self.written(blob).await?;
+                let post = Post {
+                    written: &written,
+                    template: &template,
+                };
+                let room = Room::ForAll;
+                self.shared
+                    .prepare(batch, &post, landings, lists, directly, room)
+                    .await?
+            }
+        };
+        self.shared.commit(prepared.batch).await?;
+        self.shared.spooled.notify_one();
+        self.shared.delivered(prepared.rest).await;
+        Ok(prepared.refused)
+    }
+
+    /// The message as mailboxes get it.
+    async fn written(&self, blob: &BlobRef) -> Result<WrittenMessage, CommitError> {
         let failed = |error: mailwright_mailbox::StoreError| CommitError::Io(error.to_string());
         let store = &self.shared.store;
-        let record = self.record();
-        let mut batch = Batch::new(unix_now());
-        let mut seen = HashSet::new();
-        accounts.retain(|account| seen.insert(account.clone()));
-        if !accounts.is_empty() {
-            let mut writer = MessageWriter::new(store);
-            let reverse_path = record
-                .reverse_path
-                .address()
-                .map_or("", |address| address.as_str());
-            writer
-                .write(trace::return_path(reverse_path).into())
-                .await
-                .map_err(failed)?;
-            let mut offset = 0;
-            while offset < blob.size() {
-                let chunk = store.read_blob(blob, offset..blob.size()).await.map_err(failed)?;
-                if chunk.is_empty() {
-                    return Err(CommitError::Io("a message is shorter than it should be".into()));
-                }
-                offset += chunk.len() as u64;
-                writer.write(chunk).await.map_err(failed)?;
+        let mut writer = MessageWriter::new(store);
+        let sender = self.record().reverse_path.address();
+        let return_path = trace::return_path(sender.map_or("", |address| address.as_str()));
+        writer.write(return_path.into()).await.map_err(failed)?;
+        let mut offset = 0;
+        while offset < blob.size() {
+            let chunk = store.read_blob(blob, offset..blob.size()).await.map_err(failed)?;
+            if chunk.is_empty() {
+                return Err(CommitError::Io("a message is shorter than it should be".into()));
             }
-            let written = writer.finish(store).await.map_err(failed)?;
-            for account in &accounts {
-                batch = self.shared.within_quota(batch, account, Room::ForAll);
-            }
-            for op in written.deliver_to(store, &accounts).await? {
-                batch.push(op);
-            }
+            offset += chunk.len() as u64;
+            writer.write(chunk).await.map_err(failed)?;
         }
-        if !recipients.is_empty() {
-            let mut onward = record.clone();
-            onward.history.clear();
-            onward.recipients = recipients;
-            batch.push(Op::SpoolPut {
-                key: None,
-                record: onward.encode(),
-                blob: Some(blob.clone()),
-            });
-        }
-        self.shared.commit(batch).await?;
-        self.shared
-            .metrics
-            .delivered
-            .of(Folder::Inbox)
-            .add(accounts.len() as u64);
-        self.shared.spooled.notify_one();
-        Ok(())
+        writer.finish(store).await.map_err(failed)
     }
 
     fn record(&self) -> &Record {

@@ -171,7 +171,8 @@ async fn notice<S: Store>(
     into_mailbox: bool,
 ) -> Result<(Vec<Op>, Option<Told>), CommitError> {
     let targets = match shared.destination(&request.to) {
-        Destination::Here(targets) if into_mailbox => targets,
+        // A list has an owner, who is told by the queue.
+        Destination::Here(targets) if into_mailbox && targets.lists.is_empty() => targets,
         Destination::Elsewhere if !shared.config.outbound.enabled => {
             tracing::warn!(id = %request.id, to = %request.to, "the sender is not told: mail does not leave this server");
             return Ok((Vec::new(), None));
@@ -217,7 +218,11 @@ async fn notice<S: Store>(
             writer.write(chunk.clone()).await.map_err(failed)?;
         }
         let written = writer.finish(&shared.store).await.map_err(failed)?;
-        ops.extend(written.deliver_to(&shared.store, &targets.accounts).await?);
+        ops.extend(
+            written
+                .deliver_to(&shared.store, &targets.accounts, shared.accounts.folders())
+                .await?,
+        );
     }
     if !targets.elsewhere.is_empty() {
         ops.push(

@@ -271,7 +271,7 @@ impl<S: Store> Session<S> {
             Rejection::UNAVAILABLE
         };
         let store = &self.shared.store;
-        let inbox = delivery::inbox(store, &account)
+        let inbox = delivery::inbox(store, &account, self.shared.accounts.folders())
             .await
             .map_err(|error| unavailable(&account, &error))?;
         let delay = self.shared.config.limits.pop3_login_delay;

@@ -38,9 +38,10 @@ impl Envelope {
         }
     }
 
-    /// Whether the message goes into mailboxes here.
+    /// Whether the message goes into mailboxes here, or to lists.
     pub(super) fn is_local(&self) -> bool {
-        self.recipients.iter().any(|r| !r.targets.accounts.is_empty())
+        let is_here = |targets: &Targets| !targets.accounts.is_empty() || !targets.lists.is_empty();
+        self.recipients.iter().any(|r| is_here(&r.targets))
     }
 
     /// Takes over what filters made of the envelope; whether anybody is left who gets the message. Recipients that the
@@ -84,13 +85,33 @@ impl Envelope {
 }
 
 impl Accepted {
+    /// Takes a list out of what goes into Junk, and puts its owner there: members are not sent what is thought to be
+    /// unwanted.
+    pub(super) fn spare_lists<S>(&mut self, shared: &Shared<S>) {
+        for list in std::mem::take(&mut self.targets.lists) {
+            let owner = list.owner();
+            match shared.destination(owner) {
+                Destination::Here(targets) if !targets.accounts.is_empty() => {
+                    self.targets.accounts.extend(targets.accounts);
+                }
+                _ => self.targets.elsewhere.push(owner.clone()),
+            }
+        }
+    }
+
     /// Puts what goes into Junk there directly: the queue, which takes it for those who want to hear of its delivery,
     /// knows no Junk. Senders of such mail hear nothing.
     pub(super) fn pass_by_the_queue<S>(&mut self, shared: &Shared<S>) {
-        let Targets { accounts, elsewhere } = &mut self.targets;
+        let Targets {
+            accounts,
+            elsewhere,
+            lists,
+            ..
+        } = &mut self.targets;
         elsewhere.retain(|address| match shared.destination(address) {
-            Destination::Here(targets) if !targets.accounts.is_empty() => {
+            Destination::Here(targets) if !targets.accounts.is_empty() || !targets.lists.is_empty() => {
                 accounts.extend(targets.accounts);
+                lists.extend(targets.lists);
                 false
             }
             _ => true,

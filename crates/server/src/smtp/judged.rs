@@ -93,6 +93,7 @@ impl<S: Store> Session<'_, S> {
         let draft = self.judge_message(machine, &mut envelope, &waiting).await?;
         for accepted in envelope.recipients.iter_mut().filter(|it| it.quarantined) {
             accepted.pass_by_the_queue(&shared);
+            accepted.spare_lists(&shared);
         }
         match waiting.keep(&shared.store, &envelope, &draft).await {
             Ok(received) => Ok((envelope, received)),

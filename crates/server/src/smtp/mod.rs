@@ -25,11 +25,11 @@ use crate::accounts::{Grant, Visit};
 use crate::clock::unix_now;
 use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, Service, TlsMode};
 use crate::conn::{Conn, Turn};
-use crate::delivery::{Destination, Targets};
+use crate::delivery::{Destination, Prepared, Stop, Targets};
 use crate::gate::Pass;
 use crate::journal::What;
 use crate::judge::Action;
-use crate::metrics::{Connected, Folder, Login, Success, Taken as Fate};
+use crate::metrics::{Connected, Login, Success, Taken as Fate};
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -524,10 +524,15 @@ impl<'a, S: Store> Session<'a, S> {
         received: &intake::Received,
         room: Room,
     ) -> Result<(), Rejection> {
-        let batch = envelope
+        let outcome = envelope
             .batch(&self.shared, recipients, received, self.account.as_ref(), room)
             .await
             .map_err(|error| self.of_commit(envelope, &error))?;
+        if let Some(why) = &outcome.refused {
+            tracing::info!(id = %envelope.id, peer = %self.peer, "message refused: {why}");
+            return Err(of_stop(why));
+        }
+        let Prepared { batch, rest, .. } = outcome.prepared;
         let spooled = batch::spools(&batch);
         let committed = self.shared.commit(batch).await;
         committed.map_err(|error| self.of_commit(envelope, &error))?;
@@ -537,11 +542,8 @@ impl<'a, S: Store> Session<'a, S> {
         let metrics = &self.shared.metrics;
         self.count_message(Fate::Accepted);
         metrics.octets.of(self.listener.protocol).add(received.size);
-        for (folder, junk) in [(Folder::Inbox, false), (Folder::Junk, true)] {
-            let accounts = batch::accounts_of(recipients, junk);
-            metrics.delivered.of(folder).add(accounts.len() as u64);
-        }
-        self.tell_taken(envelope, recipients, received);
+        self.tell_taken(envelope, recipients, received, &rest);
+        self.shared.delivered(rest).await;
         self.shared.judge.taken(&envelope.id);
         tracing::info!(
             id = %envelope.id,
@@ -576,6 +578,17 @@ fn answer_all(machine: &mut Server, answer: &Result<String, Rejection>) {
             Err(rejection) => machine.reject(rejection.clone()),
         }
     }
+}
+
+fn of_stop(why: &Stop) -> Rejection {
+    let (code, text) = match why {
+        Stop::Loop => (EnhancedCode::new(5, 4, 6), why.to_string()),
+        Stop::NotAllowed => (EnhancedCode::new(5, 7, 2), why.to_string()),
+        Stop::Rule(text) => (EnhancedCode::new(5, 7, 1), text.clone()),
+    };
+    let clean = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
+    let text: String = text.chars().take(200).map(clean).collect();
+    Rejection::new(550, code, text.trim()).unwrap_or(Rejection::POLICY)
 }
 
 fn of_store(error: &StoreError) -> Rejection {

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::clock::unix_now;
 use crate::config::{FromHeader, Protocol};
-use crate::delivery::{Destination, Targets};
+use crate::delivery::{Destination, MailingList, Targets};
 use crate::shared::Shared;
 use mailwright_address::{EmailAddress, ForwardPath};
 use mailwright_mailbox::Store;
@@ -73,18 +73,17 @@ impl<S: Store> Session<'_, S> {
             ForwardPath::Postmaster => self.shared.postmaster().ok_or(Rejection::NO_SUCH_USER)?,
         };
         let outbound = self.shared.config.outbound.enabled;
+        self.judge_posting(&address)?;
         match self.shared.destination(&address) {
             // RFC 3461 §4.1: the queue delivers here as well, and reports it.
-            Destination::Here(targets) if !targets.accounts.is_empty() && self.reports_success(rcpt) => {
+            Destination::Here(targets) if is_kept(&targets) && self.reports_success(rcpt) => {
                 Ok(elsewhere(address))
             }
             // RFC 4865 §4: until then it waits in the queue, which delivers here as well.
-            Destination::Here(targets)
-                if self.is_postponed() && (outbound || !targets.accounts.is_empty()) =>
-            {
+            Destination::Here(targets) if self.is_postponed() && (outbound || is_kept(&targets)) => {
                 Ok(elsewhere(address))
             }
-            Destination::Here(targets) if outbound || !targets.accounts.is_empty() => Ok(Targets {
+            Destination::Here(targets) if outbound || is_kept(&targets) => Ok(Targets {
                 elsewhere: targets.elsewhere.into_iter().filter(|_| outbound).collect(),
                 ..targets
             }),
@@ -95,6 +94,19 @@ impl<S: Store> Session<'_, S> {
             }
             Destination::Elsewhere if outbound => Ok(elsewhere(address)),
             Destination::Elsewhere => Err(no_way_out()),
+        }
+    }
+
+    /// Refuses who may not send to a list that an address leads to.
+    fn judge_posting(&self, address: &EmailAddress) -> Result<(), Rejection> {
+        let (Destination::Here(targets), Some(envelope)) = (self.shared.destination(address), &self.envelope)
+        else {
+            return Ok(());
+        };
+        let may_post = |list: &MailingList| self.shared.may_post(list, &envelope.mail.path);
+        match targets.lists.iter().all(|list| may_post(list)) {
+            true => Ok(()),
+            false => Err(not_a_poster()),
         }
     }
 
@@ -135,6 +147,16 @@ fn elsewhere(address: EmailAddress) -> Targets {
     let mut targets = Targets::default();
     targets.elsewhere.push(address);
     targets
+}
+
+/// Whether something becomes of a message here, and not only elsewhere.
+fn is_kept(targets: &Targets) -> bool {
+    !targets.accounts.is_empty() || !targets.lists.is_empty()
+}
+
+fn not_a_poster() -> Rejection {
+    Rejection::new(550, EnhancedCode::new(5, 7, 2), "You may not send to this list")
+        .expect("5xx and 5.x.x belong together")
 }
 
 fn no_way_out() -> Rejection {

@@ -1,9 +1,9 @@
 //! What a session puts into the journal of messages
 
 use super::Session;
-use super::batch::accounts_of;
 use super::envelope::{Accepted, Envelope};
 use super::intake::Received;
+use crate::delivery::Rest;
 use crate::journal::What;
 use crate::judge::Action;
 use mailwright_address::EmailAddress;
@@ -41,8 +41,14 @@ impl<S: Store> Session<'_, S> {
     }
 
     /// A message is durable for some of its recipients.
-    pub(super) fn tell_taken(&self, envelope: &Envelope, recipients: &[&Accepted], received: &Received) {
-        let names = |junk| accounts_of(recipients, junk).iter().map(name).collect();
+    pub(super) fn tell_taken(
+        &self,
+        envelope: &Envelope,
+        recipients: &[&Accepted],
+        received: &Received,
+        rest: &Rest,
+    ) {
+        let names = |junk| rest.keepers(junk).map(name).collect();
         self.tell(&envelope.id, || {
             let mut queued: Vec<&EmailAddress> = Vec::new();
             for address in recipients.iter().flat_map(|it| &it.targets.elsewhere) {

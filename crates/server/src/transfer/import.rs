@@ -5,6 +5,7 @@ use super::mbox::{self, Quoting};
 use super::source::{Folder, Item, Piece, Sink};
 use super::{Observer, Progress, Report, TransferError, maildir};
 use crate::clock::unix_now;
+use crate::config::{Delivery, NewFolder};
 use crate::delivery::{self, MessageWriter, WrittenMessage};
 use bytes::Bytes;
 use mailwright_mailbox::{
@@ -24,6 +25,7 @@ pub struct Importer<'s, S: Store> {
     store: &'s S,
     account: Account,
     into: Option<MailboxName>,
+    folders: Vec<NewFolder>,
     observer: &'s mut dyn Observer,
     progress: Progress,
     report: Report,
@@ -105,6 +107,7 @@ impl<'s, S: Store> Importer<'s, S> {
             store,
             account,
             into,
+            folders: Delivery::default().folders,
             observer,
             progress: Progress::default(),
             report: Report::default(),
@@ -114,6 +117,14 @@ impl<'s, S: Store> Importer<'s, S> {
             batch_octets: 0,
             flight: None,
         }
+    }
+
+    /// Says which mailboxes an account gets that has none yet, in place of those of
+    /// [`Delivery::default`](crate::config::Delivery::default).
+    #[must_use]
+    pub fn with_folders(mut self, folders: &[NewFolder]) -> Self {
+        self.folders = folders.to_vec();
+        self
     }
 
     /// Brings in a Maildir, with all its folders.
@@ -171,7 +182,7 @@ impl<'s, S: Store> Importer<'s, S> {
     }
 
     async fn prepare(&mut self) -> Result<(), TransferError> {
-        delivery::inbox(self.store, &self.account).await?;
+        delivery::inbox(self.store, &self.account, &self.folders).await?;
         let listed = self.store.mailboxes(&self.account).await?;
         self.mailboxes = listed.into_iter().map(|it| (it.name, it.id)).collect();
         Ok(())
