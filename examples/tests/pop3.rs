@@ -237,7 +237,7 @@ impl Site {
             let written = writer.finish(store).await.unwrap();
             let bob = Account::new("bob@a.test");
             let mut batch = Batch::new(unix_now());
-            batch.ops = written.deliver_to(store, &[bob]).await.unwrap();
+            batch.ops = written.deliver_to(store, &[bob], &[]).await.unwrap();
             store.commit(batch).await.unwrap();
         });
     }

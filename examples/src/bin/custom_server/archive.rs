@@ -57,7 +57,7 @@ impl Archive {
             }
         }
         files.sort_unstable();
-        let inbox = inbox(&self.mailboxes, account).await?;
+        let inbox = inbox(&self.mailboxes, account, &[]).await?;
         for (number, path) in files {
             self.last.fetch_max(number, Ordering::Relaxed);
             let mut writer = MessageWriter::new(&self.mailboxes);
