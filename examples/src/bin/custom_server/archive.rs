@@ -6,6 +6,7 @@ use mailwright_mailbox::{
     MailboxId, MailboxInfo, MailboxName, MemoryBlobWriter, MemoryStore, ModSeq, Op, Page, Scan,
     SharedMailbox, Snapshot, SpoolEntry, SpoolKey, Store, StoreError, Usage, Vanished,
 };
+use mailwright_server::config::Delivery;
 use mailwright_server::delivery::{MessageWriter, inbox};
 use mailwright_server::unix_now;
 use std::fs::{self, File};
@@ -57,7 +58,7 @@ impl Archive {
             }
         }
         files.sort_unstable();
-        let inbox = inbox(&self.mailboxes, account, &[]).await?;
+        let inbox = inbox(&self.mailboxes, account, &Delivery::default().folders).await?;
         for (number, path) in files {
             self.last.fetch_max(number, Ordering::Relaxed);
             let mut writer = MessageWriter::new(&self.mailboxes);
