@@ -1,18 +1,17 @@
 //! `mailwright account`: the accounts file.
 
+use super::account_files::AccountFiles;
 use super::queue::size;
 use super::{Failure, app_password, place, terminal};
 use clap::{Args, Subcommand};
-use mailwright_address::{Domain, EmailAddress};
+use mailwright_address::EmailAddress;
 use mailwright_sasl::Secret;
 use mailwright_server::accounts::Accounts;
-use mailwright_server::accounts::{AccountsFile, same_name, set_password};
+use mailwright_server::accounts::{AccountsFile, set_password};
 use mailwright_server::config::{AccountEntry, Config, Disabled, Quota, Size};
 use mailwright_server::control::account::{Request, Usage};
 #[cfg(unix)]
 use mailwright_server::control::{Client, Request as ControlRequest};
-use mailwright_server::domains::Domains;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(Debug, Args)]
@@ -85,7 +84,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let config = arguments.place.config()?;
-    let mut place = Place::of(&config)?;
+    let mut place = AccountFiles::of(&config)?;
     if arguments.place.is_local_serve() {
         place.domains.clear();
     }
@@ -124,33 +123,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// The server whose accounts these are.
-pub(super) struct Place {
-    pub(super) accounts_file: PathBuf,
-    pub(super) logins_file: PathBuf,
-    /// Accounts that the configuration itself holds; out of reach here.
-    of_config: Vec<AccountEntry>,
-    /// Those whose accounts may be; none if all may.
-    domains: Vec<Domain>,
-}
-
-impl Place {
-    fn of(config: &Config) -> Result<Self, Failure> {
-        Ok(Self {
-            logins_file: config.logins_file(),
-            accounts_file: config.accounts_file.clone(),
-            of_config: config.accounts.clone(),
-            domains: Domains::load(config)?.all().to_vec(),
-        })
-    }
-
-    pub(super) fn is_of_config(&self, name: &EmailAddress) -> Option<Failure> {
-        let there = self.of_config.iter().any(|entry| same_name(&entry.name, name));
-        there.then(|| format!("{name} stands in the configuration file itself: change it there").into())
-    }
-}
-
-fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
+fn add(place: &AccountFiles, name: EmailAddress) -> Result<(), Failure> {
     if let Some(failure) = place.is_of_config(&name) {
         return Err(failure);
     }
@@ -179,7 +152,7 @@ fn add(place: &Place, name: EmailAddress) -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(place: &Place) -> Result<(), Failure> {
+fn list(place: &AccountFiles) -> Result<(), Failure> {
     let file = AccountsFile::open(&place.accounts_file)?;
     let mut names: Vec<_> = file
         .entries()
@@ -213,7 +186,11 @@ fn in_list(entry: &AccountEntry) -> String {
     }
 }
 
-fn change(place: &Place, name: &EmailAddress, change: impl FnOnce(&mut AccountEntry)) -> Result<(), Failure> {
+fn change(
+    place: &AccountFiles,
+    name: &EmailAddress,
+    change: impl FnOnce(&mut AccountEntry),
+) -> Result<(), Failure> {
     if let Some(failure) = place.is_of_config(name) {
         return Err(failure);
     }
@@ -281,7 +258,7 @@ fn usage(config: &Config, request: Request) -> Result<Usage, Failure> {
     Ok(runtime.block_on(request.answer(&accounts, &store, config.quota))?)
 }
 
-fn passwd(place: &Place, name: &EmailAddress) -> Result<(), Failure> {
+fn passwd(place: &AccountFiles, name: &EmailAddress) -> Result<(), Failure> {
     if let Some(failure) = place.is_of_config(name) {
         return Err(failure);
     }
@@ -302,7 +279,7 @@ fn passwd(place: &Place, name: &EmailAddress) -> Result<(), Failure> {
     Ok(())
 }
 
-fn remove(place: &Place, name: &EmailAddress) -> Result<(), Failure> {
+fn remove(place: &AccountFiles, name: &EmailAddress) -> Result<(), Failure> {
     if let Some(failure) = place.is_of_config(name) {
         return Err(failure);
     }

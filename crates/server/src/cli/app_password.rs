@@ -1,6 +1,6 @@
 //! `mailwright account app-password`: passwords of single programs and devices.
 
-use super::account::Place;
+use super::account_files::AccountFiles;
 use super::{Failure, terminal};
 use clap::Subcommand;
 use mailwright_address::EmailAddress;
@@ -39,7 +39,7 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(place: &Place, command: Command) -> Result<(), Failure> {
+pub(super) fn run(place: &AccountFiles, command: Command) -> Result<(), Failure> {
     match command {
         Command::Add { name, label, scope } => add(place, &name, &label, scope),
         Command::List { name } => list(place, &name),
@@ -47,7 +47,7 @@ pub(super) fn run(place: &Place, command: Command) -> Result<(), Failure> {
     }
 }
 
-fn add(place: &Place, name: &EmailAddress, label: &str, scope: Vec<Service>) -> Result<(), Failure> {
+fn add(place: &AccountFiles, name: &EmailAddress, label: &str, scope: Vec<Service>) -> Result<(), Failure> {
     if label.is_empty() || label.len() > 100 || label.contains(char::is_control) {
         return Err("a label has 1 to 100 octets, and no control characters".into());
     }
@@ -66,7 +66,7 @@ fn add(place: &Place, name: &EmailAddress, label: &str, scope: Vec<Service>) -> 
     Ok(())
 }
 
-fn list(place: &Place, name: &EmailAddress) -> Result<(), Failure> {
+fn list(place: &AccountFiles, name: &EmailAddress) -> Result<(), Failure> {
     let mut file = AccountsFile::open(&place.accounts_file)?;
     let entry = file.entry(name.as_str()).ok_or_else(|| unknown(place, name))?;
     let mut text = String::new();
@@ -91,7 +91,7 @@ fn list(place: &Place, name: &EmailAddress) -> Result<(), Failure> {
     Ok(())
 }
 
-fn remove(place: &Place, name: &EmailAddress, label: &str) -> Result<(), Failure> {
+fn remove(place: &AccountFiles, name: &EmailAddress, label: &str) -> Result<(), Failure> {
     change(place, name, |passwords| {
         let before = passwords.len();
         passwords.retain(|one| one.label != label);
@@ -109,7 +109,7 @@ fn remove(place: &Place, name: &EmailAddress, label: &str) -> Result<(), Failure
 }
 
 fn change(
-    place: &Place,
+    place: &AccountFiles,
     name: &EmailAddress,
     change: impl FnOnce(&mut Vec<AppPassword>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -120,7 +120,7 @@ fn change(
     Ok(())
 }
 
-fn unknown(place: &Place, name: &EmailAddress) -> Failure {
+fn unknown(place: &AccountFiles, name: &EmailAddress) -> Failure {
     place.is_of_config(name).unwrap_or_else(|| {
         format!("there is no account {name}; `mailwright account list` tells who is").into()
     })

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod account_files;
 mod alias;
 mod app_password;
 mod backup;

@@ -10,7 +10,7 @@ use super::login::{LoginLimitsSection, PasswordHashingSection, hashing};
 use super::observing::{LogSection, MetricsSection, TraceSection, observing};
 use super::problem::Problems;
 use super::tls::{AcmeSection, TlsSection, pair};
-use super::values::{Endpoint, EndpointHost, Network, Notice, Size, Span, Text};
+use super::values::{Endpoint, EndpointHost, Network, Notice, Size, Span, Targets, Text};
 use super::web::{StsSection, WebSection, web};
 use super::{
     AccountEntry, AccountSection, Config, ConfigError, DestinationLimits, FixedRoute, FromHeader, Limits,
@@ -20,7 +20,7 @@ use super::{
 use crate::names;
 use mailwright_address::{Domain, EmailAddress};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -149,40 +149,6 @@ impl ListenerSection {
                 .map_or_else(Default::default, |span| span.0.0),
             verify: self.verify.unwrap_or(false),
         }
-    }
-}
-
-/// One address or a list of them.
-pub(super) struct Targets(pub(super) Vec<EmailAddress>);
-
-impl<'de> Deserialize<'de> for Targets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Targets;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address or a list of addresses")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Targets, E> {
-                let target = text
-                    .parse()
-                    .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
-                Ok(Targets(vec![target]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Targets, A::Error> {
-                let mut targets = Vec::new();
-                while let Some(Text(target)) = list.next_element()? {
-                    targets.push(target);
-                }
-                Ok(Targets(targets))
-            }
-        }
-
-        deserializer.deserialize_any(Reader)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The files beside the configuration that commands edit: domains and aliases.
 
-use super::file::Targets;
 use super::problem::Problems;
+use super::values::Targets;
 use super::values::Text;
 use super::{Aliases, Config, ConfigError, is_among};
 use crate::names;

@@ -1,7 +1,7 @@
 //! Values of the configuration file: durations, sizes, addresses, as people write them.
 
-use mailwright_address::{Domain, Host};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use mailwright_address::{Domain, EmailAddress, Host};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -304,5 +304,39 @@ mod tests {
         ] {
             assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
         }
+    }
+}
+
+/// One address or a list of them.
+pub(super) struct Targets(pub(super) Vec<EmailAddress>);
+
+impl<'de> Deserialize<'de> for Targets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Targets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Targets, E> {
+                let target = text
+                    .parse()
+                    .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
+                Ok(Targets(vec![target]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Targets, A::Error> {
+                let mut targets = Vec::new();
+                while let Some(Text(target)) = list.next_element()? {
+                    targets.push(target);
+                }
+                Ok(Targets(targets))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
     }
 }
