@@ -140,7 +140,7 @@ impl<S: Store> Shared<S> {
 
     /// How much is in the queue; `None` if the store cannot tell.
     pub(crate) async fn queue_state(&self) -> Option<QueueState> {
-        let state = self.census.state(&self.store, crate::outbound::now()).await;
+        let state = self.census.state(&self.store, crate::clock::timestamp()).await;
         state
             .inspect_err(|error| tracing::error!(%error, "the queue cannot be counted"))
             .ok()

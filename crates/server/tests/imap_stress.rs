@@ -66,12 +66,19 @@ async fn ten_sessions_agree_on_one_mailbox() {
         sessions.push(Session::open(address, kind(n), seed, ledger.clone()).await);
     }
 
+    let happened = |sessions: &[Session]| {
+        sessions.iter().fold((0, 0), |(acts, resyncs), session| {
+            (acts + session.acts, resyncs + session.resyncs)
+        })
+    };
+    let enough = |(acts, resyncs)| acts > 100 && resyncs > 3;
+    // A machine that is busy with other things is given the time that it needs.
     let ends = Instant::now() + Duration::from_secs(seconds);
+    let latest = ends + Duration::from_secs(180);
     let mut rounds = 0;
-    while Instant::now() < ends {
+    while Instant::now() < ends || (!enough(happened(&sessions)) && Instant::now() < latest) {
         rounds += 1;
-        let round = Duration::from_millis(1500).min(ends - Instant::now());
-        let until = Instant::now() + round;
+        let until = Instant::now() + Duration::from_millis(1500.min(seconds * 1000));
         let tasks = sessions.drain(..).map(|mut session| {
             tokio::spawn(async move {
                 while Instant::now() < until {
@@ -91,11 +98,9 @@ async fn ten_sessions_agree_on_one_mailbox() {
             session.compare(&fresh).await;
         }
     }
-    let (acts, resyncs) = sessions.iter().fold((0, 0), |(acts, resyncs), session| {
-        (acts + session.acts, resyncs + session.resyncs)
-    });
+    let (acts, resyncs) = happened(&sessions);
     println!("{rounds} rounds, {acts} acts, {resyncs} reconnects with QRESYNC, {ledger}");
-    assert!(acts > 100 && resyncs > 3, "too little happened: {acts} {resyncs}");
+    assert!(enough((acts, resyncs)), "too little happened: {acts} {resyncs}");
     assert_ne!(ledger.removed(), UidSet::new());
     running.shutdown().await;
 }

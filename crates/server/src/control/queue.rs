@@ -354,7 +354,7 @@ impl<'a, S: Store> Desk<'a, S> {
                 }
                 (Some(entry), Order::Edit(edit)) => match Record::decode(&entry.record) {
                     Ok(mut record) => {
-                        let edited = record.edit(outbound::now(), edit);
+                        let edited = record.edit(crate::clock::timestamp(), edit);
                         batch.push(Op::SpoolPut {
                             key: Some(entry.key),
                             record: record.encode(),

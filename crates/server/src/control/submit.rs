@@ -5,7 +5,6 @@
 //! message goes into the spool in one commit, and from there to its recipients, here and elsewhere.
 
 use crate::clock::unix_now;
-use crate::outbound;
 use crate::random::entropy;
 use crate::shared::Shared;
 use crate::smtp::held::{Held, Holder};
@@ -137,7 +136,7 @@ pub(crate) async fn take<S: Store>(
         writer.write(piece).await?;
     }
     size += end;
-    let now = outbound::now();
+    let now = crate::clock::timestamp();
     let mut record = Record::new(id.as_str(), from, now, now + shared.config.queue.expire);
     record.size = size;
     if !is_ascii {

@@ -1,12 +1,15 @@
 //! Short messages read before their rows are told, many at a time (RFC 3501 §6.4.5)
 
 use super::backend::Mailboxes;
-use super::fetch::AT_ONCE;
 use bytes::Bytes;
 use mailwright_imap::FetchItem;
 use mailwright_mailbox::{MailboxId, Message};
 use mailwright_message::Index;
 use std::ops::Range;
+
+/// How many octets of a message's sections are read before its row is begun; what is beyond comes piece by
+/// piece, so that a command that asks for thousands of sections does not hold them all.
+pub(super) const AT_ONCE: u64 = 64 * 1024;
 
 /// How many octets are read ahead, at most.
 const OCTETS: u64 = 256 * 1024;

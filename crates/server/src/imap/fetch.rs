@@ -1,6 +1,6 @@
 //! FETCH: rows from what the store keeps with each message, bodies by range (RFC 3501 §6.4.5).
 
-use super::ahead::{self, Ahead};
+use super::ahead::{self, AT_ONCE, Ahead};
 use super::backend::{Abilities, Backend, Failure, Mailboxes};
 use super::body;
 use super::convert::{email_id, flags_to_imap, thread_id, uids_from_imap, uids_to_imap};
@@ -14,10 +14,6 @@ use mailwright_mailbox::{
 };
 use mailwright_message::{Index, preview};
 use std::ops::Range;
-
-/// How many octets of a message's sections are read before its row is begun; what is beyond comes piece by
-/// piece, so that a command that asks for thousands of sections does not hold them all.
-pub(super) const AT_ONCE: u64 = 64 * 1024;
 
 /// How much is read at a time of what is longer.
 const PIECE: u64 = 16 * 1024;

@@ -10,7 +10,6 @@ mod tasks;
 mod text;
 
 use crate::config::Protocol;
-use crate::judge::Action;
 use crate::random::entropy;
 use cells::{Counter, Family, Gauge, Histogram, Label, label};
 use mailwright_smtp::Rejection;
@@ -281,14 +280,7 @@ impl Metrics {
     }
 
     /// Counts what filters want.
-    pub(crate) fn ruled(&self, action: &Action) {
-        let wanted = match action {
-            Action::Accept => return,
-            Action::Quarantine => Wanted::Quarantine,
-            Action::Discard => Wanted::Discard,
-            Action::Defer(_) => Wanted::Defer,
-            Action::Reject(_) => Wanted::Reject,
-        };
+    pub(crate) fn ruled(&self, wanted: Wanted) {
         self.rulings.of(wanted).count();
     }
 

@@ -207,7 +207,10 @@ impl<S: Store> Job<S> {
 
     /// What it means for the sender that a host took the message.
     fn handover(&self, terms: Terms) -> Handover {
-        let timed = self.record().deliver_by.is_some_and(|by| by.by > super::now());
+        let timed = self
+            .record()
+            .deliver_by
+            .is_some_and(|by| by.by > crate::clock::timestamp());
         match terms {
             Terms { is_last: true, .. } if !terms.dsn => Handover::Mailbox,
             _ if timed && !terms.deliver_by => Handover::Untimed,
@@ -277,7 +280,7 @@ impl<S: Store> Job<S> {
         mail.params.priority = Some(record.priority).filter(|p| *p != 0).and_then(Priority::new);
         mail.params.require_tls = record.require_tls;
         if let Some(by) = record.deliver_by {
-            mail.params.by = Some(time_left(by, super::now())?);
+            mail.params.by = Some(time_left(by, crate::clock::timestamp())?);
         }
         let recipients = self.attempt.recipients().enumerate();
         let recipients = recipients.filter(|(index, _)| open.contains(index));

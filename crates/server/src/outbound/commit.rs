@@ -244,7 +244,7 @@ async fn spool<S: Store>(
 ) -> Result<Op, StoreError> {
     let signature = shared.judge.sign(&shared.config.hostname, &message.concat());
     message.insert(0, signature.into());
-    let now = super::now();
+    let now = crate::clock::timestamp();
     let mut record = Record::new(id, ReversePath::Null, now, now + shared.config.queue.expire);
     record.require_tls = require_tls;
     let mut writer = shared.store.new_blob();

@@ -30,6 +30,7 @@ mod pool;
 mod reports;
 mod trust;
 
+use crate::clock::timestamp as now;
 use crate::http::Client;
 use crate::journal::What;
 use crate::metrics::{Task, counted, spawn};
@@ -42,14 +43,12 @@ use attempt::Job;
 use carry::Carrier;
 use commit::Fate;
 use mailwright_mailbox::{BlobRef, SpoolEntry, SpoolKey, Store, StoreError};
-use mailwright_queue::{
-    Attempt, Config, Fetch, Health, Key, Outcome, Pacing, Page, Queue, Report, Timestamp,
-};
+use mailwright_queue::{Attempt, Config, Fetch, Health, Key, Outcome, Pacing, Page, Queue, Report};
 use pool::Pool;
 use reports::Reports;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument as _;
@@ -408,10 +407,4 @@ fn queue_config(settings: &crate::config::QueueConfig) -> Config {
     config.pause_first = config.pause_first.min(first);
     config.pause_max = config.pause_max.min(last.max(first));
     config
-}
-
-pub(crate) fn now() -> Timestamp {
-    // A clock before 1970 is as good as one that stands there.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::default() + since
 }

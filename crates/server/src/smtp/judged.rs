@@ -8,18 +8,29 @@ use crate::journal::What;
 use crate::judge::{
     Action, Client, Draft, Judge, Octets, Ruling, Transaction, decide, domain_of, finish_signing,
 };
-use crate::metrics::Verdict;
+use crate::metrics::{Verdict, Wanted};
 use mailwright_address::Domain;
 use mailwright_auth::{AuthenticationResults, Checked};
 use mailwright_mailbox::{Store, StoreError};
 use mailwright_smtp::{EnhancedCode, Mail, Rcpt, Rejection, Server};
 
 impl<S: Store> Session<'_, S> {
+    /// Counts what a ruling wants done, if it is anything.
+    fn count_ruling(&self, action: &Action) {
+        self.shared.metrics.ruled(match action {
+            Action::Accept => return,
+            Action::Quarantine => Wanted::Quarantine,
+            Action::Discard => Wanted::Discard,
+            Action::Defer(_) => Wanted::Defer,
+            Action::Reject(_) => Wanted::Reject,
+        });
+    }
+
     /// Refuses the connection if a filter does.
     pub(super) async fn filter_connection(&mut self, machine: &Server) -> Result<(), Rejection> {
         let client = self.client(machine);
         let ruling = self.shared.judge.connection(&client).await;
-        self.shared.metrics.ruled(&ruling.action);
+        self.count_ruling(&ruling.action);
         self.action = accepted(ruling).map_err(of_greeting)?;
         Ok(())
     }
@@ -27,7 +38,7 @@ impl<S: Store> Session<'_, S> {
     /// Refuses a sender if a filter does; what else it wants done with the message.
     pub(super) async fn filter_sender(&mut self, machine: &Server, mail: &Mail) -> Result<Action, Rejection> {
         let ruling = self.shared.judge.sender(&self.client(machine), mail).await;
-        self.shared.metrics.ruled(&ruling.action);
+        self.count_ruling(&ruling.action);
         Ok(self.action.clone().or_graver(accepted(ruling)?))
     }
 
@@ -42,7 +53,7 @@ impl<S: Store> Session<'_, S> {
         };
         let client = self.client(machine);
         let ruling = self.shared.judge.recipient(&client, &envelope.mail, rcpt).await;
-        self.shared.metrics.ruled(&ruling.action);
+        self.count_ruling(&ruling.action);
         Ok(accepted(ruling)? != Action::Accept)
     }
 
@@ -143,7 +154,7 @@ impl<S: Store> Session<'_, S> {
                     .await
             }
         };
-        self.shared.metrics.ruled(&ruling.action);
+        self.count_ruling(&ruling.action);
         self.tell_ruled(&envelope.id, &ruling.action, ruling.because.as_deref());
         if !ruling.results.is_empty() {
             let mut results = AuthenticationResults::new(hostname);

@@ -1,6 +1,7 @@
 //! Certificates in files: read, chosen by the name a client asks for, and read again when they change (RFC 6066 §3)
 
 use super::TlsError;
+use super::pem::{chain, content};
 use super::trust::provider;
 use crate::config::CertificateFiles;
 use crate::files::{Stamp, stamp};
@@ -172,20 +173,6 @@ impl Certified {
     }
 }
 
-/// The certificates of a PEM file; at least one.
-pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| content(path, error))?;
-    if chain.is_empty() {
-        return Err(content(
-            path,
-            "holds no certificate (-----BEGIN CERTIFICATE-----)",
-        ));
-    }
-    Ok(chain)
-}
-
 /// When a certificate in a PEM file begins to be valid, and when it ends, in unix seconds.
 pub(crate) fn lifetime(path: &Path) -> Result<(i64, i64), TlsError> {
     let chain = chain(path)?;
@@ -204,13 +191,6 @@ pub(crate) fn fits(chain: &str, key: &str) -> Result<(), Box<dyn std::error::Err
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     Ok(())
-}
-
-pub(super) fn content(path: &Path, what: impl std::fmt::Display) -> TlsError {
-    TlsError::Content {
-        path: path.into(),
-        what: what.to_string(),
-    }
 }
 
 fn stamps(files: &CertificateFiles) -> Stamps {

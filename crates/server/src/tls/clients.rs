@@ -1,7 +1,7 @@
 //! Certificates of clients, for EXTERNAL (RFC 4422 Appendix A)
 
 use super::TlsError;
-use super::certificates::{chain, content};
+use super::pem::{chain, content};
 use super::trust::provider;
 use ring::digest::{SHA256, digest};
 use rustls::RootCertStore;

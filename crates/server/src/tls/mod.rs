@@ -14,11 +14,13 @@ mod acceptor;
 mod certificates;
 mod challenges;
 mod clients;
+mod pem;
 mod self_made;
 mod trust;
 
 use crate::config::{CertificateFiles, Config, ListenerConfig, Protocol};
-use certificates::{Certificates, Source, chain, content};
+use certificates::{Certificates, Source};
+use pem::{chain, content};
 use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use self_made::{self_made, self_made_files};

@@ -1,7 +1,7 @@
 //! Whose certificates are taken on connections to other servers (RFC 5280, RFC 7435)
 
 use super::TlsError;
-use super::certificates::{chain, content};
+use super::pem::{chain, content};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};

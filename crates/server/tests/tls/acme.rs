@@ -2,7 +2,7 @@
 
 use super::hand::{Hand, Shaken, files, self_signed, server, started, within};
 use super::support::dns::{DnsServer, Zone};
-use super::support::programs::installed;
+use super::support::programs::at_hand;
 use mailwright_server::config::Acme;
 use mailwright_server::{Config, unix_now};
 use std::net::SocketAddr;
@@ -82,7 +82,7 @@ fn issuer(shaken: &Shaken) -> String {
 
 #[tokio::test]
 async fn a_server_starts_with_a_certificate_of_its_own_gets_a_true_one_and_renews_it() {
-    if !installed("pebble") {
+    if !at_hand("pebble") {
         return;
     }
     // Why there is no certificate stands in the log alone.
