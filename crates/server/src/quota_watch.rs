@@ -11,44 +11,9 @@ use mailwright_message::build::Field;
 use mailwright_message::date::DateTime;
 use mailwright_message::trace;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::sleep;
-
-/// Which accounts are to be looked at.
-#[derive(Debug)]
-pub(crate) struct QuotaWatch {
-    is_on: bool,
-    grown: Mutex<HashSet<Account>>,
-    news: Notify,
-}
-
-impl QuotaWatch {
-    pub(crate) fn new(is_on: bool) -> Self {
-        Self {
-            is_on,
-            grown: Mutex::default(),
-            news: Notify::new(),
-        }
-    }
-
-    /// Has an account looked at soon.
-    pub(crate) fn has_grown(&self, account: &Account) {
-        if !self.is_on {
-            return;
-        }
-        let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
-        if !grown.contains(account) {
-            grown.insert(account.clone());
-            self.news.notify_one();
-        }
-    }
-
-    fn take(&self) -> HashSet<Account> {
-        std::mem::take(&mut self.grown.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// In percent of a quota.
 const LEVELS: [u8; 2] = [80, 95];

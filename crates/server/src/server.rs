@@ -228,7 +228,7 @@ impl<S: Store> Builder<S> {
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
         let mut shared = Shared::new(config, accounts, names, store, tls, orders, dns, judge);
-        shared.rules = delivery::of_server(&shared.config, rules);
+        shared.rules = crate::rules::of_server(&shared.config, rules);
         shared.upkeep = upkeep;
         shared.journal = Journal::open(&shared.config, &metrics);
         shared.metrics = metrics;

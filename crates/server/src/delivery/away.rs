@@ -1,6 +1,6 @@
 //! The replies of those who are away: sent once a message is durable, and remembered in the same commit
 
-use super::post::{Rest, failed};
+use super::post::{Absence, Rest, failed};
 use super::vacation::{self, Memory};
 use super::{Destination, now};
 use crate::clock::unix_now;
@@ -12,35 +12,6 @@ use mailwright_address::{EmailAddress, ReversePath};
 use mailwright_mailbox::{Account, Batch, BlobWriter, CommitError, EntryName, Op, Store};
 use mailwright_message::date::DateTime;
 use mailwright_queue::{Notify, Record, Timestamp};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use tokio::sync::{Mutex, MutexGuard};
-
-/// An account whose owner is away, and that a message has come for.
-#[derive(Debug)]
-pub(super) struct Absence {
-    pub(super) account: Account,
-    /// Its address.
-    pub(super) name: EmailAddress,
-    pub(super) vacation: Vacation,
-}
-
-/// Who is being told at this moment: of one account one sender after the other, so that no memory of one is lost.
-#[derive(Debug)]
-pub(crate) struct Tellers([Mutex<()>; 64]);
-
-impl Default for Tellers {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
-    }
-}
-
-impl Tellers {
-    async fn turn(&self, account: &Account) -> MutexGuard<'_, ()> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(account);
-        let at = usize::try_from(hash % self.0.len() as u64).unwrap_or(0);
-        self.0[at].lock().await
-    }
-}
 
 /// The annotation of an account that remembers who was told.
 fn memory_name() -> EntryName {

@@ -1,10 +1,10 @@
 //! The mailboxes of accounts: those that each begins with, and which one a message goes into (RFC 6154)
 
-use super::Place;
 use crate::clock::unix_now;
 use crate::config::NewFolder;
+use crate::rules::Place;
 use mailwright_mailbox::{
-    Account, Batch, CommitError, MailboxId, MailboxInfo, MailboxName, Op, SpecialUse, Store, StoreError,
+    Account, Batch, CommitError, MailboxId, MailboxInfo, MailboxName, Op, Store, StoreError,
 };
 
 /// The INBOX of an account; with these folders, all subscribed, it is made if the account has none.
@@ -22,7 +22,7 @@ pub async fn inbox<S: Store>(
 }
 
 /// All mailboxes of an account, INBOX among them; if it has none, they are made.
-pub(super) async fn mailboxes<S: Store>(
+pub(crate) async fn mailboxes<S: Store>(
     store: &S,
     account: &Account,
     folders: &[NewFolder],
@@ -48,7 +48,7 @@ pub(super) async fn mailboxes<S: Store>(
 }
 
 /// The mailbox for a place; INBOX if it is not there.
-pub(super) fn find(
+pub(crate) fn find(
     mailboxes: &[MailboxInfo],
     account: &Account,
     place: &Place,
@@ -67,20 +67,6 @@ pub(super) fn find(
         Some(mailbox) => Ok(mailbox.id),
         None => inbox_of(mailboxes, account),
     }
-}
-
-/// The folder that is meant by what stands behind the name in an address, whatever its case. None that has a use of its
-/// own: strangers are not to put mail among what was sent, or thrown away.
-pub(super) fn of_detail<'m>(mailboxes: &'m [MailboxInfo], detail: &str) -> Option<&'m MailboxName> {
-    let wanted = detail.to_lowercase();
-    let mailbox = mailboxes
-        .iter()
-        .find(|mailbox| mailbox.name.as_str().to_lowercase() == wanted && !mailbox.name.is_inbox())?;
-    let is_plain = mailbox.special_use.is_none()
-        && SpecialUse::EACH
-            .iter()
-            .all(|it| !it.name().eq_ignore_ascii_case(&wanted));
-    is_plain.then_some(&mailbox.name)
 }
 
 fn inbox_of(mailboxes: &[MailboxInfo], account: &Account) -> Result<MailboxId, CommitError> {

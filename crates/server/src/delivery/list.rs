@@ -63,7 +63,7 @@ impl MailingList {
             .all("List-Id")
             .filter_map(|field| mailwright_message::list::ListId::parse(field.value))
             .any(|own| own.id.eq_ignore_ascii_case(&id))
-            || super::post::was_delivered_to(&headers, &self.name)
+            || was_delivered_to(&headers, &self.name)
     }
 
     /// The header of the copies that it sends.
@@ -212,4 +212,11 @@ fn percent_encoded(local: &str) -> String {
         }
     }
     out
+}
+
+/// Whether the header says that a message was delivered to an account or a list, whose name is in the form in which names
+/// are looked up.
+pub(super) fn was_delivered_to(headers: &Headers<'_>, name: &str) -> bool {
+    let mut names = headers.delivered_to().filter_map(|mailbox| mailbox.address());
+    names.any(|address| names::key(address.as_str()) == names::key(name))
 }

@@ -28,7 +28,6 @@ mod away;
 mod folders;
 mod list;
 mod post;
-mod rules;
 pub mod srs;
 pub mod vacation;
 mod written;
@@ -41,14 +40,13 @@ use mailwright_mailbox::Account;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+pub use crate::rules::{Arrival, Place, Plan, Rules};
 pub use folders::inbox;
 pub use list::MailingList;
-pub use rules::{Arrival, Place, Plan, Rules};
 pub use written::{MessageWriter, WrittenMessage};
 
-pub(crate) use away::{Tellers, is_own as is_own_annotation};
+pub(crate) use away::is_own as is_own_annotation;
 pub(crate) use post::{Directly, Landing, Post, Prepared, Refused, Rest, Stop};
-pub(crate) use rules::of_server;
 
 /// Checks the files of aliases, domains and lists that a configuration names.
 ///

@@ -1,14 +1,13 @@
 //! A message at its recipients here: their rules are asked, and what they say is made into one commit
 
-use super::away::Absence;
 use super::folders;
-use super::list::MailingList;
-use super::rules::{Arrival, Plan};
+use super::list::{MailingList, was_delivered_to};
 use super::{Destination, Targets, WrittenMessage, now};
 use crate::clock::unix_now;
-use crate::config::AccountEntry;
+use crate::config::{AccountEntry, Vacation};
 use crate::names;
 use crate::quotas::Room;
+use crate::rules::{Arrival, Plan};
 use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, ReversePath};
@@ -55,6 +54,15 @@ pub(crate) struct Prepared {
     /// For whom nothing is in the batch.
     pub(crate) refused: Vec<Refused>,
     pub(crate) rest: Rest,
+}
+
+/// An account whose owner is away, and that a message has come for.
+#[derive(Debug)]
+pub(super) struct Absence {
+    pub(super) account: Account,
+    /// Its address.
+    pub(super) name: EmailAddress,
+    pub(super) vacation: Vacation,
 }
 
 /// What remains to be done when a message is durable.
@@ -415,13 +423,6 @@ impl<S: Store> Shared<S> {
         }
         writer.finish().await
     }
-}
-
-/// Whether the header says that a message was delivered to an account or a list, whose name is in the form in which names
-/// are looked up.
-pub(super) fn was_delivered_to(headers: &Headers<'_>, name: &str) -> bool {
-    let mut names = headers.delivered_to().filter_map(|mailbox| mailbox.address());
-    names.any(|address| names::key(address.as_str()) == names::key(name))
 }
 
 /// How long Return-Path is, which stands in front of what mailboxes get.

@@ -23,7 +23,6 @@
 //! of forwarded mail, quotas, the rules of RFC 3834 and the memory of replies (RFC 5230 §4.2), and that nothing is lost
 //! when one of them fails. Tests of the body would need it here; the header is all that is read for rules.
 
-use super::folders;
 use crate::config::{AccountEntry, Config, Vacation};
 use mailwright_address::{EmailAddress, ReversePath};
 use mailwright_mailbox::{Account, Flags, MailboxInfo, MailboxName, SpecialUse};
@@ -145,7 +144,7 @@ impl Rules for Subaddresses {
     fn apply(&self, arrival: &Arrival<'_>, plan: &mut Plan) {
         let folder = arrival
             .detail
-            .and_then(|detail| folders::of_detail(arrival.mailboxes, detail));
+            .and_then(|detail| of_detail(arrival.mailboxes, detail));
         if let Some(folder) = folder {
             plan.place = Some(Place::Folder(folder.clone()));
         }
@@ -215,4 +214,18 @@ impl Rules for Away {
             plan.vacation.get_or_insert_with(|| vacation.clone());
         }
     }
+}
+
+/// The folder that is meant by what stands behind the name in an address, whatever its case. None that has a use of its
+/// own: strangers are not to put mail among what was sent, or thrown away.
+fn of_detail<'m>(mailboxes: &'m [MailboxInfo], detail: &str) -> Option<&'m MailboxName> {
+    let wanted = detail.to_lowercase();
+    let mailbox = mailboxes
+        .iter()
+        .find(|mailbox| mailbox.name.as_str().to_lowercase() == wanted && !mailbox.name.is_inbox())?;
+    let is_plain = mailbox.special_use.is_none()
+        && SpecialUse::EACH
+            .iter()
+            .all(|it| !it.name().eq_ignore_ascii_case(&wanted));
+    is_plain.then_some(&mailbox.name)
 }
