@@ -252,6 +252,40 @@ impl FromStr for Notice {
     }
 }
 
+/// One address or a list of them.
+pub(super) struct Targets(pub(super) Vec<EmailAddress>);
+
+impl<'de> Deserialize<'de> for Targets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Targets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Targets, E> {
+                let target = text
+                    .parse()
+                    .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
+                Ok(Targets(vec![target]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Targets, A::Error> {
+                let mut targets = Vec::new();
+                while let Some(Text(target)) = list.next_element()? {
+                    targets.push(target);
+                }
+                Ok(Targets(targets))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,39 +338,5 @@ mod tests {
         ] {
             assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
         }
-    }
-}
-
-/// One address or a list of them.
-pub(super) struct Targets(pub(super) Vec<EmailAddress>);
-
-impl<'de> Deserialize<'de> for Targets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Targets;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address or a list of addresses")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Targets, E> {
-                let target = text
-                    .parse()
-                    .map_err(|error| E::custom(format!("\"{text}\": {error}")))?;
-                Ok(Targets(vec![target]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Targets, A::Error> {
-                let mut targets = Vec::new();
-                while let Some(Text(target)) = list.next_element()? {
-                    targets.push(target);
-                }
-                Ok(Targets(targets))
-            }
-        }
-
-        deserializer.deserialize_any(Reader)
     }
 }
