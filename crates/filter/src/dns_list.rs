@@ -114,6 +114,23 @@ impl CodePattern {
     }
 }
 
+impl core::fmt::Display for CodePattern {
+    /// As it is read.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (place, (low, high)) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(".")?;
+            }
+            match (low, high) {
+                (0, 255) => f.write_str("*")?,
+                (low, high) if low == high => write!(f, "{low}")?,
+                (low, high) => write!(f, "{low}-{high}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Not a pattern of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -29,8 +29,8 @@ fn the_example_passes_the_check() {
     assert_eq!(config.queue, config::QueueConfig::default());
 }
 
-#[test]
-fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
+/// The example with everything in it that is commented out, and a folder with the files that it names.
+fn uncommented() -> (tempfile::TempDir, String) {
     // Whatever is a commented-out setting, and not a sentence, becomes a setting.
     let setting = |line: &str| {
         let line = line.strip_prefix("# ")?;
@@ -79,6 +79,12 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
         .filter(|line| !line.starts_with("scram"))
         .map(|l| format!("{l}\n"))
         .collect();
+    (folder, uncommented)
+}
+
+#[test]
+fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
+    let (folder, uncommented) = uncommented();
     let config = Config::parse(&uncommented, &folder.path().join("example.toml"))
         .unwrap_or_else(|error| panic!("{error}\n{uncommented}"));
     let mut usual = config::Limits::default();
@@ -356,4 +362,100 @@ fn filters_are_read_with_what_is_usual_for_their_kind() {
         let said = mistakes(wrong);
         assert!(said.contains(why) && said.starts_with("server.toml:"), "{said}");
     }
+}
+
+#[test]
+fn what_is_shown_is_understood_and_means_the_same() {
+    let (folder, text) = uncommented();
+    let path = folder.path().join("example.toml");
+    let config = Config::parse(&text, &path).unwrap();
+    let shown = config.to_toml();
+    let again = Config::parse(&shown, &path).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+    // All but the secrets of accounts, which are not printed for debugging either.
+    assert_eq!(format!("{config:#?}"), format!("{again:#?}"));
+    assert_eq!(again.to_toml(), shown);
+    // Every key of the example is there.
+    let keys = |text: &str| -> std::collections::BTreeSet<String> {
+        fn collect(value: &toml::Value, at: &str, keys: &mut std::collections::BTreeSet<String>) {
+            match value {
+                toml::Value::Table(table) => {
+                    for (key, value) in table {
+                        let at = format!("{at}.{key}");
+                        collect(value, &at, keys);
+                        keys.insert(at);
+                    }
+                }
+                toml::Value::Array(values) => values.iter().for_each(|value| collect(value, at, keys)),
+                _ => {}
+            }
+        }
+        let mut found = Default::default();
+        collect(&text.parse::<toml::Table>().unwrap().into(), "", &mut found);
+        found
+    };
+    let (wanted, shown_keys) = (keys(&text), keys(&shown));
+    let missing: Vec<_> = wanted
+        .difference(&shown_keys)
+        // Secrets, and an address that is written in another way.
+        .filter(|key| ![".account.password", ".account.app_passwords"].contains(&key.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(
+        !shown.contains("argon2") && !config.to_json().contains("argon2"),
+        "{shown}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&config.to_json()).unwrap();
+    assert_eq!(json["limits"]["message_size"], "50M");
+    assert_eq!(json["queue"]["retry"][3], "1h");
+}
+
+#[test]
+fn what_is_shown_of_a_short_file_has_all_defaults() {
+    let config = parse(LEAST);
+    let shown = config.to_toml();
+    let again = Config::parse(&shown, Path::new("server.toml")).unwrap();
+    assert_eq!(again.to_toml(), shown);
+    let table: toml::Table = shown.parse().unwrap();
+    for section in [
+        "limits",
+        "queue",
+        "auth",
+        "outbound",
+        "login_limits",
+        "rate_limits",
+        "delivery",
+        "mta_sts",
+    ] {
+        assert!(
+            table[section].as_table().is_some_and(|keys| !keys.is_empty()),
+            "{section}: {shown}"
+        );
+    }
+    assert_eq!(table["mta_sts"]["mx"][0].as_str(), Some("mail.a.test"));
+    assert_eq!(table["accounts_file"].as_str(), Some("etc/data/accounts.toml"));
+    assert_eq!(
+        table["rate_limits"]["messages_per_account"].as_str(),
+        Some("1000/1h")
+    );
+}
+
+#[test]
+fn certificates_are_got_for_the_names_that_clients_ask_for() {
+    let acme = "[acme]\nterms_agreed = true\n";
+    let names = |text: &str| -> Vec<String> {
+        let config = parse(&format!("{LEAST}{text}"));
+        let names = config.acme.unwrap().names;
+        names.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(names(acme), ["mail.a.test"]);
+    let listener = |tls| {
+        format!("{acme}[[listener]]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\ntls = \"{tls}\"\n")
+    };
+    assert_eq!(names(&listener("none")), ["mail.a.test"]);
+    assert_eq!(
+        names(&listener("implicit")),
+        ["mail.a.test", "autoconfig.a.test", "mta-sts.a.test"]
+    );
+    let named = listener("implicit").replacen("[acme]\n", "[acme]\nnames = [\"x.test\"]\n", 1);
+    assert_eq!(names(&named), ["x.test"]);
 }

@@ -6,6 +6,7 @@ mod alias;
 mod app_password;
 mod backup;
 mod bar;
+mod config;
 mod dkim;
 mod dmarc;
 mod dns;
@@ -29,7 +30,7 @@ mod trace;
 mod vacation;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use mailwright_server::config::{self, Config};
+use mailwright_server::config::Config;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -104,21 +105,9 @@ enum Command {
     Dmarc(dmarc::Arguments),
     /// Make keys that mail is signed with.
     Dkim(dkim::Arguments),
-    /// Check a configuration file, or print an example.
+    /// Check a configuration file, show what holds by it, or print an example.
     #[command(subcommand)]
-    Config(ConfigCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Check a configuration file: every mistake is told with its line.
-    Check {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
-    /// Print a complete, commented configuration file.
-    Example,
+    Config(config::Command),
 }
 
 /// What a command says when it fails.
@@ -135,8 +124,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Localserve(arguments) => localserve::run(arguments),
         Command::Serve {
             config, check: true, ..
-        }
-        | Command::Config(ConfigCommand::Check { config }) => check(config),
+        } => return exit(config::check(&config, false)),
         Command::Serve { config, log, .. } => serve(config, log),
         Command::Quickstart(arguments) => quickstart::run(arguments),
         Command::Doctor(arguments) => return exit(doctor::run(arguments)),
@@ -162,10 +150,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Dmarc(arguments) => dmarc::run(arguments),
         Command::Dkim(arguments) => dkim::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
-        Command::Config(ConfigCommand::Example) => {
-            terminal::print(config::EXAMPLE);
-            Ok(())
-        }
+        Command::Config(command) => return exit(config::run(command)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -182,15 +167,6 @@ fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
         eprintln!("mailwright: {failure}");
         ExitCode::from(2)
     })
-}
-
-fn check(path: PathBuf) -> Result<(), Failure> {
-    let config = Config::load(&path)?;
-    mailwright_server::accounts::Accounts::load(&config)?;
-    mailwright_server::delivery::check(&config)?;
-    mailwright_server::tls::Tls::check(&config)?;
-    terminal::print(&format!("{}: no mistakes\n", path.display()));
-    Ok(())
 }
 
 fn serve(path: PathBuf, log: Option<String>) -> Result<(), Failure> {

@@ -45,7 +45,7 @@ pub struct AccountEntry {
 }
 
 /// Whether mail programs may log in with the password of the account itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[allow(clippy::exhaustive_enums)] // with it or without
 pub enum PasswordLogins {
     /// With that, and with application passwords.
@@ -58,7 +58,7 @@ pub enum PasswordLogins {
 }
 
 /// Whom the header of a message that an account submits may name as its author.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // itself, or anybody
 pub enum FromHeader {
@@ -70,7 +70,7 @@ pub enum FromHeader {
 }
 
 /// What is taken from an account that is disabled; its mail stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // what its owner does, or what others do as well
 pub enum Disabled {
@@ -191,7 +191,7 @@ impl std::fmt::Display for Fingerprint {
 }
 
 /// What a sender is told whose message has no room in a mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // there may be room later, or not
 pub enum OverQuota {

@@ -37,7 +37,9 @@ pub struct Auth {
 }
 
 /// What is done with what was found out about the origin of a message; the stricter, the later in this list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Deserialize, serde::Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // nothing, words, deeds
 pub enum AuthMode {

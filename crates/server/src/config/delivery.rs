@@ -219,8 +219,13 @@ impl Vacation {
         })
     }
 
-    /// As a file of accounts has it.
+    /// As a file of accounts has it, on one line.
     pub(crate) fn to_toml(&self) -> String {
+        toml::Value::Table(self.to_table()).to_string()
+    }
+
+    /// As a file of accounts has it.
+    pub(super) fn to_table(&self) -> toml::Table {
         let mut table = toml::Table::new();
         table.insert("text".into(), self.text.clone().into());
         if let Some(subject) = &self.subject {
@@ -232,7 +237,7 @@ impl Vacation {
             }
         }
         table.insert("days".into(), i64::from(self.days).into());
-        toml::Value::Table(table).to_string()
+        table
     }
 }
 

@@ -78,7 +78,7 @@ pub enum FilterAddress {
 }
 
 /// Whose mail a filter is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // who is known, who is not, and both
 pub enum FilteredMail {
@@ -91,7 +91,7 @@ pub enum FilteredMail {
 }
 
 /// What happens to a message when a filter fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // open or closed
 pub enum OnFilterError {
@@ -103,7 +103,7 @@ pub enum OnFilterError {
 }
 
 /// What happens to a message that a filter finds bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // all that can be done with mail
 pub enum OnHit {
@@ -366,6 +366,15 @@ impl FromStr for RateText {
         match per.0.is_zero() {
             true => Err(wrong),
             false => Ok(Self(Some(Rate::new(events, per.0)))),
+        }
+    }
+}
+
+impl std::fmt::Display for RateText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(rate) => write!(f, "{}/{}", rate.events, Span(rate.per)),
+            None => f.write_str("none"),
         }
     }
 }

@@ -2,12 +2,32 @@
 
 use super::problem::Problems;
 use super::values::{Span, Text};
-use super::{CertificateFiles, Config};
+use super::{Config, ListenerConfig, Protocol, TlsMode};
 use mailwright_address::{Domain, EmailAddress};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
+
+/// A certificate chain and its key, both PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+impl CertificateFiles {
+    /// Names the two files.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+        }
+    }
+}
 
 /// What listeners do under TLS, beside the [common certificate](Config::certificate).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +50,9 @@ pub struct Acme {
     /// Whom the ACME server may write to.
     pub contact: Vec<EmailAddress>,
     /// The names to get certificates for, one for each. The first is shown to clients that ask for none of the names.
+    ///
+    /// A file that names none means the server's own name and, where a listener for HTTP begins with TLS,
+    /// `autoconfig.` and `mta-sts.` in front of each local domain that is known when the file is read.
     pub names: Vec<Domain>,
     /// An address to listen at for the ACME server's look at port 443 (TLS-ALPN-01, RFC 8737), where no other listener
     /// has that port: each that begins with TLS answers as well.
@@ -131,10 +154,11 @@ impl TlsSection {
 }
 
 impl AcmeSection {
-    /// Puts what it says into the configuration, whose name and certificates are known.
+    /// Puts what it says into the configuration, whose name and listeners are known, and whose domains are `local`.
     pub(super) fn apply(
         section: Option<Spanned<Self>>,
         config: &mut Config,
+        local: &[Domain],
         folder: &Path,
         found: &mut Problems<'_>,
     ) {
@@ -146,10 +170,9 @@ impl AcmeSection {
             found.add(Some(span), "an ACME server wants its terms agreed to", Some(help));
         }
         let names: Vec<_> = section.names.into_iter().map(|name| name.0).collect();
-        let mut acme = Acme::new(if names.is_empty() {
-            vec![config.hostname.clone()]
-        } else {
-            names
+        let mut acme = Acme::new(match names.is_empty() {
+            true => usual_names(config, local),
+            false => names,
         });
         if let Some(directory) = section.directory {
             let at = directory.span();
@@ -171,6 +194,20 @@ impl AcmeSection {
         }
         config.acme = Some(acme);
     }
+}
+
+/// The server's own name, and those that clients of its HTTPS ask for.
+fn usual_names(config: &Config, local: &[Domain]) -> Vec<Domain> {
+    let mut names = vec![config.hostname.clone()];
+    let is_https = |it: &ListenerConfig| it.protocol == Protocol::Http && it.tls == TlsMode::Implicit;
+    if config.listeners.iter().any(is_https) {
+        for domain in local {
+            let parts = ["autoconfig", "mta-sts"].map(|label| Domain::parse(&format!("{label}.{domain}")));
+            // A domain may be so long that there is no room for names below it.
+            names.extend(parts.into_iter().flatten());
+        }
+    }
+    names
 }
 
 /// The two files of a certificate, if they are named.

@@ -61,6 +61,15 @@ impl FromStr for Endpoint {
     }
 }
 
+impl fmt::Display for EndpointHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
 impl FromStr for EndpointHost {
     type Err = Unreadable;
 
@@ -123,6 +132,12 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 impl FromStr for Network {
     type Err = Unreadable;
 
@@ -149,6 +164,23 @@ impl FromStr for Network {
 /// A duration as people write it: `90s`, `5m`, `4h`, `5d`, also joined as in `1h30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span(pub(super) Duration);
+
+impl fmt::Display for Span {
+    /// In whole seconds: a file knows no smaller ones.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_secs();
+        if rest == 0 {
+            return f.write_str("0s");
+        }
+        for (seconds, unit) in [(86_400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')] {
+            if rest >= seconds {
+                write!(f, "{}{unit}", rest / seconds)?;
+            }
+            rest %= seconds;
+        }
+        Ok(())
+    }
+}
 
 impl FromStr for Span {
     type Err = Unreadable;
@@ -188,6 +220,19 @@ impl FromStr for Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)] // a number of octets
 pub struct Size(pub u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "G"), (20, "M"), (10, "K")];
+        let whole = units
+            .iter()
+            .find(|(shift, _)| self.0 > 0 && self.0.trailing_zeros() >= *shift);
+        match whole {
+            Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => self.0.fmt(f),
+        }
+    }
+}
 
 impl FromStr for Size {
     type Err = Unreadable;
@@ -296,6 +341,11 @@ mod tests {
         assert_eq!(secs("90s"), Ok(90));
         assert_eq!(secs("1h30m"), Ok(5400));
         assert_eq!(secs("5d"), Ok(432_000));
+        for text in ["0s", "90m", "1h30m", "5d", "1d1s", "59s"] {
+            let span: Span = text.parse().expect(text);
+            assert_eq!(span.to_string().parse(), Ok(span), "{text}");
+        }
+        assert_eq!(Span(Duration::from_secs(5400)).to_string(), "1h30m");
         for wrong in [
             "",
             "5",
@@ -317,6 +367,16 @@ mod tests {
         assert_eq!(octets("1000"), Ok(1000));
         assert_eq!(octets("50M"), Ok(50 << 20));
         assert_eq!(octets("2g"), Ok(2 << 30));
+        for (octets, text) in [
+            (0, "0"),
+            (1000, "1000"),
+            (64 << 10, "64K"),
+            (50 << 20, "50M"),
+            (1 << 40, "1024G"),
+        ] {
+            assert_eq!(Size(octets).to_string(), text);
+            assert_eq!(text.parse(), Ok(Size(octets)));
+        }
         for wrong in ["", "M", "-5", "1.5M", "99999999999G"] {
             assert!(octets(wrong).is_err(), "{wrong}");
         }

@@ -36,7 +36,7 @@ pub struct StsPolicy {
 }
 
 /// What other servers do with an MTA-STS policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::exhaustive_enums)] // RFC 8461 §3.2 closes the list
 pub enum StsMode {

@@ -9,6 +9,7 @@ mod doctor;
 mod live;
 mod quickstart;
 mod sendmail;
+mod settings;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -174,6 +175,17 @@ impl Running {
         let stream = TcpStream::connect(self.address(listener)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Lines(BufReader::new(stream))
+    }
+
+    /// What a listener for HTTP answers to a request without TLS.
+    fn get(&self, listener: &str, host: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address(listener)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// What the server answers to a recipient, once that begins as it should.
