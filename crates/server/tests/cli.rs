@@ -211,6 +211,17 @@ impl LocalServe {
         line
     }
 
+    /// What is answered to a request over HTTP.
+    fn get(&self, usual: u16, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port(usual))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
+    }
+
     fn terminate(&mut self) {
         let begun = Instant::now();
         let process = rustix::process::Pid::from_child(&self.child);
@@ -284,6 +295,49 @@ fn localserve_runs_without_configuration_and_keeps_its_accounts() {
         std::fs::read_to_string(data.join("accounts.toml")).unwrap(),
         accounts,
         "nothing is made anew"
+    );
+}
+
+#[test]
+fn localserve_tells_programs_of_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = LocalServe::start(&folder.path().join("data"), &["--json-log"]);
+    let said = running.get(2080, "/mail/config-v1.1.xml?emailaddress=bob@localhost");
+    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    let imaps = running.port(2993);
+    assert!(
+        said.contains("<hostname>localhost</hostname>") && said.contains(&format!("<port>{imaps}</port>")),
+        "{said}"
+    );
+    let (http, metrics) = (running.port(2080), running.port(2090));
+    for line in [
+        format!("http://localhost:{http}/mail/config-v1.1.xml?emailaddress=bob@localhost"),
+        format!("http://localhost:{metrics}/healthz"),
+    ] {
+        assert!(running.welcome.contains(&line), "{line}: {}", running.welcome);
+    }
+    let said = running.get(2090, "/healthz");
+    assert!(
+        said.starts_with("HTTP/1.1 200 ") && said.ends_with("\r\n\r\nok\n"),
+        "{said}"
+    );
+    assert!(running.get(2090, "/metrics").contains("\nmailwright_build_info{"));
+    running.terminate();
+    let mut log = String::new();
+    running
+        .child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    assert!(
+        lines.iter().any(|line| line["fields"]["message"] == "listening"),
+        "{log}"
     );
 }
 

@@ -5,7 +5,9 @@ use clap::Args;
 use mailwright_address::{Domain, EmailAddress, Host};
 use mailwright_sasl::Secret;
 use mailwright_server::accounts::{AccountsFile, password_fits, random_password, set_password};
-use mailwright_server::config::{AccountEntry, Config, ListenerConfig, PlaintextLogin, Protocol, TlsMode};
+use mailwright_server::config::{
+    AccountEntry, Config, ListenerConfig, LogFormat, MetricsConfig, PlaintextLogin, Protocol, TlsMode,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,6 +23,9 @@ pub(super) struct Arguments {
     /// An account and its password, for scripts; repeatable. Without a domain it is NAME@localhost.
     #[arg(long = "account", value_name = "NAME:PASSWORD")]
     accounts: Vec<Given>,
+    /// Write the log as JSON, an object on each line.
+    #[arg(long)]
+    json_log: bool,
     /// Added to every port.
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     port_offset: i32,
@@ -53,7 +58,7 @@ impl FromStr for Given {
 }
 
 /// What listens where: name, protocol, TLS, port.
-const LISTENERS: [(&str, Protocol, TlsMode, u16); 8] = [
+const LISTENERS: [(&str, Protocol, TlsMode, u16); 9] = [
     ("smtp", Protocol::Smtp, TlsMode::Starttls, 2025),
     ("submission", Protocol::Submission, TlsMode::Starttls, 2587),
     ("submissions", Protocol::Submission, TlsMode::Implicit, 2465),
@@ -62,16 +67,33 @@ const LISTENERS: [(&str, Protocol, TlsMode, u16); 8] = [
     ("pop3", Protocol::Pop3, TlsMode::Starttls, 2110),
     ("pop3s", Protocol::Pop3, TlsMode::Implicit, 2995),
     ("lmtp", Protocol::Lmtp, TlsMode::None, 2024),
+    ("http", Protocol::Http, TlsMode::None, 2080),
 ];
+
+/// The port of `/healthz` and `/metrics`.
+const METRICS: u16 = 2090;
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut config = Config::new(localhost(), &arguments.data);
     config.domains.push(localhost());
     config.plaintext_login = PlaintextLogin::Loopback;
     config.outbound.enabled = false;
-    for (name, protocol, tls, port) in LISTENERS {
+    let at = |port| {
         let port = shifted(port, arguments.port_offset)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok::<_, Failure>(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    };
+    config.observing.metrics = Some(MetricsConfig::new(at(METRICS)?));
+    if arguments.json_log {
+        config.observing.log.format = LogFormat::Json;
+    }
+    // Nobody on the way can read or change what is told on this machine.
+    config.web.behind_tls = true;
+    for (name, protocol, tls, port) in LISTENERS {
+        let address = at(port)?;
+        // What is on loopback is told to nobody otherwise.
+        if matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::Submission) {
+            config.web.ports.insert(name.to_owned(), address.port());
+        }
         let listener = ListenerConfig::new(protocol, address)
             .with_tls(tls)
             .with_name(name);
@@ -212,7 +234,9 @@ In a mail program: server localhost, user name {bob}
   IMAP        port {imaps} (SSL/TLS) or {imap} (STARTTLS)
   POP3        port {pop3s} (SSL/TLS) or {pop3} (STARTTLS)
   submission  port {submissions} (SSL/TLS) or {submission} (STARTTLS)
+  or by itself: http://localhost:{http}/mail/config-v1.1.xml?emailaddress={bob}
 The certificate is self-made: confirm it once, or trust {certificate}.
+For programs that watch: http://localhost:{metrics}/healthz and http://localhost:{metrics}/metrics
 For programs that deliver: SMTP port {smtp}, {lmtp}. Mail for other domains is refused.
 
 ",
@@ -225,6 +249,8 @@ For programs that deliver: SMTP port {smtp}, {lmtp}. Mail for other domains is r
         pop3 = port("pop3"),
         pop3s = port("pop3s"),
         smtp = port("smtp"),
+        http = port("http"),
+        metrics = port("metrics"),
         lmtp = match address("lmtp") {
             Some(address) => format!("LMTP port {}", address.port()),
             None => "no LMTP because another program has its port".to_owned(),

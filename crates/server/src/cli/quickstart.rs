@@ -32,6 +32,10 @@ pub(super) struct Arguments {
     /// The first account, who gets what is sent to postmaster and abuse, and may administer the others.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     admin: String,
+    /// Get certificates from Let's Encrypt, which may write to this address: agrees to the terms of its service. Without it
+    /// the server makes a certificate itself, and the configuration says how to change that.
+    #[arg(long, value_name = "ADDRESS")]
+    acme_contact: Option<EmailAddress>,
     /// The user of the system that the server runs as.
     #[arg(long, value_name = "USER", default_value = "mailwright", value_parser = user_name)]
     user: String,
@@ -42,6 +46,7 @@ struct Site {
     domain: Domain,
     hostname: Domain,
     admin: EmailAddress,
+    acme_contact: Option<EmailAddress>,
     user: String,
     folder: PathBuf,
     data: PathBuf,
@@ -131,6 +136,7 @@ impl Site {
             domain,
             hostname,
             admin,
+            acme_contact: arguments.acme_contact,
             user: arguments.user,
             folder,
             data,
@@ -188,27 +194,25 @@ impl Site {
              domains = [{name}]\n\
              data = {data}\n\
              accounts_file = {accounts}\n\
-             aliases_file = {aliases}\n\n\
-             # The certificate, two PEM files. Without it the server makes one itself, which mail programs ask about and\n\
-             # other servers do not trust.\n\
-             # [tls]\n\
-             # certificate = \"/etc/letsencrypt/live/{hostname_text}/fullchain.pem\"\n\
-             # key = \"/etc/letsencrypt/live/{hostname_text}/privkey.pem\"\n",
+             aliases_file = {aliases}\n",
             domain = self.domain,
             path = self.config().display(),
             hostname = quoted(self.hostname.as_str()),
-            hostname_text = self.hostname,
             name = quoted(self.domain.as_str()),
             data = quoted_path(&self.data),
             accounts = quoted_path(&self.accounts()),
             aliases = quoted_path(&self.aliases()),
         );
+        text += &self.certificate_text();
         for (comment, name, port, protocol, tls) in LISTENERS {
             text += &format!(
                 "\n# {comment}\n[[listener]]\nname = \"{name}\"\naddress = \"{any}:{port}\"\n\
                  protocol = \"{protocol}\"\ntls = \"{tls}\"\n"
             );
         }
+        text += "\n# What other servers are told about TLS on the way to this one. They report what would fail, and send all the same:\n\
+            # set \"enforce\" when `mailwright doctor` finds nothing wrong with it.\n\
+            [mta_sts]\nmode = \"testing\"\n";
         text += &format!(
             "\n# Mail of others is checked by SPF, DKIM, DMARC and ARC, and what fails DMARC is refused or goes into Junk,\n\
              # as its domain wants it. Domains that ask for reports get them.\n\
@@ -230,6 +234,34 @@ impl Site {
             quoted(&format!("postmaster@{}", self.domain)),
         );
         text
+    }
+
+    /// Where certificates come from.
+    fn certificate_text(&self) -> String {
+        const WHAT: &str = "the server's name, and for autoconfig and mta-sts in front of its domains";
+
+        if let Some(contact) = &self.acme_contact {
+            return format!(
+                "\n# Certificates for {WHAT}, from Let's Encrypt:\n\
+                 # it looks at port 443 of each of them.\n\
+                 [acme]\nterms_agreed = true\ncontact = [{}]\n",
+                quoted(contact.as_str())
+            );
+        }
+        format!(
+            "\n# The certificate, two PEM files. Without it the server makes one itself, which mail programs ask about and\n\
+             # other servers do not trust.\n\
+             # [tls]\n\
+             # certificate = \"/etc/letsencrypt/live/{host}/fullchain.pem\"\n\
+             # key = \"/etc/letsencrypt/live/{host}/privkey.pem\"\n\n\
+             # Or certificates for {WHAT}, got from\n\
+             # Let's Encrypt, which looks at port 443 of each of them. Read the terms of its service first.\n\
+             # [acme]\n\
+             # terms_agreed = true\n\
+             # contact = [{admin}]\n",
+            host = self.hostname,
+            admin = quoted(self.admin.as_str()),
+        )
     }
 
     /// The systemd unit: a user of its own that may take low ports, and write into the data folder alone.
@@ -328,7 +360,7 @@ impl Site {
 }
 
 /// What is said of it, name, port, protocol and TLS of each listener.
-const LISTENERS: [(&str, &str, u16, &str, &str); 6] = [
+const LISTENERS: [(&str, &str, u16, &str, &str); 8] = [
     ("Mail from other servers.", "smtp", 25, "smtp", "starttls"),
     (
         "Mail programs send by these two.",
@@ -358,6 +390,21 @@ const LISTENERS: [(&str, &str, u16, &str, &str); 6] = [
         995,
         "pop3",
         "implicit",
+    ),
+    (
+        "How mail programs set themselves up, and the MTA-STS policy. Where another web server has the two ports, remove\n\
+         # them here, and let it pass autoconfig.DOMAIN, autodiscover.DOMAIN and mta-sts.DOMAIN on to this one.",
+        "https",
+        443,
+        "http",
+        "implicit",
+    ),
+    (
+        "Some programs ask without TLS first, and are told what is public.",
+        "http",
+        80,
+        "http",
+        "none",
     ),
 ];
 

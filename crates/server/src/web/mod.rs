@@ -18,6 +18,7 @@ mod xml;
 
 use crate::Stream;
 use crate::config::Config;
+use crate::domains::Domains;
 use crate::http::server::{self, Limits, Method, Reply, Request};
 use crate::metrics::Status;
 use crate::names::domain_key;
@@ -37,7 +38,7 @@ pub(crate) use monitor::serve as serve_monitor;
 pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, stream: Stream, peer: SocketAddr) {
     let secure = stream.is_tls() || shared.config.web.behind_tls;
     let answer = |request: Request| {
-        let reply = Site::new(&shared.config, secure).answer(&request);
+        let reply = Site::new(&shared.config, &shared.domains, secure).answer(&request);
         shared.metrics.requests.of(Status::of(reply.status)).count();
         let (method, path, status) = (&request.method, &request.path, reply.status);
         tracing::debug!(%peer, %method, path, host = request.host, status, "HTTP");
@@ -52,6 +53,7 @@ pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, stream: Stream, peer
 /// What a server tells over HTTP.
 struct Site<'a> {
     config: &'a Config,
+    domains: &'a Domains,
     /// Nobody on the way can read or change what is told.
     secure: bool,
 }
@@ -60,8 +62,12 @@ const XML: &str = "text/xml; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 
 impl<'a> Site<'a> {
-    fn new(config: &'a Config, secure: bool) -> Self {
-        Self { config, secure }
+    fn new(config: &'a Config, domains: &'a Domains, secure: bool) -> Self {
+        Self {
+            config,
+            domains,
+            secure,
+        }
     }
 
     fn answer(&self, request: &Request) -> Reply {
@@ -170,7 +176,7 @@ impl<'a> Site<'a> {
     /// first one.
     fn domain_of(&self, host: &str, prefix: &str) -> Option<String> {
         if host == domain_key(&self.config.hostname) {
-            return self.config.domains.first().map(domain_key);
+            return self.domains.all().first().map(domain_key);
         }
         let domain = host.strip_prefix(prefix).unwrap_or(host);
         self.local(&Domain::parse(domain).ok()?)
@@ -184,7 +190,8 @@ impl<'a> Site<'a> {
     }
 
     fn local(&self, domain: &Domain) -> Option<String> {
-        self.config.is_local(domain).then(|| domain_key(domain))
+        let is_local = self.config.anybody || self.domains.has(domain);
+        is_local.then(|| domain_key(domain))
     }
 
     fn services(&self) -> Vec<Service> {

@@ -33,6 +33,9 @@ fn what_it_makes_is_safe_and_complete() {
         "v=DKIM1; k=ed25519;",
         "_dmarc.a.test. IN TXT \"v=DMARC1;",
         "_imaps._tcp.a.test. IN SRV 0 1 993 mail.a.test.",
+        "_mta-sts.a.test. IN TXT \"v=STSv1; id=",
+        "mta-sts.a.test. IN CNAME mail.a.test.",
+        "mode: testing",
     ] {
         assert!(site.told.contains(record), "{record}: {}", site.told);
     }
@@ -61,6 +64,14 @@ fn a_server_starts_from_it() {
     running.recipient("abuse@a.test", "250");
     running.recipient("nobody@a.test", "550");
     running.recipient("somebody@elsewhere.example", "550");
+    // The web is on: what is public is told without TLS, and the rest is led to HTTPS.
+    let said = running.get("http", "mta-sts.a.test", "/.well-known/mta-sts.txt");
+    assert!(
+        said.starts_with("HTTP/1.1 302 ") && said.contains("https://mta-sts.a.test/.well-known/mta-sts.txt"),
+        "{said}"
+    );
+    let said = running.get("http", "mta-sts.elsewhere.example", "/.well-known/mta-sts.txt");
+    assert!(said.starts_with("HTTP/1.1 404 "), "{said}");
     let mut imap = running.dial("imap");
     assert!(imap.line().contains("LOGINDISABLED"));
     let said = imap.imap(&format!("LOGIN admin@a.test {}", site.password));
@@ -125,4 +136,31 @@ fn names_are_as_they_are_wanted() {
         "{unit}"
     );
     assert!(unit.contains("etc \\\"x\\\"/mailwright.toml\"\n"), "{unit}");
+}
+
+#[test]
+fn certificates_are_got_where_the_terms_are_agreed_to() {
+    let text = |more: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("etc");
+        let arguments = [&["quickstart", "a.test", "--dir", dir.to_str().unwrap()], more].concat();
+        run(&arguments).fine();
+        let path = dir.join("mailwright.toml");
+        let config = mailwright_server::Config::load(&path).unwrap();
+        (folder, std::fs::read_to_string(path).unwrap(), config)
+    };
+    let (_folder, written, config) = text(&[]);
+    assert!(config.acme.is_none());
+    // What is commented out is right as well.
+    let (rest, acme) = written
+        .split_once("# [acme]\n# terms_agreed = true\n# contact = ")
+        .unwrap();
+    let written = format!("{rest}[acme]\nterms_agreed = true\ncontact = {acme}");
+    let uncommented = mailwright_server::Config::parse(&written, "etc/x.toml".as_ref()).unwrap();
+    let (_other, _, config) = text(&["--acme-contact", "postmaster@a.test"]);
+    let acme = config.acme.unwrap();
+    assert_eq!(acme.contact[0].as_str(), "postmaster@a.test");
+    let names: Vec<_> = acme.names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["mail.a.test", "autoconfig.a.test", "mta-sts.a.test"]);
+    assert_eq!(uncommented.acme.unwrap().names, acme.names);
 }
