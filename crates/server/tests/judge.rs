@@ -211,6 +211,22 @@ async fn junk_is_where_quarantine_is() {
     c.say("Subject: spam\r\n\r\n.", "250").await;
     assert_eq!(site.mail("bob@b.test", "Junk").await.len(), 2);
     assert_eq!(site.spool().await.len(), 1);
+    // Nor are those elsewhere forgotten whom an alias leads to.
+    let mut c = site.connect("smtp").await;
+    c.say("MAIL FROM:<carol@c.test>", "250").await;
+    c.say("RCPT TO:<team@b.test> NOTIFY=SUCCESS", "250").await;
+    c.say("DATA", "354").await;
+    c.say("Subject: spam\r\n\r\n.", "250").await;
+    assert_eq!(site.mail("bob@b.test", "Junk").await.len(), 3);
+    let spool = site.spool().await;
+    assert_eq!(spool.len(), 2);
+    let record = &spool[1].0;
+    let names: Vec<_> = record
+        .recipients
+        .iter()
+        .map(|it| it.address.to_string())
+        .collect();
+    assert_eq!(names, ["carol@c.test"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A Message-ID, the name of a message in logs or in the queue, or an address or account.
+    /// A Message-ID, the name of a message in logs or in the queue, an address or account, or the IP address of a client.
     what: String,
     /// Tell of the last N messages that are found; of each, what became of its notices too.
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -86,6 +86,25 @@ fn sentence(what: &What) -> String {
                 .map_or_else(String::new, |id| format!(", Message-ID <{id}>"));
             let to = all(to);
             format!("came by {protocol} from {peer}{account} (connection {connection}): {from} to {to}{id}")
+        }
+        What::TurnedAway {
+            peer,
+            protocol,
+            reply,
+        } => {
+            format!("{peer} came for {protocol}, and was turned away: {reply}")
+        }
+        What::SenderRefused {
+            peer,
+            protocol,
+            account,
+            from,
+            reply,
+        } => {
+            let account = account
+                .as_ref()
+                .map_or_else(String::new, |name| format!(" as {name}"));
+            format!("{peer} by {protocol}{account} was refused mail from {from}: {reply}")
         }
         What::RecipientRefused {
             connection,

@@ -175,7 +175,7 @@ impl<S> Shared<S> {
         let accounts = match self.destination(sender) {
             Destination::Here(targets) => targets.accounts,
             // Nothing but its own name could allow it.
-            Destination::Elsewhere | Destination::Nobody => return false,
+            Destination::Elsewhere | Destination::Disabled | Destination::Nobody => return false,
         };
         // A list that this one is a member of.
         let is_parent = |parent: &List| {
@@ -187,7 +187,7 @@ impl<S> Shared<S> {
         };
         let leads_to_one = |address: &EmailAddress| match self.destination(address) {
             Destination::Here(targets) => targets.accounts.iter().any(|it| accounts.contains(it)),
-            Destination::Elsewhere | Destination::Nobody => false,
+            Destination::Elsewhere | Destination::Disabled | Destination::Nobody => false,
         };
         self.lists.all().values().any(is_parent) || allowed.into_iter().any(leads_to_one)
     }

@@ -67,6 +67,8 @@ pub enum Destination {
     Here(Targets),
     /// To another server: the domain is not one of ours.
     Elsewhere,
+    /// Nowhere for the time being: the account whose address it is takes no mail.
+    Disabled,
     /// Nowhere: the domain is one of ours, and nobody has this address.
     Nobody,
 }
@@ -103,9 +105,11 @@ impl<S> Shared<S> {
             lists: self.lists.all(),
             targets: Targets::default(),
             seen: HashSet::new(),
+            met_disabled: false,
         };
         search.follow(address);
         match search.targets {
+            targets if targets == Targets::default() && search.met_disabled => Destination::Disabled,
             targets if targets == Targets::default() => Destination::Nobody,
             targets => Destination::Here(targets),
         }
@@ -158,6 +162,8 @@ struct Search<'a, S> {
     targets: Targets,
     /// What was followed already: aliases may lead in circles.
     seen: HashSet<String>,
+    /// Whether it came to an account that takes no mail.
+    met_disabled: bool,
 }
 
 impl<S> Search<'_, S> {
@@ -198,8 +204,9 @@ impl<S> Search<'_, S> {
             let name = EmailAddress::new(local, address.host().clone());
             if let Some(account) = name.ok().and_then(|name| self.shared.accounts.at(&name)) {
                 // Whose account is disabled keeps the address: it is nobody else's meanwhile.
-                if self.shared.accounts.takes_mail(&account) {
-                    self.targets.add(account, detail);
+                match self.shared.accounts.takes_mail(&account) {
+                    true => self.targets.add(account, detail),
+                    false => self.met_disabled = true,
                 }
                 return;
             }

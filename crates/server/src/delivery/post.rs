@@ -246,7 +246,7 @@ impl<S: Store> Shared<S> {
         let reaches = |address: &&EmailAddress| match self.destination(address) {
             Destination::Here(targets) => !targets.accounts.contains(account),
             Destination::Elsewhere => self.config.outbound.enabled,
-            Destination::Nobody => true,
+            Destination::Disabled | Destination::Nobody => true,
         };
         let mut recipients: Vec<Recipient> = Vec::new();
         for address in to.iter().filter(reaches) {
@@ -308,7 +308,7 @@ impl<S: Store> Shared<S> {
                 !self.config.outbound.enabled || directly.elsewhere.contains(&names::key(member.as_str()))
             }
             // Its owner is to hear of it.
-            Destination::Nobody => false,
+            Destination::Disabled | Destination::Nobody => false,
         };
         let mut seen = HashSet::new();
         let members = list

@@ -325,8 +325,8 @@ impl<B: Backend> Session<B> {
                     },
                     _ => self.backend.authenticate(question, self.peer).await,
                 };
-                if matches!(answer, Answer::Deny) {
-                    self.count_login(Login::Failed);
+                if let Some(result) = Login::of(&answer) {
+                    self.count_login(result);
                     tracing::info!(peer = %self.peer, ?user, "imap: login refused");
                 }
                 self.conn.machine().answer_auth(answer);

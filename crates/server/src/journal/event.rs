@@ -37,6 +37,28 @@ pub enum What {
         /// Its Message-ID, without the brackets.
         message_id: Option<String>,
     },
+    /// A client was turned away in place of its greeting; the event has the name of the connection.
+    TurnedAway {
+        /// The address of the client.
+        peer: String,
+        /// What it came to speak.
+        protocol: String,
+        /// What it was told.
+        reply: String,
+    },
+    /// A sender was refused, before there was a message; the event has the name of the connection.
+    SenderRefused {
+        /// The address of the client.
+        peer: String,
+        /// What it spoke.
+        protocol: String,
+        /// The account that was logged in.
+        account: Option<String>,
+        /// The sender; `<>` for none.
+        from: String,
+        /// What the client was told.
+        reply: String,
+    },
     /// A recipient was refused, before there was a message.
     RecipientRefused {
         /// The name of the connection in logs.
@@ -160,7 +182,9 @@ impl Event {
     /// The addresses and accounts that it names.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         let (one, two): (Option<&str>, Option<&str>) = match &self.what {
-            What::Came { from, account, .. } => (Some(from), account.as_deref()),
+            What::Came { from, account, .. } | What::SenderRefused { from, account, .. } => {
+                (Some(from), account.as_deref())
+            }
             What::RecipientRefused { from, to, .. } => (Some(from), Some(to)),
             What::Told { to, .. } | What::Notice { to, .. } | What::GivenUp { to, .. } => (Some(to), None),
             _ => (None, None),
@@ -180,6 +204,17 @@ impl Event {
         let listed = lists.into_iter().flatten().map(String::as_str);
         let tried = tried.iter().map(|tried| tried.to.as_str());
         one.into_iter().chain(two).chain(listed).chain(tried)
+    }
+
+    /// The address of the client, if it tells one.
+    pub fn peer(&self) -> Option<&str> {
+        match &self.what {
+            What::Came { peer, .. }
+            | What::TurnedAway { peer, .. }
+            | What::SenderRefused { peer, .. }
+            | What::RecipientRefused { peer, .. } => Some(peer),
+            _ => None,
+        }
     }
 
     /// Its Message-ID, if it tells one.

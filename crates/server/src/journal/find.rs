@@ -5,6 +5,7 @@ use super::write::files;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// Which messages are meant.
@@ -15,24 +16,30 @@ pub enum Query {
     Id(String),
     /// Those of which one address is this: sender, recipient or account.
     Address(String),
+    /// Those that a client with this address brought, or wanted to bring.
+    Client(IpAddr),
 }
 
 impl Query {
-    /// Reads what an operator has: a Message-ID with or without brackets, a name of the queue, or an address. Without
-    /// brackets, what has an `@` may be either.
+    /// Reads what an operator has: a Message-ID with or without brackets, a name of the queue or of a connection, a mail
+    /// address, or the IP address of a client. Without brackets, what has an `@` may be either of two.
     pub fn parse(text: &str) -> Vec<Self> {
         let text = text.trim();
         let inner = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
         match inner {
             Some(inner) => vec![Self::Id(inner.to_owned())],
             None if text.contains('@') => vec![Self::Id(text.to_owned()), Self::Address(text.to_owned())],
-            None => vec![Self::Id(text.to_owned())],
+            None => match text.parse::<IpAddr>() {
+                Ok(client) => vec![Self::Client(client.to_canonical())],
+                Err(_) => vec![Self::Id(text.to_owned())],
+            },
         }
     }
 
     fn is_met_by(&self, event: &Event) -> bool {
         match self {
             Self::Id(id) => event.id.eq_ignore_ascii_case(id) || event.message_id() == Some(id),
+            Self::Client(client) => event.peer().and_then(|peer| peer.parse().ok()) == Some(*client),
             Self::Address(address) => event.addresses().any(|one| one.eq_ignore_ascii_case(address)),
         }
     }

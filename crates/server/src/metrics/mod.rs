@@ -12,6 +12,7 @@ mod text;
 use crate::config::Protocol;
 use crate::random::entropy;
 use cells::{Counter, Family, Gauge, Histogram, Label, label};
+use mailwright_sasl::Answer;
 use mailwright_smtp::Rejection;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,8 +79,10 @@ label! {
     Door as "reason" {
         /// Too many connections, of all or of its address.
         Full = "full",
-        /// It came too often, or failed to log in too often.
+        /// It came too often, or is to come back for another reason.
         Throttled = "throttled",
+        /// A filter or a list in the DNS does not want it, or it spoke before it was greeted.
+        Refused = "refused",
     }
 }
 
@@ -422,6 +425,27 @@ impl Success {
         match result {
             Ok(_) => Self::Ok,
             Err(_) => Self::Failed,
+        }
+    }
+}
+
+impl Login {
+    /// By an answer that lets nobody in; `None` of others.
+    pub(crate) fn of(answer: &Answer) -> Option<Self> {
+        match answer {
+            Answer::Deny => Some(Self::Failed),
+            Answer::Unavailable => Some(Self::Throttled),
+            _ => None,
+        }
+    }
+}
+
+impl Door {
+    /// By what a client is told that is turned away.
+    pub(crate) fn of(rejection: &Rejection) -> Self {
+        match rejection.reply().is_permanent() {
+            true => Self::Refused,
+            false => Self::Throttled,
         }
     }
 }

@@ -335,6 +335,12 @@ impl<S: Store> Job<S> {
                         }
                     }
                 }
+                Destination::Disabled => {
+                    // RFC 3463 §3.3.
+                    let status = Status::new(5, 2, 1).expect("5 is a class of errors");
+                    let why = Diagnosis::local(status, "the mailbox is disabled");
+                    ledger.settle(index, &Verdict::Final(Outcome::Permanent(why)));
+                }
                 Destination::Nobody | Destination::Elsewhere => {
                     let why = Diagnosis::local(Status::NO_SUCH_MAILBOX, "there is no such mailbox here");
                     ledger.settle(index, &Verdict::Final(Outcome::Permanent(why)));

@@ -181,8 +181,8 @@ async fn notice<S: Store>(
             elsewhere: vec![request.to.clone()],
             ..Targets::default()
         },
-        Destination::Nobody => {
-            tracing::warn!(id = %request.id, to = %request.to, "the sender to be told does not exist here");
+        Destination::Disabled | Destination::Nobody => {
+            tracing::warn!(id = %request.id, to = %request.to, "the sender to be told does not exist here, or takes no mail");
             return Ok((Vec::new(), None));
         }
     };

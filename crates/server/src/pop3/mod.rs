@@ -28,7 +28,7 @@ use mailwright_mailbox::{
 };
 use mailwright_pop3::server::{Config, Event};
 use mailwright_pop3::{Expire, Language, Maildrop, Rejection, ResponseCode, Server};
-use mailwright_sasl::{Identity, Mechanism, Question};
+use mailwright_sasl::{Failure, Identity, Mechanism, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -230,7 +230,11 @@ impl<S: Store> Session<S> {
                 });
             }
             Event::AuthFailed(failure) => {
-                self.shared.metrics.login(Protocol::Pop3, Login::Failed);
+                let result = match failure {
+                    Failure::Unavailable => Login::Throttled,
+                    _ => Login::Failed,
+                };
+                self.shared.metrics.login(Protocol::Pop3, result);
                 tracing::info!(peer = %self.peer, user = ?self.username, "login refused: {failure}");
             }
             Event::Open(identity) => match self.open(&identity).await {

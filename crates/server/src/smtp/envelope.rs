@@ -4,6 +4,7 @@ use crate::delivery::{Destination, Targets};
 use crate::judge::{Action, Transaction, is_same};
 use crate::random::entropy;
 use crate::shared::Shared;
+use mailwright_address::EmailAddress;
 use mailwright_smtp::{Mail, Rcpt};
 
 /// Sender and accepted recipients of a transaction.
@@ -91,31 +92,50 @@ impl Accepted {
         for list in std::mem::take(&mut self.targets.lists) {
             let owner = list.owner();
             match shared.destination(owner) {
-                Destination::Here(targets) if !targets.accounts.is_empty() => {
-                    self.targets.accounts.extend(targets.accounts);
+                // An owner that is a list again is for the queue.
+                Destination::Here(targets) if !targets.accounts.is_empty() && targets.lists.is_empty() => {
+                    self.add(targets, shared);
                 }
-                _ => self.targets.elsewhere.push(owner.clone()),
+                _ => self.add_elsewhere(owner.clone()),
             }
+        }
+    }
+
+    /// Adds whom an address here stands for: those elsewhere as well, if mail leaves.
+    fn add<S>(&mut self, targets: Targets, shared: &Shared<S>) {
+        for account in targets.accounts {
+            if !self.targets.accounts.contains(&account) {
+                self.targets.accounts.push(account);
+            }
+        }
+        for list in targets.lists {
+            if !self.targets.lists.contains(&list) {
+                self.targets.lists.push(list);
+            }
+        }
+        let leaves = shared.config.outbound.enabled;
+        for address in targets.elsewhere.into_iter().filter(|_| leaves) {
+            self.add_elsewhere(address);
+        }
+    }
+
+    fn add_elsewhere(&mut self, address: EmailAddress) {
+        if !self.targets.elsewhere.contains(&address) {
+            self.targets.elsewhere.push(address);
         }
     }
 
     /// Puts what goes into Junk there directly: the queue, which takes it for those who want to hear of its delivery,
     /// knows no Junk. Senders of such mail hear nothing.
     pub(super) fn pass_by_the_queue<S>(&mut self, shared: &Shared<S>) {
-        let Targets {
-            accounts,
-            elsewhere,
-            lists,
-            ..
-        } = &mut self.targets;
-        elsewhere.retain(|address| match shared.destination(address) {
-            Destination::Here(targets) if !targets.accounts.is_empty() || !targets.lists.is_empty() => {
-                accounts.extend(targets.accounts);
-                lists.extend(targets.lists);
-                false
+        for address in std::mem::take(&mut self.targets.elsewhere) {
+            match shared.destination(&address) {
+                Destination::Here(targets) if !targets.accounts.is_empty() || !targets.lists.is_empty() => {
+                    self.add(targets, shared);
+                }
+                _ => self.add_elsewhere(address),
             }
-            _ => true,
-        });
+        }
     }
 }
 
@@ -128,7 +148,7 @@ fn targets_of<S>(rcpt: &Rcpt, shared: &Shared<S>) -> Targets {
     match shared.destination(&address) {
         Destination::Here(found) => targets = found,
         Destination::Elsewhere => targets.elsewhere.push(address),
-        Destination::Nobody => {}
+        Destination::Disabled | Destination::Nobody => {}
     }
     if !shared.config.outbound.enabled {
         targets.elsewhere.clear();

@@ -29,7 +29,7 @@ use crate::delivery::{Destination, Prepared, Stop, Targets};
 use crate::gate::Pass;
 use crate::journal::What;
 use crate::judge::Action;
-use crate::metrics::{Connected, Login, Success, Taken as Fate};
+use crate::metrics::{Connected, Door, Login, Success, Taken as Fate};
 use crate::quotas::Room;
 use crate::random::entropy;
 use crate::shared::Shared;
@@ -38,7 +38,7 @@ use intake::{Intake, Trace};
 use mailwright_address::{EmailAddress, Host};
 use mailwright_mailbox::{Account, CommitError, Store, StoreError};
 use mailwright_message::date::DateTime;
-use mailwright_sasl::{Answer, Mechanism, Question};
+use mailwright_sasl::{Mechanism, Question};
 use mailwright_smtp::proxy::Versions;
 use mailwright_smtp::server::{AuthWithoutTls, BareNewlines, Config, Event};
 use mailwright_smtp::submission::Additions;
@@ -255,8 +255,8 @@ impl<'a, S: Store> Session<'a, S> {
                     }
                     _ => self.shared.accounts.answer(*question, self.visit()).await,
                 };
-                if !matches!(answer, Answer::Accept | Answer::AcceptAs(_) | Answer::Scram(_)) {
-                    self.shared.metrics.login(self.listener.protocol, Login::Failed);
+                if let Some(result) = Login::of(&answer) {
+                    self.shared.metrics.login(self.listener.protocol, result);
                     tracing::info!(peer = %self.peer, user = ?username, "login refused");
                 }
                 machine.answer_auth(answer);
@@ -272,7 +272,10 @@ impl<'a, S: Store> Session<'a, S> {
                     self.envelope = Some(Envelope::new(*mail, action));
                     machine.accept();
                 }
-                Err(rejection) => self.refuse(machine, rejection),
+                Err(rejection) => {
+                    self.tell_sender_refused(&mail, &rejection);
+                    self.refuse(machine, rejection);
+                }
             },
             Event::Rcpt(rcpt) => match self.take_recipient(machine, &rcpt).await {
                 Ok((targets, quarantined)) => {
@@ -400,16 +403,30 @@ impl<'a, S: Store> Session<'a, S> {
         // Where nobody stands in between, it was counted before it was greeted.
         if (addresses.is_some() || again) && !self.pass.comes_from(self.peer.ip()) {
             let full = Rejection::new(421, EnhancedCode::new(4, 7, 0), "Too many connections");
-            return self.refuse(machine, full.expect("4xx and 4.x.x belong together"));
+            let full = full.expect("4xx and 4.x.x belong together");
+            return self.turn_away(machine, Door::Full, full);
         }
         if machine.session().spoke_early() {
             let early = Rejection::new(554, EnhancedCode::new(5, 5, 1), "You spoke before the greeting");
-            return self.refuse(machine, early.expect("5xx and 5.x.x belong together"));
+            let early = early.expect("5xx and 5.x.x belong together");
+            return self.turn_away(machine, Door::Refused, early);
         }
         match self.filter_connection(machine).await {
             Ok(()) => machine.accept(),
-            Err(rejection) => self.refuse(machine, rejection),
+            Err(rejection) => self.turn_away(machine, Door::of(&rejection), rejection),
         }
+    }
+
+    /// Refuses a client in place of its greeting.
+    fn turn_away(&self, machine: &mut Server, why: Door, rejection: Rejection) {
+        self.shared
+            .metrics
+            .turned_away
+            .of(self.listener.protocol)
+            .of(why)
+            .count();
+        self.tell_turned_away(&rejection);
+        self.refuse(machine, rejection);
     }
 
     /// Says whether an address is one of ours (RFC 5321 §3.5).
@@ -425,6 +442,7 @@ impl<'a, S: Store> Session<'a, S> {
                 machine.accept_with(&mailbox);
             }
             Some(Destination::Elsewhere) => machine.accept(),
+            Some(Destination::Disabled) => machine.reject(policy::disabled()),
             Some(Destination::Nobody) | None => machine.reject(Rejection::NO_SUCH_USER),
         }
     }

@@ -88,6 +88,7 @@ impl<S: Store> Session<'_, S> {
                 ..targets
             }),
             Destination::Here(_) => Err(no_way_out()),
+            Destination::Disabled => Err(disabled()),
             Destination::Nobody => Err(Rejection::NO_SUCH_USER),
             Destination::Elsewhere if self.listener.protocol != Protocol::Submission => {
                 Err(Rejection::RELAYING_DENIED)
@@ -152,6 +153,12 @@ fn elsewhere(address: EmailAddress) -> Targets {
 /// Whether something becomes of a message here, and not only elsewhere.
 fn is_kept(targets: &Targets) -> bool {
     !targets.accounts.is_empty() || !targets.lists.is_empty()
+}
+
+/// The mailbox exists, and takes nothing (RFC 3463 §3.3).
+pub(super) fn disabled() -> Rejection {
+    Rejection::new(550, EnhancedCode::new(5, 2, 1), "This mailbox is disabled")
+        .expect("5xx and 5.x.x belong together")
 }
 
 fn not_a_poster() -> Rejection {

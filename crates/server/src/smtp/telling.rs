@@ -8,7 +8,7 @@ use crate::journal::What;
 use crate::judge::Action;
 use mailwright_address::EmailAddress;
 use mailwright_mailbox::{Account, Store};
-use mailwright_smtp::{Rcpt, Rejection};
+use mailwright_smtp::{Mail, Rcpt, Rejection};
 
 impl<S: Store> Session<'_, S> {
     pub(super) fn tell(&self, id: &str, what: impl FnOnce() -> What) {
@@ -65,6 +65,28 @@ impl<S: Store> Session<'_, S> {
         });
     }
 
+    /// A sender is not accepted, so there is no message. It is told under the name of the connection.
+    pub(super) fn tell_sender_refused(&self, mail: &Mail, rejection: &Rejection) {
+        let journal = &self.shared.journal;
+        journal.tell_refusal(self.peer.ip(), &self.connection, || What::SenderRefused {
+            peer: self.peer.ip().to_canonical().to_string(),
+            protocol: self.listener.protocol.to_string(),
+            account: self.account.as_ref().map(name),
+            from: path(mail),
+            reply: rejection.to_string(),
+        });
+    }
+
+    /// A client is turned away in place of its greeting. It is told under the name of the connection.
+    pub(super) fn tell_turned_away(&self, rejection: &Rejection) {
+        let journal = &self.shared.journal;
+        journal.tell_refusal(self.peer.ip(), &self.connection, || What::TurnedAway {
+            peer: self.peer.ip().to_canonical().to_string(),
+            protocol: self.listener.protocol.to_string(),
+            reply: rejection.to_string(),
+        });
+    }
+
     /// What filters want other than to accept a message.
     pub(super) fn tell_ruled(&self, id: &str, action: &Action, why: Option<&str>) {
         let action = match action {
@@ -87,7 +109,11 @@ fn name(account: &Account) -> String {
 
 /// The sender; `<>` if there is none.
 fn sender(envelope: &Envelope) -> String {
-    let address = envelope.mail.path.address();
+    path(&envelope.mail)
+}
+
+fn path(mail: &Mail) -> String {
+    let address = mail.path.address();
     address.map_or_else(|| "<>".to_owned(), ToString::to_string)
 }
 

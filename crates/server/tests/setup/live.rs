@@ -1,6 +1,6 @@
 //! Changes of accounts, aliases and domains, which a running server sees.
 
-use super::{Running, Site};
+use super::{Running, Site, wait_for};
 
 /// A site whose server takes passwords in the clear from this machine.
 fn site() -> Site {
@@ -131,8 +131,10 @@ fn a_disabled_account_lets_nobody_in() {
     running.recipient("admin@a.test", "250");
 
     site.run(&["account", "disable", "admin@a.test", "--mail"]).fine();
-    running.recipient("admin@a.test", "550 5.1.1");
-    running.recipient("abuse@a.test", "550 5.1.1");
+    running.recipient("admin@a.test", "550 5.2.1");
+    running.recipient("abuse@a.test", "550 5.2.1");
+    running.recipient("admin+lists@a.test", "550 5.2.1");
+    running.recipient("nobody@a.test", "550 5.1.1");
     site.run(&["account", "enable", "admin@a.test"]).fine();
     running.recipient("admin@a.test", "250");
     let mut again = running.dial("imap");
@@ -153,7 +155,40 @@ fn a_disabled_account_keeps_its_address_from_others() {
     site.run(&["alias", "add", "@a.test", "admin@a.test"]).fine();
     running.recipient("whoever@a.test", "250");
     site.run(&["account", "disable", "bob@a.test", "--mail"]).fine();
-    running.recipient("bob@a.test", "550 5.1.1");
+    running.recipient("bob@a.test", "550 5.2.1");
+}
+
+#[test]
+fn mail_of_a_local_program_for_a_disabled_account_is_refused_and_bounces() {
+    let site = site();
+    let lmtp = "[[listener]]\nname = \"lmtp\"\naddress = \"127.0.0.1:0\"\nprotocol = \"lmtp\"\n";
+    site.edit(|text| format!("{text}\n{lmtp}"));
+    let running = Running::start(&site);
+    site.run_with(&["account", "add", "bob@a.test"], b"pw\n").fine();
+    running.recipient("bob@a.test", "250");
+    site.run(&["account", "disable", "bob@a.test", "--mail"]).fine();
+    let mut lmtp = running.dial("lmtp");
+    lmtp.read_reply();
+    lmtp.ask("LHLO program.test");
+    lmtp.ask("MAIL FROM:<someone@b.example>");
+    assert_eq!(lmtp.ask("RCPT TO:<bob@a.test>").get(..9), Some("550 5.2.1"));
+    assert_eq!(lmtp.ask("RCPT TO:<nobody@a.test>").get(..9), Some("550 5.1.1"));
+    assert_eq!(lmtp.ask("RCPT TO:<admin@a.test>").get(..3), Some("250"));
+    assert_eq!(lmtp.ask("DATA").get(..3), Some("354"));
+    assert_eq!(lmtp.ask("Subject: x\r\n\r\ny\r\n.").get(..3), Some("250"));
+    // What is in the queue already comes back with the same word.
+    let message = "From: admin@a.test\nSubject: queued\n\nx\n";
+    site.run_with(
+        &["sendmail", "-f", "admin@a.test", "bob@a.test"],
+        message.as_bytes(),
+    )
+    .fine();
+    let mut imap = running.dial("imap");
+    imap.line();
+    imap.imap(&format!("LOGIN admin@a.test {}", site.password));
+    wait_for(|| imap.imap("SELECT INBOX").contains("* 2 EXISTS"));
+    let bounce = imap.imap("FETCH 2 BODY.PEEK[]");
+    assert!(bounce.contains("Status: 5.2.1"), "{bounce}");
 }
 
 #[test]
@@ -193,4 +228,43 @@ fn quotas_are_shown_and_set() {
             .refused()
             .contains("expected a size")
     );
+}
+
+#[test]
+fn mail_programs_are_told_of_domains_that_come_and_go() {
+    let site = Site::new();
+    let web = "[web]\nports = { imaps = 993, submissions = 465 }\nbehind_tls = true\n";
+    site.edit(|text| format!("{text}\n{web}"));
+    let running = Running::start(&site);
+    let status = |host: &str, path: &str| {
+        let said = running.get("http", host, path);
+        said.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let pages = [
+        ("autoconfig.b.test", "/mail/config-v1.1.xml"),
+        ("autoconfig.b.test", "/mail/config-v1.1.xml?emailaddress=x@b.test"),
+        (
+            "autodiscover.b.test",
+            "/autodiscover/autodiscover.json?Email=x@b.test&Protocol=Autodiscoverv1",
+        ),
+        ("mail.a.test", "/apple.mobileconfig?email=x@b.test"),
+        ("mta-sts.b.test", "/.well-known/mta-sts.txt"),
+    ];
+    assert_eq!(status("autoconfig.a.test", "/mail/config-v1.1.xml"), "200");
+    for (host, path) in pages {
+        assert_eq!(status(host, path), "404", "{host}{path}");
+    }
+    site.run(&["domain", "add", "b.test"]).fine();
+    for (host, path) in pages {
+        wait_for(|| status(host, path) == "200");
+    }
+    let policy = running.get("http", "mta-sts.b.test", "/.well-known/mta-sts.txt");
+    assert!(
+        policy.contains("mode: testing\r\nmx: mail.a.test\r\n"),
+        "{policy}"
+    );
+    site.run(&["domain", "remove", "b.test"]).fine();
+    for (host, path) in pages {
+        wait_for(|| status(host, path) == "404");
+    }
 }

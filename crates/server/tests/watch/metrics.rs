@@ -4,6 +4,7 @@ use crate::exposition::Exposition;
 use crate::http::{PATIENCE, Rig, ask, raw};
 use crate::support::lines::Lines;
 use crate::support::programs::at_hand;
+use mailwright_filter::rate::Rate;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -113,6 +114,43 @@ async fn what_clients_do_is_counted() {
     drop((imap, pop3));
     until(&rig, "mailwright_connections_open{protocol=\"imap\"}", 0.0).await;
     until(&rig, "mailwright_connections_open{protocol=\"pop3\"}", 0.0).await;
+}
+
+#[tokio::test]
+async fn logins_that_are_not_looked_at_are_counted_apart() {
+    let rig = Rig::start(|config| {
+        config.plaintext_login = mailwright_server::config::PlaintextLogin::Loopback;
+        let limits = &mut config.login_limits;
+        limits.exempt.clear();
+        limits.failures_per_address = Some(Rate::new(1, Duration::from_secs(86_400)));
+        limits.delay = Duration::ZERO;
+    })
+    .await;
+    let mut imap = Lines::connect(rig.address("imap")).await;
+    imap.imap("LOGIN alice@a.test wrong", "NO").await;
+    imap.imap("LOGIN alice@a.test guess", "NO").await;
+    let mut pop3 = Lines::connect(rig.address("pop3")).await;
+    assert!(pop3.line().await.is_some_and(|line| line.starts_with(b"+OK")));
+    pop3.say("USER alice@a.test", "+OK").await;
+    pop3.say("PASS nonsense", "-ERR").await;
+    let mut smtp = Lines::connect(rig.address("submission")).await;
+    smtp.reply("220").await;
+    smtp.say("EHLO c.test", "250").await;
+    smtp.auth_plain("alice@a.test", "more nonsense", "454").await;
+    for (protocol, failed, throttled) in [("imap", 1.0, 1.0), ("pop3", 0.0, 1.0), ("submission", 0.0, 1.0)] {
+        let numbers = until(
+            &rig,
+            &format!("mailwright_logins_total{{protocol=\"{protocol}\",result=\"throttled\"}}"),
+            throttled,
+        )
+        .await;
+        let series = format!("mailwright_logins_total{{protocol=\"{protocol}\",result=\"failed\"}}");
+        assert!(
+            (numbers.of(&series) - failed).abs() < 0.5,
+            "{series}: {}",
+            numbers.of(&series)
+        );
+    }
 }
 
 #[tokio::test]

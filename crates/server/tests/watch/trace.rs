@@ -2,7 +2,8 @@
 
 use crate::http::{PATIENCE, Rig};
 use crate::support::lines::Lines;
-use mailwright_server::config::{Endpoint, EndpointHost, PlaintextLogin};
+use mailwright_filter::rate::Rate;
+use mailwright_server::config::{Endpoint, EndpointHost, ListenerConfig, PlaintextLogin, Protocol, TlsMode};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -168,4 +169,94 @@ async fn a_message_is_followed_to_its_delivery_and_its_bounce() {
         );
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+/// Waits until so many messages and connections are known of something.
+async fn known(rig: &Rig, what: &str, number: usize) -> Vec<(String, Vec<Value>)> {
+    let began = Instant::now();
+    loop {
+        let stories = trace(rig.folder.path(), what);
+        if stories.len() >= number {
+            return stories;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what}: {stories:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_refused_before_there_is_a_message_is_known() {
+    let rig = Rig::start(|config| {
+        config.plaintext_login = PlaintextLogin::Loopback;
+        let mut proxied = ListenerConfig::new(Protocol::Smtp, ([127, 0, 0, 1], 0).into())
+            .with_tls(TlsMode::None)
+            .with_name("proxied");
+        proxied.smtp.proxy = true;
+        config.listeners.push(proxied);
+        // Who speaks at once is too early, whenever that is.
+        config.listeners[0].smtp.greeting_delay = Duration::from_secs(30);
+        config.filtering.rates.connections_per_address = Some(Rate::new(1, Duration::from_secs(86_400)));
+    })
+    .await;
+    let mut alice = Lines::connect(rig.address("submission")).await;
+    alice.reply("220").await;
+    alice.say("EHLO laptop.a.test", "250").await;
+    alice.auth_plain("alice@a.test", "wonder land", "235").await;
+    alice.say("MAIL FROM:<mallory@c.test>", "550").await;
+    for who in ["mallory@c.test", "alice@a.test"] {
+        let stories = known(&rig, who, 1).await;
+        let (connection, events) = &stories[0];
+        assert_eq!(kinds(events), ["sender-refused"], "{stories:#?}");
+        assert_eq!(connection.len(), 12, "it has the name of the connection");
+        assert_eq!(
+            (&events[0]["account"], &events[0]["from"]),
+            (&"alice@a.test".into(), &"mallory@c.test".into())
+        );
+        let reply = events[0]["reply"].as_str().unwrap_or_default();
+        assert!(reply.contains("does not belong to this account"), "{reply}");
+    }
+    let mut hasty = Lines::connect(rig.address("smtp")).await;
+    hasty.send_raw(b"EHLO hasty.example\r\n").await;
+    hasty.reply("554").await;
+    let mut first = Lines::connect(rig.address("proxied")).await;
+    first.send_raw(b"PROXY TCP4 192.0.2.7 127.0.0.1 999 25\r\n").await;
+    first.reply("220").await;
+    let mut second = Lines::connect(rig.address("proxied")).await;
+    second
+        .send_raw(b"PROXY TCP4 192.0.2.7 127.0.0.1 998 25\r\n")
+        .await;
+    second.reply("421").await;
+    let stories = known(&rig, "192.0.2.7", 1).await;
+    assert_eq!(kinds(&stories[0].1), ["turned-away"], "{stories:#?}");
+    let reply = stories[0].1[0]["reply"].as_str().unwrap_or_default();
+    assert!(
+        reply.starts_with("421 ") && reply.contains("Too many connections"),
+        "{reply}"
+    );
+    let of_this_machine = known(&rig, "127.0.0.1", 2).await;
+    let mut all: Vec<_> = of_this_machine
+        .iter()
+        .flat_map(|(_, events)| kinds(events))
+        .collect();
+    all.sort_unstable();
+    assert_eq!(all, ["sender-refused", "turned-away"], "{of_this_machine:#?}");
+    let numbers = crate::exposition::Exposition::parse(&rig.metrics().await);
+    for reason in ["refused", "throttled"] {
+        let series = format!("mailwright_connections_refused_total{{protocol=\"smtp\",reason=\"{reason}\"}}");
+        assert!(
+            (numbers.of(&series) - 1.0).abs() < 0.5,
+            "{series}: {}",
+            numbers.of(&series)
+        );
+    }
+    let told = Command::new(env!("CARGO_BIN_EXE_mailwright"))
+        .args(["trace", "mallory@c.test", "--data"])
+        .arg(rig.folder.path())
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8(told.stdout).expect("UTF-8");
+    assert!(
+        told.contains("127.0.0.1 by submission as alice@a.test was refused mail from mallory@c.test: 550"),
+        "{told}"
+    );
 }
