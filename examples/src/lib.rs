@@ -6,7 +6,7 @@
 //! | `imap_copy` | two IMAP clients: an account copied from one server to another, resumable |
 //! | `imap_tail` | an IMAP client that prints new mail as it comes: IDLE and NOTIFY |
 //! | `imap_facade` | an IMAP server over data of one's own: a folder of `.eml` files, read-only |
-//! | `pop3_over_maildir` | a POP3 server over a Maildir, on blocking sockets |
+//! | `pop3_over_maildir` | a POP3 server over a Maildir: two small traits, and the sessions of the reference server |
 //! | `pop_fetch` | a POP3 client: mail fetched into a Maildir or mbox, and left on the server as long as you like |
 //! | `smtp_sink` | an SMTP and LMTP server on blocking sockets that takes all mail: prints it, or keeps it as JSON, Maildir or mbox |
 //! | `mail_sink` | the reference server as a library, with a filter: SMTP, submission, IMAP, POP3 and JSON over HTTP for a test suite or a container |

@@ -125,6 +125,7 @@ fn german(text: Text) -> Option<&'static str> {
         Text::PasswordNeedsTls => {
             "Passwörter im Klartext sind hier nicht erlaubt, nehmen Sie STLS oder einen anderen Anschluss"
         }
+        Text::ReadOnly => "die Nachrichten bleiben hier: sie lassen sich nur lesen",
         Text::SendPass => "weiter mit PASS",
         Text::SendUser => "USER muss vorausgehen",
         Text::ShuttingDown => "der Server wird beendet",

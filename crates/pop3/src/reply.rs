@@ -76,6 +76,8 @@ impl Rejection {
     pub const IN_USE: Self = Self::known(Some(ResponseCode::InUse), Text::InUse);
     /// Something is wrong here that is likely to pass.
     pub const UNAVAILABLE: Self = Self::known(Some(ResponseCode::SysTemp), Text::Unavailable);
+    /// The deleted messages stay, because nobody may remove messages of this maildrop.
+    pub const READ_ONLY: Self = Self::known(Some(ResponseCode::SysPerm), Text::ReadOnly);
     /// The message cannot be given, though it is listed.
     pub const NO_SUCH_MESSAGE: Self = Self::known(None, Text::NoSuchMessage);
     /// The message cannot be given, because it holds UTF-8 where only ASCII may be, and the client is not in

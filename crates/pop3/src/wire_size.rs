@@ -13,6 +13,8 @@
 /// size.push(b"lo");
 /// assert_eq!(size.octets(), "Subject: hi\r\n\r\n.Hello\r\n".len() as u64);
 /// ```
+///
+/// It can be written to, so that [`std::io::copy`] measures what can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WireSize {
     octets: u64,
@@ -53,5 +55,16 @@ impl WireSize {
             Ends::Cr => self.octets + 1,
             Ends::Within => self.octets + 2,
         }
+    }
+}
+
+impl std::io::Write for WireSize {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        self.push(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -58,6 +58,9 @@ fn retrieved(pieces: &[Vec<u8>]) -> Vec<u8> {
 fn counted(pieces: &[Vec<u8>]) -> u64 {
     let mut size = WireSize::default();
     pieces.iter().for_each(|piece| size.push(piece));
+    let mut copied = WireSize::default();
+    std::io::copy(&mut &pieces.concat()[..], &mut copied).unwrap();
+    assert_eq!(copied, size);
     size.octets()
 }
 

@@ -57,6 +57,7 @@
 //! | [`judge`] | what is done with mail that comes in: checks of its origin, filters |
 //! | [`filter`] | programs that are asked about messages, lists in the DNS, greylisting, rate limits |
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
+//! | [`pop3`] | POP3 sessions in the same way |
 //! | [`metrics`], [`journal`] | what is counted; what became of every message |
 //! | [`shared`], [`shutdown`] | what connections share, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
@@ -65,6 +66,13 @@
 //! | [`publish`] | what to publish in the DNS, and whether it is there |
 //! | [`http`] | a client that asks once, and a server, with limits |
 //! | [`outbound`] | the worker of the queue: mail to other servers, notices to senders |
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `program` | the `mailwright` binary, and all that it needs beyond the library. On: who embeds a server turns it off |
+//! | `sqlite` | [`upkeep`] of the SQLite store; by `program` |
 //!
 //! # What is incomplete
 //!
@@ -104,7 +112,7 @@ mod orders;
 pub mod outbound;
 mod parts;
 pub mod policies;
-mod pop3;
+pub mod pop3;
 pub mod publish;
 mod quota_watch;
 mod quotas;

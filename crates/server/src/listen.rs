@@ -40,7 +40,10 @@ async fn serve<S: Store>(
             let options = crate::imap::options(&shared, &listener, peer);
             Box::pin(crate::imap::serve(shared, stream, peer, options)).await;
         }
-        Protocol::Pop3 => Box::pin(crate::pop3::serve(shared, stream, peer, listener)).await,
+        Protocol::Pop3 => {
+            let options = crate::pop3::options(&shared, &listener, peer);
+            Box::pin(crate::pop3::serve(shared, stream, peer, options)).await;
+        }
         Protocol::Http => Box::pin(crate::web::serve(shared, stream, peer)).await,
         Protocol::Metrics => Box::pin(crate::web::serve_monitor(shared, stream, peer)).await,
     }

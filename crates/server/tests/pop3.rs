@@ -7,13 +7,18 @@ mod lines;
 use bytes::Bytes;
 use lines::{Lines, Tls};
 use mailwright_mailbox::{Account, Batch, Fields, MemoryStore, Op, Scan, Store, UidSet};
+use mailwright_pop3::{Maildrop, Rejection, ResponseCode};
+use mailwright_sasl::{Answer, Identity, Question};
 use mailwright_server::accounts::set_password;
 use mailwright_server::config::{
     AccountEntry, CertificateFiles, ListenerConfig, PlaintextLogin, Protocol, Quota, TlsMode,
 };
 use mailwright_server::delivery::{MessageWriter, inbox};
+use mailwright_server::pop3::{self, Backend, Messages};
 use mailwright_server::{Config, Running, Server, unix_now};
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 struct Site {
@@ -480,4 +485,89 @@ async fn two_users_at_once_and_one_beyond_the_quota() {
     carol.say("QUIT", "+OK").await;
     bob.say("QUIT", "+OK 1 messages deleted").await;
     assert_eq!(site.uids().await, [2]);
+}
+
+/// A maildrop of two messages: one that breaks off after 100,000 octets, and one that cannot be read.
+struct Broken;
+
+impl Backend for Broken {
+    type Messages = Self;
+
+    async fn authenticate(&self, _: Question, _: SocketAddr) -> Answer {
+        Answer::Accept
+    }
+
+    async fn open(self: &Arc<Self>, user: &Identity, _: SocketAddr) -> Result<Self, Rejection> {
+        match &*user.authcid {
+            "taken" => Err(Rejection::IN_USE),
+            _ => Ok(Self),
+        }
+    }
+}
+
+impl Messages for Broken {
+    async fn list(&mut self) -> Result<Maildrop, Rejection> {
+        let mut maildrop = Maildrop::new();
+        maildrop.push(300_000, "breaks-off").expect("an id");
+        maildrop.push(10, "gone").expect("an id");
+        Ok(maildrop)
+    }
+
+    async fn read(&mut self, message: u32, range: Range<u64>) -> Result<Bytes, Rejection> {
+        match (message, 100_000_u64.saturating_sub(range.start)) {
+            (1, 1..) => {
+                let end = range.end.min(100_000);
+                let octets = (range.start..end).map(|at| if at % 100 == 0 { b'\n' } else { b'x' });
+                Ok(octets.collect())
+            }
+            (1, 0) => Err(Rejection::UNAVAILABLE),
+            _ => Err(Rejection::new(Some(ResponseCode::SysTemp), "the tape is away")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backend_of_ones_own_says_why_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        let mut options = pop3::Options::default();
+        options.engine.allow_plaintext = true;
+        while let Ok((stream, peer)) = listener.accept().await {
+            tokio::spawn(pop3::serve(Arc::new(Broken), stream, peer, options.clone()));
+        }
+    });
+    let mut client = Lines::connect(address).await;
+    client.reply("+OK").await;
+    let offered = list(&mut client, "CAPA").await;
+    assert!(
+        offered.contains(&"UTF8".to_owned()) && !offered.contains(&"STLS".to_owned()),
+        "{offered:?}"
+    );
+    client.say("USER taken", "+OK").await;
+    client.say("PASS x", "-ERR [IN-USE]").await;
+    client.say("USER bob", "+OK").await;
+    client
+        .say("PASS x", "+OK maildrop has 2 messages (300010 octets)")
+        .await;
+    client.say("RETR 2", "-ERR [SYS/TEMP] the tape is away").await;
+    // What can be read of a message is, where no more is wanted.
+    assert_eq!(list(&mut client, "TOP 1 3").await.len(), 4);
+    client.say("DELE 2", "+OK").await;
+    client.say("RETR 1", "+OK").await;
+    // Else the connection ends, so that nobody takes it for whole; and what was marked stays.
+    let rest = client.rest().await;
+    assert!(
+        rest.len() >= 100_000 && !rest.ends_with(b"\r\n.\r\n"),
+        "{} octets",
+        rest.len()
+    );
+    let mut client = Lines::connect(address).await;
+    client.reply("+OK").await;
+    client.say("USER bob", "+OK").await;
+    client.say("PASS x", "+OK").await;
+    client.say("DELE 2", "+OK").await;
+    client.say("QUIT", "-ERR [SYS/PERM] messages stay here").await;
 }

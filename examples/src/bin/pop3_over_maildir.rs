@@ -1,28 +1,28 @@
-//! Serves a Maildir by POP3: what an embedder of the server engine writes, on blocking sockets.
+//! Serves a Maildir by POP3: mail of one's own, shown by the server's sessions over two small traits.
 //!
 //! ```sh
 //! PASSWORD=… cargo run -p mailwright-examples --bin pop3_over_maildir -- --user bob ~/Maildir
 //! ```
 //!
-//! One maildrop for one user. The engine asks who may log in, what there is, for the octets of a message, and, at QUIT
-//! and at no other time, for messages to be removed; all else it answers by itself.
-
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // brings sockets, files and the clock
+//! One maildrop for one user: who may log in, what there is, the octets of a message, and, at QUIT and at no other
+//! time, which messages go. All else is done: TLS, mechanisms, time-outs, line ends, listings, TOP.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // an example brings sockets and files
 
 use bytes::Bytes;
 use clap::Parser;
 use mailwright_examples::imap::password;
-use mailwright_examples::net::{Conn, Fallible, Socket, Turn, self_made_certificate};
-use mailwright_pop3::server::{Config, Event};
-use mailwright_pop3::{Maildrop, Rejection, ResponseCode, Server, WireSize};
-use mailwright_sasl::{Answer, Question, ScramCredentials};
+use mailwright_examples::net::{Fallible, self_made_certificate};
+use mailwright_pop3::{Maildrop, Rejection, WireSize};
+use mailwright_sasl::{Answer, Identity, Question, ScramCredentials};
+use mailwright_server::pop3::{self, Backend, Messages, Options};
 use std::fs::File;
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Seek, SeekFrom};
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Serves a Maildir by POP3, to one user, whose password is read from the environment variable PASSWORD.
 ///
@@ -46,17 +46,9 @@ struct Arguments {
     listen: SocketAddr,
 }
 
-struct Site {
-    arguments: Arguments,
-    credentials: ScramCredentials,
-    config: Arc<Config>,
-    tls: Arc<rustls::ServerConfig>,
-    /// Held by the session that has the maildrop open (RFC 1939 §4).
-    maildrop: Mutex<()>,
-}
-
-fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pop3_over_maildir: {error}");
@@ -65,104 +57,88 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Fallible<()> {
+async fn run(arguments: Arguments) -> Fallible<()> {
     // Before anybody waits for it.
     scan(&arguments.maildir).map_err(|e| format!("{}: no Maildir: {e}", arguments.maildir.display()))?;
     let mut salt = [0; 16];
     getrandom::fill(&mut salt)?;
-    let credentials = ScramCredentials::derive(&password("PASSWORD")?.into(), &salt, 4096.try_into()?);
-    let mut config = Config::default();
-    config.stls = true;
-    config.allow_plaintext = arguments.listen.ip().is_loopback();
-    let listener = TcpListener::bind(arguments.listen)
+    let mut options = Options::default();
+    options.engine.allow_plaintext = arguments.listen.ip().is_loopback();
+    options.tls = Some(self_made_certificate("localhost")?.0.into());
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
         .map_err(|e| format!("cannot listen at {}: {e}", arguments.listen))?;
     println!("listening at {}", listener.local_addr()?);
     let site = Arc::new(Site {
+        credentials: ScramCredentials::derive(&password("PASSWORD")?.into(), &salt, 4096.try_into()?),
         arguments,
-        credentials,
-        config: config.into(),
-        tls: self_made_certificate("localhost")?.0,
-        maildrop: Mutex::new(()),
+        lock: Arc::default(),
     });
-    for socket in listener.incoming() {
-        let (site, socket) = (site.clone(), socket?);
-        std::thread::spawn(move || {
-            if let Err(error) = serve(&site, socket) {
-                eprintln!("{error}");
-            }
-        });
-    }
-    Ok(())
-}
-
-fn serve(site: &Site, socket: TcpStream) -> Fallible<()> {
-    let mut entropy = [0; 32];
-    getrandom::fill(&mut entropy)?;
-    socket.set_write_timeout(Some(Duration::from_secs(300)))?;
-    let server = Server::new(site.config.clone(), entropy, Instant::now());
-    let mut conn = Conn::new(server, Socket::Tcp(socket));
-    // What the session has open, and the lock that keeps others out.
-    let mut open: Option<(Vec<PathBuf>, MutexGuard<'_, ()>)> = None;
     loop {
-        let event = match conn.turn()? {
-            Turn::Event(event) => event,
-            Turn::StartTls => {
-                conn.accept_tls(site.tls.clone())?;
-                conn.machine.tls_started();
-                continue;
-            }
-            Turn::Close => return Ok(()),
-        };
-        let path = |number: u32| open.as_ref().map(|(paths, _)| paths[number as usize - 1].clone());
-        match event {
-            Event::Auth(question) => conn.machine.answer_auth(site.answer(&question)),
-            Event::Open(_) => match site.maildrop.try_lock() {
-                Err(TryLockError::WouldBlock) => conn.machine.reject(Rejection::IN_USE),
-                Err(TryLockError::Poisoned(_)) => conn.machine.reject(Rejection::UNAVAILABLE),
-                Ok(lock) => {
-                    let (maildrop, paths) = scan(&site.arguments.maildir)?;
-                    open = Some((paths, lock));
-                    conn.machine.open(maildrop);
-                }
-            },
-            Event::Retrieve { message, .. } => match path(message).map(File::open) {
-                Some(Ok(file)) => give(&mut conn, file)?,
-                _ => conn.machine.reject(Rejection::NO_SUCH_MESSAGE),
-            },
-            Event::Update { deleted } => {
-                let remove = |number| std::fs::remove_file(path(number).unwrap_or_default());
-                match site.arguments.delete && deleted.into_iter().all(|n| remove(n).is_ok()) {
-                    true => conn.machine.accept(),
-                    false => conn.machine.reject(Rejection::new(
-                        Some(ResponseCode::SysPerm),
-                        "messages stay here: the maildrop is read-only",
-                    )),
-                }
-            }
-            _ => {}
-        }
+        let (stream, peer) = listener.accept().await?;
+        tokio::spawn(pop3::serve(site.clone(), stream, peer, options.clone()));
     }
 }
 
-/// Gives a message piece by piece, so that none is held in memory. The engine sees to line ends and dots.
-fn give(conn: &mut Conn<Server>, mut file: File) -> Fallible<()> {
-    let mut piece = vec![0; 64 * 1024];
-    loop {
-        let n = file.read(&mut piece)?;
-        if n == 0 || !conn.machine.message_chunk(Bytes::copy_from_slice(&piece[..n])) {
-            conn.machine.message_end();
-            return Ok(());
-        }
-        conn.flush()?;
-    }
+struct Site {
+    arguments: Arguments,
+    credentials: ScramCredentials,
+    /// Held by the session that has the maildrop open (RFC 1939 §4).
+    lock: Arc<Mutex<()>>,
 }
 
-impl Site {
-    fn answer(&self, question: &Question) -> Answer {
+impl Backend for Site {
+    type Messages = Open;
+
+    async fn authenticate(&self, question: Question, _: SocketAddr) -> Answer {
         match question.username() == self.arguments.user && question.authzid().is_none() {
             true => Answer::Scram(self.credentials.clone()),
             false => Answer::Deny,
         }
+    }
+
+    async fn open(self: &Arc<Self>, _: &Identity, _: SocketAddr) -> Result<Open, Rejection> {
+        Ok(Open {
+            maildir: self.arguments.maildir.clone(),
+            delete: self.arguments.delete,
+            files: Vec::new(),
+            _lock: self
+                .lock
+                .clone()
+                .try_lock_owned()
+                .map_err(|_| Rejection::IN_USE)?,
+        })
+    }
+}
+
+/// The maildrop of one session.
+struct Open {
+    maildir: PathBuf,
+    delete: bool,
+    /// The messages, in the order of their numbers.
+    files: Vec<PathBuf>,
+    _lock: OwnedMutexGuard<()>,
+}
+
+impl Messages for Open {
+    async fn list(&mut self) -> Result<Maildrop, Rejection> {
+        let (maildrop, files) = scan(&self.maildir).map_err(|_| Rejection::UNAVAILABLE)?;
+        self.files = files;
+        Ok(maildrop)
+    }
+
+    async fn read(&mut self, message: u32, range: Range<u64>) -> Result<Bytes, Rejection> {
+        let piece = read(&self.files[message as usize - 1], range);
+        piece.map_err(|_| Rejection::NO_SUCH_MESSAGE)
+    }
+
+    async fn delete(&mut self, messages: &[u32]) -> Result<(), Rejection> {
+        if !self.delete {
+            return Err(Rejection::READ_ONLY);
+        }
+        let mut files = messages.iter().map(|n| &self.files[*n as usize - 1]);
+        let removed = files.try_for_each(std::fs::remove_file);
+        removed.map_err(|_| Rejection::UNAVAILABLE)
     }
 }
 
@@ -171,37 +147,32 @@ fn scan(maildir: &Path) -> Fallible<(Maildrop, Vec<PathBuf>)> {
     let mut files = Vec::new();
     for folder in ["new", "cur"] {
         for entry in std::fs::read_dir(maildir.join(folder))? {
-            let path = entry?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
             // What stands behind the colon are flags, and changes.
-            files.push((name.split(':').next().unwrap_or_default().to_owned(), path));
+            files.push((
+                name.split(':').next().unwrap_or_default().to_owned(),
+                entry.path(),
+            ));
         }
     }
     files.sort();
     let mut maildrop = Maildrop::with_capacity(files.len());
     for (name, path) in &files {
+        let mut size = WireSize::default();
+        std::io::copy(&mut File::open(path)?, &mut size)?;
         // Names are unique for ever, but may be longer than the 70 octets of a unique id.
         let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
-        let uid: String = digest.as_ref()[..16]
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
-        maildrop.push(octets(path)?, &uid)?;
+        let id = u128::from_be_bytes(digest.as_ref()[..16].try_into()?);
+        maildrop.push(size.octets(), &format!("{id:032x}"))?;
     }
     Ok((maildrop, files.into_iter().map(|(_, path)| path).collect()))
 }
 
-/// How long a message is on the wire.
-fn octets(path: &Path) -> Fallible<u64> {
-    let (mut file, mut piece, mut size) = (File::open(path)?, vec![0; 64 * 1024], WireSize::default());
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(size.octets()),
-            n => size.push(&piece[..n]),
-        }
-    }
+fn read(path: &Path, range: Range<u64>) -> std::io::Result<Bytes> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut piece = Vec::new();
+    file.take(range.end - range.start).read_to_end(&mut piece)?;
+    Ok(piece.into())
 }
