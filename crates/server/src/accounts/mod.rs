@@ -103,7 +103,7 @@ impl Accounts {
             logins_file: config.logins_file(),
             rehashed: Mutex::default(),
             limits,
-            decoy: password::hash(&random_password(), config.password_hash).into(),
+            decoy: password::decoy(config.password_hash).into(),
             decoy_key: entropy(),
             anybody: config.anybody,
             folders: config.delivery.folders.clone(),

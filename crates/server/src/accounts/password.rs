@@ -4,6 +4,8 @@ use crate::config::{AccountEntry, PasswordHashing};
 use crate::random::entropy;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use mailwright_sasl::{ScramCredentials, Secret, saslprep};
 
 /// Hashes a password for an account entry: Argon2id with 19 MiB and two passes, as a PHC string.
@@ -20,6 +22,15 @@ pub(super) fn hash(password: &Secret, hashing: PasswordHashing) -> String {
     let hash: Result<PasswordHash, _> = argon2.hash_password_with_salt(password.as_bytes(), &entropy::<16>());
     hash.expect("the parameters, a salt of 16 octets and passwords below 4 GiB are valid")
         .to_string()
+}
+
+/// A hash that no password is found for: it costs as much to check as one of [`hash`], and nothing to make.
+pub(super) fn decoy(hashing: PasswordHashing) -> String {
+    let params = Params::new(hashing.memory, hashing.passes, hashing.lanes, None).unwrap_or_default();
+    let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+    let salt = STANDARD_NO_PAD.encode(entropy::<16>());
+    let output = STANDARD_NO_PAD.encode(entropy::<{ Params::DEFAULT_OUTPUT_LEN }>());
+    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${output}")
 }
 
 /// Whether a hash costs less than hashes are to cost, or is of a lesser kind.
@@ -92,4 +103,26 @@ fn computed(password: &Secret, hash: &str, memory: &mut Memory) -> Option<bool> 
         .ok()?;
     // Compared in constant time.
     Some(Output::new(output).ok()? == expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoy_is_checked_like_a_hash_and_never_right() {
+        let mut hashing = PasswordHashing::default();
+        (hashing.memory, hashing.passes) = (8 * 1024, 1);
+        let (password, mut memory) = (Secret::from("s3cret"), Memory::new());
+        let (real, decoy) = (hash(&password, hashing), decoy(hashing));
+        let costs = |hash: &str| hash.rsplitn(3, '$').nth(2).expect("its parameters").to_owned();
+        assert_eq!((costs(&decoy), decoy.len()), (costs(&real), real.len()));
+        assert_eq!(computed(&password, &real, &mut memory), Some(true));
+        assert_eq!(
+            computed(&password, &decoy, &mut memory),
+            Some(false),
+            "it is computed"
+        );
+        assert!(!is_weaker(&decoy, hashing));
+    }
 }
