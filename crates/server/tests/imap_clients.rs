@@ -11,9 +11,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use support::lines::{Lines, Tls, find};
-use support::programs::{Server, at_hand, installed, knows, run, script, script_of, succeeds};
+use support::programs::{Server, at_hand, installed, knows, script, script_of, succeeds};
+use support::terminal::Terminal;
 
 #[tokio::test]
 async fn every_capability_that_is_offered() {
@@ -45,22 +45,13 @@ async fn imapflow() {
     server.stop().await;
 }
 
-/// Delivers messages to bob.
+/// Delivers messages to bob, which a Message-ID tells apart.
 async fn deliver(server: &Server, numbers: std::ops::Range<usize>) {
-    let mut carol = Lines::connect(server.process.address("smtp")).await;
-    carol.reply("220").await;
-    carol.say("EHLO client.example", "250").await;
-    for n in numbers {
-        carol
-            .send("MAIL FROM:<carol@elsewhere.example>\r\nRCPT TO:<bob@localhost>\r\nDATA")
-            .await;
-        for reply in ["250", "250", "354"] {
-            carol.reply(reply).await;
-        }
-        let message =
-            format!("Subject: message {n}\r\nMessage-ID: <{n}@elsewhere.example>\r\n\r\nnumber {n}\r\n.");
-        carol.say(&message, "250").await;
-    }
+    server
+        .deliver(numbers, |n| {
+            format!("Message-ID: <{n}@elsewhere.example>\r\n\r\nnumber {n}")
+        })
+        .await;
 }
 
 /// A client that knows nothing of our engines, logged in as bob.
@@ -274,7 +265,7 @@ async fn fetchmail() {
     let server = Server::start().await;
     deliver(&server, 0..5).await;
     let got = server.folder.path().join("got");
-    let config = server.file(
+    let config = server.private_file(
         "fetchmailrc",
         &format!(
             "poll localhost protocol IMAP port {} auth password\n  username \"bob@localhost\" password \"builder\"\n  \
@@ -284,14 +275,7 @@ async fn fetchmail() {
             got.display(),
         ),
     );
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
-    let home = server.folder.path().to_owned();
-    let fetch = |more: &[&str]| {
-        let mut command = Command::new("fetchmail");
-        command.env("HOME", &home).env("FETCHMAILHOME", &home);
-        run(command.arg("-f").arg(&config).arg("--nosyslog").args(more))
-    };
+    let fetch = |more: &[&str]| server.fetchmail(&config, more);
     let (ok, said) = fetch(&["--keep"]);
     assert!(ok, "{said}");
     let text = std::fs::read_to_string(&got).expect("messages");
@@ -306,62 +290,6 @@ async fn fetchmail() {
     let (_, said) = fetch(&[]);
     assert!(said.contains("No mail"), "{said}");
     server.stop().await;
-}
-
-/// A program in a terminal of its own.
-struct Terminal(PathBuf);
-
-impl Terminal {
-    fn run(server: &Server, command: &str) -> Self {
-        let terminal = Self(server.folder.path().join("tmux"));
-        terminal.tmux(&[
-            "-f",
-            "/dev/null",
-            "new-session",
-            "-d",
-            "-x",
-            "110",
-            "-y",
-            "40",
-            command,
-        ]);
-        terminal
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let (_, said) = run(Command::new("tmux")
-            .arg("-S")
-            .arg(&self.0)
-            .args(arguments)
-            .env("TERM", "xterm"));
-        said
-    }
-
-    fn keys(&self, keys: &str) {
-        self.tmux(&["send-keys", keys]);
-    }
-
-    /// Waits until the screen shows what is expected.
-    fn shows(&self, what: &str, is_there: bool) {
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            let screen = self.tmux(&["capture-pane", "-p"]);
-            if screen.contains(what) == is_there {
-                return;
-            }
-            assert!(
-                Instant::now() < end,
-                "{what:?} should be there: {is_there}\n{screen}"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
 }
 
 /// Opens a folder, reads and flags a message, deletes two, purges and leaves.
@@ -387,26 +315,18 @@ async fn in_a_terminal(program: &str, more: &str) {
     let command = format!("HOME={home} {program} -n -F {}", config.display());
     let terminal = Terminal::run(&server, &command);
     terminal.shows("message 5", true);
-    terminal.keys("1");
-    terminal.keys("Enter");
+    terminal.keys(&["1", "Enter"]);
     terminal.shows("of 6", false);
-    terminal.keys("F");
-    terminal.keys("2");
-    terminal.keys("Enter");
-    terminal.keys("d");
-    terminal.keys("d");
-    terminal.keys("$");
+    terminal.keys(&["F", "2", "Enter", "d", "d", "$"]);
     terminal.shows("message 1", false);
     // Mail that comes meanwhile is seen.
     deliver(&server, 6..7).await;
-    terminal.keys("$");
+    terminal.keys(&["$"]);
     terminal.shows("message 6", true);
     // Read one.
-    terminal.keys("*");
-    terminal.keys("Enter");
+    terminal.keys(&["*", "Enter"]);
     terminal.shows("number 6", true);
-    terminal.keys("i");
-    terminal.keys("q");
+    terminal.keys(&["i", "q"]);
     terminal.shows("message 6", false);
     let there = flags_there(&server, "INBOX").await;
     let of = |n: usize| {

@@ -11,10 +11,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use support::lines::{Lines, Tls};
 use support::process::Process;
 use support::programs::{Server, at_hand, installed, knows, run, script, script_of};
+use support::terminal::Terminal;
 
 #[tokio::test]
 async fn poplib() {
@@ -38,21 +38,11 @@ async fn node_pop3() {
     server.stop().await;
 }
 
-/// Delivers messages to bob.
+/// Delivers messages to bob, whose bodies begin with a dot.
 async fn deliver(server: &Server, numbers: std::ops::Range<usize>) {
-    let mut carol = Lines::connect(server.process.address("smtp")).await;
-    carol.reply("220").await;
-    carol.say("EHLO client.example", "250").await;
-    for n in numbers {
-        carol
-            .send("MAIL FROM:<carol@elsewhere.example>\r\nRCPT TO:<bob@localhost>\r\nDATA")
-            .await;
-        for reply in ["250", "250", "354"] {
-            carol.reply(reply).await;
-        }
-        let message = format!("Subject: message {n}\r\n\r\n..dot\r\nnumber {n}\r\n.");
-        carol.say(&message, "250").await;
-    }
+    server
+        .deliver(numbers, |n| format!("\r\n..dot\r\nnumber {n}"))
+        .await;
 }
 
 /// A client that knows nothing of our engines, logged in as bob, once nobody else has the maildrop.
@@ -95,11 +85,6 @@ fn numbers<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<usize> {
     texts.into_iter().map(number).collect()
 }
 
-fn is_private(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
-}
-
 fn maildir(server: &Server) -> PathBuf {
     let maildir = server.folder.path().join("got");
     for sub in ["cur", "new", "tmp"] {
@@ -117,7 +102,7 @@ async fn fetchmail() {
     deliver(&server, 0..5).await;
     let got = maildir(&server);
     for (listener, tls) in [("pop3s", "ssl"), ("pop3", "sslproto TLS1.2+")] {
-        let config = server.file(
+        server.private_file(
             &format!("fetchmailrc.{listener}"),
             &format!(
                 "poll localhost protocol POP3 port {} uidl\n  username \"bob@localhost\" password \"builder\"\n  \
@@ -127,14 +112,10 @@ async fn fetchmail() {
                 got.join("new").display(),
             ),
         );
-        is_private(&config);
     }
-    let home = server.folder.path().to_owned();
     let fetch = |listener: &str, more: &[&str]| {
-        let mut command = Command::new("fetchmail");
-        command.env("HOME", &home).env("FETCHMAILHOME", &home);
-        let config = home.join(format!("fetchmailrc.{listener}"));
-        run(command.arg("-f").arg(config).arg("--nosyslog").args(more))
+        let config = server.folder.path().join(format!("fetchmailrc.{listener}"));
+        server.fetchmail(&config, more)
     };
     let (ok, said) = fetch("pop3s", &["--keep"]);
     assert!(ok, "{said}");
@@ -164,7 +145,7 @@ async fn getmail6() {
     let got = maildir(&server);
     let home = server.folder.path().to_owned();
     let fetch = |delete: bool| {
-        let config = server.file(
+        let config = server.private_file(
             "getmailrc",
             &format!(
                 "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {}\n\
@@ -176,7 +157,6 @@ async fn getmail6() {
                 got.join("new").display(),
             ),
         );
-        is_private(&config);
         let mut command = Command::new("getmail");
         command
             .env("HOME", &home)
@@ -209,7 +189,7 @@ async fn mpop() {
     let home = server.folder.path().to_owned();
     let fetch = |listener: &str, auth: &str, more: &[&str]| {
         let starttls = if listener == "pop3" { "on" } else { "off" };
-        let config = server.file(
+        let config = server.private_file(
             "mpoprc",
             &format!(
                 "account bob\nhost localhost\nport {}\nuser bob@localhost\npassword builder\nauth {auth}\ntls on\n\
@@ -220,7 +200,6 @@ async fn mpop() {
                 home.join("uidls").display(),
             ),
         );
-        is_private(&config);
         let mut command = Command::new("mpop");
         let (ok, said) = run(command
             .env("HOME", &home)
@@ -240,56 +219,6 @@ async fn mpop() {
     fetch("pop3", "scram-sha-256", &["--keep=off"]);
     assert_eq!(left(&server).await, 0);
     server.stop().await;
-}
-
-/// A program in a terminal of its own.
-struct Terminal(PathBuf);
-
-impl Terminal {
-    fn run(server: &Server, command: &str) -> Self {
-        let terminal = Self(server.folder.path().join("tmux"));
-        let session = ["-f", "/dev/null", "new-session", "-d", "-x", "110", "-y", "40"];
-        terminal.tmux(&[&session[..], &[command]].concat());
-        terminal
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new("tmux");
-        command
-            .arg("-S")
-            .arg(&self.0)
-            .args(arguments)
-            .env("TERM", "xterm");
-        run(&mut command).1
-    }
-
-    /// Waits until the screen shows what is expected.
-    fn shows(&self, what: &str, is_there: bool) {
-        let end = Instant::now() + Duration::from_secs(40);
-        loop {
-            let screen = self.tmux(&["capture-pane", "-p"]);
-            if screen.contains(what) == is_there {
-                return;
-            }
-            assert!(
-                Instant::now() < end,
-                "{what:?} should be there: {is_there}\n{screen}"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        for key in keys {
-            self.tmux(&["send-keys", key]);
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
 }
 
 #[tokio::test]

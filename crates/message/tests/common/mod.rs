@@ -1,6 +1,7 @@
 //! What the tests share: line ends, and the index in the words of IMAP.
 #![allow(dead_code)] // each test binary uses its own share of it
 
+pub(crate) mod built;
 pub(crate) mod generators;
 
 use std::fmt::Write as _;

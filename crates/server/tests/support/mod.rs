@@ -7,3 +7,4 @@ pub mod lines;
 pub mod process;
 pub mod programs;
 pub mod site;
+pub mod terminal;

@@ -1,6 +1,9 @@
 //! Programs that nobody here wrote, run against the real binary.
 
+use super::lines::Lines;
 use super::process::Process;
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -30,6 +33,38 @@ impl Server {
         let path = self.folder.path().join(name);
         std::fs::write(&path, content).expect("the folder is writable");
         path
+    }
+
+    /// A file that programs which look at that take for one with passwords.
+    pub fn private_file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.file(name, content);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+        path
+    }
+
+    /// Delivers messages to bob: what `message` says for each number, behind its subject, `message N`.
+    pub async fn deliver(&self, numbers: Range<usize>, message: impl Fn(usize) -> String) {
+        let mut carol = Lines::connect(self.process.address("smtp")).await;
+        carol.reply("220").await;
+        carol.say("EHLO client.example", "250").await;
+        for n in numbers {
+            carol
+                .send("MAIL FROM:<carol@elsewhere.example>\r\nRCPT TO:<bob@localhost>\r\nDATA")
+                .await;
+            for reply in ["250", "250", "354"] {
+                carol.reply(reply).await;
+            }
+            let message = format!("Subject: message {n}\r\n{}\r\n.", message(n));
+            carol.say(&message, "250").await;
+        }
+    }
+
+    /// Runs fetchmail; tells whether it succeeded, and what it said.
+    pub fn fetchmail(&self, config: &Path, more: &[&str]) -> (bool, String) {
+        let mut command = Command::new("fetchmail");
+        let home = self.folder.path();
+        command.env("HOME", home).env("FETCHMAILHOME", home);
+        run(command.arg("-f").arg(config).arg("--nosyslog").args(more))
     }
 
     /// Stops the server, which must not have complained of anything.
