@@ -1,6 +1,8 @@
 //! What a store can do for those who look after it, while it works.
 
-use mailwright_store::{MaildirStore, SqliteStore};
+use mailwright_store::MaildirStore;
+#[cfg(feature = "sqlite")]
+use mailwright_store::SqliteStore;
 use std::path::Path;
 use std::pin::Pin;
 
@@ -36,6 +38,7 @@ pub struct Checked {
     pub problems: Vec<String>,
 }
 
+#[cfg(feature = "sqlite")]
 impl Upkeep for SqliteStore {
     fn backup<'a>(&'a self, to: &'a Path) -> Promise<'a, Copied> {
         Box::pin(async move {
