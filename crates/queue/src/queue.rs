@@ -133,6 +133,11 @@ impl Queue {
         &self.config
     }
 
+    /// Takes up other settings. Waits that have begun keep their ends.
+    pub fn configure(&mut self, config: Config) {
+        self.config = config;
+    }
+
     // ----- the spool -----
 
     /// Tells that records were added to the spool, by whomever.

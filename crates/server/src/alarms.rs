@@ -4,29 +4,30 @@ use crate::clock::unix_now;
 use crate::filter::Alarm;
 use crate::outbound::send_own;
 use crate::random::entropy;
-use crate::shared::Shared;
+use crate::shared::Live;
 use mailwright_address::EmailAddress;
 use mailwright_mailbox::Store;
 use mailwright_message::build::{Message, Part};
 use mailwright_message::date::DateTime;
-use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// How many may wait to be told.
 pub(crate) const MOST: usize = 100;
 
 /// Sends what is heard until the server stops.
-pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>, mut heard: mpsc::Receiver<Alarm>) {
+pub(crate) async fn run<S: Store>(live: Live<S>, mut heard: mpsc::Receiver<Alarm>) {
+    let shutdown = live.current().shutdown.clone();
     loop {
         let alarm = tokio::select! {
             alarm = heard.recv() => alarm,
-            () = shared.shutdown.begun() => return,
+            () = shutdown.begun() => return,
         };
         let Some(alarm) = alarm else {
             // Nothing is counted any more, which is for others to end.
-            return shared.shutdown.begun().await;
+            return shutdown.begun().await;
         };
         tracing::warn!(account = %alarm.account, "too many {}: the postmaster is told", alarm.what);
+        let shared = live.current();
         let Some(postmaster) = shared.postmaster() else {
             continue;
         };

@@ -7,7 +7,7 @@ use crate::dns::Dns;
 use crate::judge::{DueReport, Reports};
 use crate::outbound::send_own;
 use crate::random::entropy;
-use crate::shared::Shared;
+use crate::shared::{Live, Shared};
 use mailwright_address::EmailAddress;
 use mailwright_auth::Step;
 use mailwright_auth::dmarc::aggregate::{Aggregate, gzip};
@@ -28,9 +28,12 @@ const MINUTE: u32 = 60;
 const MOST_TARGETS: usize = 10;
 
 /// Keeps what is counted, and sends the reports of days that are over, until the server stops.
-pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>, reports: &Reports) {
+pub(crate) async fn run<S: Store>(live: Live<S>, reports: Arc<Reports>) {
+    let reports = &*reports;
+    let shutdown = live.current().shutdown.clone();
     for turn in (0..MINUTE).cycle() {
         if turn == 0 {
+            let shared = live.current();
             for due in reports.due() {
                 send_or_keep(&shared, reports, due).await;
             }
@@ -40,7 +43,7 @@ pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>, reports: &Reports) {
         }
         tokio::select! {
             () = sleep(EVERY) => {}
-            () = shared.shutdown.begun() => break,
+            () = shutdown.begun() => break,
         }
     }
     reports.keep().await;

@@ -55,6 +55,23 @@ impl Dns {
         Self::start(dns_config(config))
     }
 
+    /// The resolver for another configuration: this one, with all it remembers, if that asks for the same. Files, such
+    /// as `/etc/resolv.conf`, may hold something else than before.
+    pub(crate) fn reloaded(&self, old: &Config, config: &Config) -> Self {
+        let asked = |config: &Config| (config.outbound.resolver, config.outbound.serve_stale);
+        let without_files =
+            |config: &Config| config.outbound.resolver.is_some() && config.outbound.hosts_file.is_none();
+        match asked(old) == asked(config) && without_files(old) && without_files(config) {
+            true => self.clone(),
+            false => Self::from_config(config),
+        }
+    }
+
+    /// Whether the two are handles to one resolver.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.serial, &other.serial)
+    }
+
     /// Resolves a question. Dropping the future gives the question up.
     pub async fn resolve(&self, question: Question) -> Answer {
         let mut asker = Asker::new(self);

@@ -59,7 +59,7 @@
 //! | [`imap`] | IMAP sessions over any mail: a trait, and the store as one implementation |
 //! | [`pop3`] | POP3 sessions in the same way |
 //! | [`metrics`], [`journal`] | what is counted; what became of every message |
-//! | [`shared`], [`shutdown`] | what connections share, and how they end |
+//! | [`shared`], [`shutdown`] | what connections share, what a reload replaces of it, and how they end |
 //! | [`dns`] | the sockets of the stub resolver |
 //! | [`transfer`] | mail from elsewhere and to elsewhere: Maildir, mbox, IMAP accounts |
 //! | [`route`], [`policies`] | where mail goes; the MTA-STS policies of other domains |
@@ -117,6 +117,8 @@ pub mod publish;
 mod quota_watch;
 mod quotas;
 mod random;
+mod reload;
+mod reloads;
 mod rewriting;
 pub mod route;
 mod rules;
@@ -137,6 +139,7 @@ mod workers;
 pub use clock::unix_now;
 pub use config::Config;
 pub use metrics::Metrics;
+pub use reloads::{ReloadAsked, ReloadRequests, Reloaded, Reloads};
 pub use server::{Builder, PartEnded, Running, Server, StartError};
 pub use shared::Shared;
 pub use stream::Stream;

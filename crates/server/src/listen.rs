@@ -5,12 +5,14 @@ use crate::config::{ListenerConfig, Protocol, TlsMode};
 use crate::gate::{Gate, Pass};
 use crate::metrics::{Connected, Door, Success, Task, spawn};
 use crate::shared::Shared;
+use crate::shutdown::Shutdown;
 use mailwright_mailbox::Store;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 /// How long a TLS handshake at the start of a connection may take.
@@ -52,9 +54,53 @@ async fn serve<S: Store>(
 /// A listener that has its socket.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    config: Arc<ListenerConfig>,
+    config: ListenerConfig,
     socket: TcpListener,
     address: SocketAddr,
+}
+
+/// A listener that is open, from outside.
+#[derive(Debug)]
+pub(crate) struct Entrance<S> {
+    /// The address it has.
+    pub(crate) address: SocketAddr,
+    config: Arc<ListenerConfig>,
+    /// How those are served who come, as a reload leaves it; once there is nothing, nobody is taken any more.
+    served: watch::Sender<Option<Served<S>>>,
+}
+
+/// How those are served who come: what the listener does, and the configuration that this is of.
+type Served<S> = (Arc<ListenerConfig>, Arc<Shared<S>>);
+
+impl<S> Entrance<S> {
+    /// What it was told last.
+    pub(crate) fn config(&self) -> &ListenerConfig {
+        &self.config
+    }
+
+    /// Its name, and the address it has.
+    pub(crate) fn address(&self) -> (String, SocketAddr) {
+        (self.config.name.clone(), self.address)
+    }
+
+    /// Whether a listener of another configuration can have the socket.
+    pub(crate) fn suits(&self, other: &ListenerConfig) -> bool {
+        let same_port = other.address.port() != 0 || self.config.name == other.name;
+        let same_kind = (self.config.protocol == Protocol::Metrics) == (other.protocol == Protocol::Metrics);
+        self.config.address == other.address && same_port && same_kind
+    }
+
+    /// Serves those who come later as another configuration says.
+    pub(crate) fn adjust(&mut self, config: ListenerConfig, shared: Arc<Shared<S>>) {
+        self.config = Arc::new(config);
+        self.served.send_replace(Some((self.config.clone(), shared)));
+    }
+
+    /// Takes nobody any more; those who are in stay.
+    pub(crate) fn close(self) {
+        tracing::info!(listener = self.config.name, address = %self.address, "listening no more");
+        self.served.send_replace(None);
+    }
 }
 
 impl Bound {
@@ -63,15 +109,10 @@ impl Bound {
         let socket = TcpListener::bind(config.address).await?;
         let address = socket.local_addr()?;
         Ok(Self {
-            config: Arc::new(config),
+            config,
             socket,
             address,
         })
-    }
-
-    /// Its name, and the address it has.
-    pub(crate) fn address(&self) -> (String, SocketAddr) {
-        (self.config.name.clone(), self.address)
     }
 
     /// What it speaks.
@@ -79,45 +120,76 @@ impl Bound {
         self.config.protocol
     }
 
-    /// Accepts connections until the server stops.
-    pub(crate) async fn run<S: Store>(self, shared: Arc<Shared<S>>, gate: Gate) {
+    /// Opens the listener; it has to be run to take anybody.
+    pub(crate) fn open<S: Store>(
+        self,
+        shared: Arc<Shared<S>>,
+        gate: Gate,
+    ) -> (Entrance<S>, impl Future<Output = ()> + Send) {
         let Self {
             config,
             socket,
             address,
         } = self;
         tracing::info!(listener = config.name, %address, protocol = %config.protocol, "listening");
-        loop {
-            let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
-                () = shared.shutdown.begun() => return,
-            };
-            match accepted {
-                // Behind a proxy all have its address, until it has told theirs.
-                Ok((tcp, peer)) => match gate.enter((!config.smtp.proxy).then_some(peer.ip())) {
-                    Some(pass) => {
-                        let served = connection(shared.clone(), tcp, peer, config.clone(), pass);
-                        spawn(Task::Connection, served);
-                    }
-                    None => {
-                        tracing::warn!(listener = config.name, %peer, "refused: too many connections");
-                        shared
-                            .metrics
-                            .turned_away
-                            .of(config.protocol)
-                            .of(Door::Full)
-                            .count();
-                        turn_away(&tcp, config.protocol, config.tls);
-                    }
-                },
-                Err(error) => {
-                    // Out of file descriptors, most likely. Trying at once would only burn time.
-                    tracing::error!(listener = config.name, "cannot accept a connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+        let config = Arc::new(config);
+        let shutdown = shared.shutdown.clone();
+        let served = watch::Sender::new(Some((config.clone(), shared)));
+        let running = accept(socket, served.subscribe(), gate, shutdown);
+        let entrance = Entrance {
+            address,
+            config,
+            served,
+        };
+        (entrance, running)
+    }
+}
+
+/// Accepts connections until the server stops, or the entrance is closed.
+async fn accept<S: Store>(
+    socket: TcpListener,
+    mut served: watch::Receiver<Option<Served<S>>>,
+    gate: Gate,
+    shutdown: Shutdown,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = shutdown.begun() => return,
+            () = closed(&mut served) => return,
+        };
+        let Some((config, shared)) = served.borrow().clone() else {
+            return;
+        };
+        match accepted {
+            // Behind a proxy all have its address, until it has told theirs.
+            Ok((tcp, peer)) => match gate.enter((!config.smtp.proxy).then_some(peer.ip())) {
+                Some(pass) => {
+                    spawn(Task::Connection, connection(shared, tcp, peer, config, pass));
                 }
+                None => {
+                    tracing::warn!(listener = config.name, %peer, "refused: too many connections");
+                    shared
+                        .metrics
+                        .turned_away
+                        .of(config.protocol)
+                        .of(Door::Full)
+                        .count();
+                    turn_away(&tcp, config.protocol, config.tls);
+                }
+            },
+            Err(error) => {
+                // Out of file descriptors, most likely. Trying at once would only burn time.
+                tracing::error!(listener = config.name, "cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
+}
+
+async fn closed<S>(served: &mut watch::Receiver<Option<Served<S>>>) {
+    // That the other end is gone means the same.
+    let _ = served.wait_for(Option::is_none).await;
 }
 
 /// One connection from its first octet to its last.

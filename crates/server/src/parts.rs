@@ -25,20 +25,33 @@ pub struct PartEnded {
 
 impl Parts {
     /// Runs a part.
-    pub(crate) fn spawn(&mut self, name: impl Into<String>, part: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        part: impl Future<Output = ()> + Send + 'static,
+    ) -> Id {
         let id = self.tasks.spawn(counted(Task::Part, part)).id();
         self.names.insert(id, name.into());
+        id
+    }
+
+    /// Lets a part end: it is no defect when it does.
+    pub(crate) fn release(&mut self, id: Id) {
+        self.names.remove(&id);
     }
 
     /// Waits until one of them ends; for ever where there are none. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> PartEnded {
-        let (id, why) = match self.tasks.join_next_with_id().await {
-            None => pending().await,
-            Some(Ok((id, ()))) => (id, "it came to its end by itself".to_owned()),
-            Some(Err(error)) => (error.id(), words(error)),
-        };
-        let part = self.names.remove(&id).unwrap_or_default();
-        PartEnded { part, why }
+        loop {
+            let (id, why) = match self.tasks.join_next_with_id().await {
+                None => pending().await,
+                Some(Ok((id, ()))) => (id, "it came to its end by itself".to_owned()),
+                Some(Err(error)) => (error.id(), words(error)),
+            };
+            if let Some(part) = self.names.remove(&id) {
+                return PartEnded { part, why };
+            }
+        }
     }
 
     /// Waits until all have ended.
@@ -72,6 +85,8 @@ mod tests {
             ended.to_string(),
             "the one that breaks has ended: something is wrong"
         );
+        let id = parts.spawn("the one that may leave", async {});
+        parts.release(id);
         parts.spawn("the one that leaves", async {});
         assert_eq!(parts.ended().await.part, "the one that leaves");
     }

@@ -4,14 +4,13 @@ use crate::clock::unix_now;
 use crate::config::{OverQuota, Quota};
 use crate::delivery::MessageWriter;
 use crate::random::entropy;
-use crate::shared::Shared;
+use crate::shared::{Live, Shared};
 use mailwright_mailbox::{Account, Batch, CommitError, EntryName, Op, Store, StoreError, Usage};
 use mailwright_message::Message;
 use mailwright_message::build::Field;
 use mailwright_message::date::DateTime;
 use mailwright_message::trace;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -32,10 +31,11 @@ fn level_name() -> EntryName {
 /// The warning and the memory of it are one commit: a crash neither loses nor repeats one. At the start every account
 /// with a quota is looked at. An account that fell below a level and passed it again between two looks, a minute apart,
 /// is not warned again.
-pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>) {
-    let mut due: HashSet<Account> = shared.accounts.all().into_iter().collect();
+pub(crate) async fn run<S: Store>(live: Live<S>) {
+    let mut due: HashSet<Account> = live.current().accounts.all().into_iter().collect();
     let mut warned = HashSet::new();
     loop {
+        let shared = live.current();
         for account in due {
             match look(&shared, &account).await {
                 Ok(0) => warned.remove(&account),

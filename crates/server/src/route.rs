@@ -76,6 +76,11 @@ impl Router {
         &self.dns
     }
 
+    /// The policies it knows, if it looks them up.
+    pub(crate) fn policies(&self) -> Option<&Policies> {
+        self.policies.as_ref()
+    }
+
     /// The settings of routes.
     pub fn config(&self) -> &MxConfig {
         &self.mx

@@ -3,23 +3,23 @@
 use crate::accounts::Accounts;
 use crate::acme;
 use crate::alarms;
-use crate::config::{Config, ConfigError, Limits, MetricsConfig, Protocol};
+use crate::config::{Config, ConfigError, Limits, ListenerConfig, MetricsConfig, Protocol};
 #[cfg(unix)]
 use crate::control;
 use crate::delivery::{self, Rules};
 use crate::dmarc_reports;
 use crate::dns::Dns;
-use crate::filter;
+use crate::filter::{self, Alarm, BuiltIn};
 use crate::gate::Gate;
-use crate::journal::Journal;
 use crate::judge::{Filter, Judge};
 use crate::keys::UnusableKey;
-use crate::listen::Bound;
+use crate::listen::{Bound, Entrance};
 use crate::metrics::Metrics;
 use crate::outbound::{self, Orders};
 use crate::parts::Parts;
 use crate::quota_watch;
-use crate::shared::{Names, NotLoaded, Shared};
+use crate::reloads::Reloads;
+use crate::shared::{Lasting, Live, Made, Names, NotLoaded, Shared};
 use crate::tls::{Tls, TlsError};
 use crate::upkeep::Upkeep;
 use mailwright_mailbox::{CommitError, Store};
@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::Id;
 
 pub use crate::parts::PartEnded;
 
@@ -47,16 +48,31 @@ pub struct Builder<S> {
     rules: Vec<Arc<dyn Rules>>,
     upkeep: Option<fn(&S) -> &dyn Upkeep>,
     metrics: Arc<Metrics>,
+    reloads: Reloads,
 }
 
 /// A server that runs. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in order.
 #[derive(Debug)]
 pub struct Running<S> {
-    shared: Arc<Shared<S>>,
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) live: Live<S>,
     addresses: Vec<(String, SocketAddr)>,
-    gate: Gate,
-    listeners: Parts,
+    pub(crate) entrances: Vec<(Entrance<S>, Id)>,
+    of_acme: Option<(String, SocketAddr)>,
+    pub(crate) built_in: BuiltIn,
+    /// The way of what is told the postmaster.
+    pub(crate) alarms: mpsc::Sender<Alarm>,
+    pub(crate) brought: Brought,
+    pub(crate) gate: Gate,
+    pub(crate) listeners: Parts,
     workers: Parts,
+}
+
+/// What the maker of a server has brought along, which no configuration changes.
+#[derive(Debug)]
+pub(crate) struct Brought {
+    pub(crate) filters: Vec<Arc<dyn Filter>>,
+    pub(crate) rules: Vec<Arc<dyn Rules>>,
 }
 
 /// How often the files of aliases, domains, lists and secrets are looked at, and the accounts file for sessions that idle;
@@ -98,6 +114,9 @@ pub enum StartError {
         /// What happened.
         error: io::Error,
     },
+    /// A running server cannot take this up.
+    #[error("{0} cannot change while the server runs\n  Stop the server, and start it again.")]
+    NeedsRestart(&'static str),
     /// The store failed.
     #[error("the store: {0}")]
     Store(CommitError),
@@ -113,6 +132,7 @@ impl Server {
             rules: Vec::new(),
             upkeep: None,
             metrics: Arc::default(),
+            reloads: Reloads::default(),
         }
     }
 }
@@ -127,6 +147,7 @@ impl Builder<()> {
             rules: self.rules,
             upkeep: None,
             metrics: self.metrics,
+            reloads: self.reloads,
         }
     }
 }
@@ -152,6 +173,12 @@ impl<S> Builder<S> {
     #[must_use]
     pub fn metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// Asks by this way for the configuration to be read again when `mailwright reload` wants it.
+    #[must_use]
+    pub fn reloads(self, reloads: Reloads) -> Self {
+        Self { reloads, ..self }
     }
 
     /// Adds rules, which say after those that were added before what becomes of messages for accounts here.
@@ -185,28 +212,20 @@ impl<S: Store> Builder<S> {
             rules,
             upkeep,
             metrics,
+            reloads,
         } = self;
         let accounts = Accounts::load(&config)?;
         let names = Names::load(&config)?;
         let tls = Tls::load(&config)?;
         let dns = Dns::from_config(&config);
         let (alarms, heard) = mpsc::channel(alarms::MOST);
-        let (mut judges, greylist) = filter::from_config(&config, &dns, alarms);
-        judges.extend(filters);
+        let built_in = filter::from_config(&config, &dns, &alarms, None);
+        let judges = [&built_in.all[..], &filters].concat();
         let judge = Judge::new(&config, dns.clone(), judges)
             .map_err(|(file, error)| StartError::Dkim { file, error })?;
         let mut bound = Vec::with_capacity(config.listeners.len());
-        let watched = config.observing.metrics.as_ref().map(MetricsConfig::listener);
-        for listener in config.listeners.iter().chain(&watched) {
-            let name = listener.name.clone();
-            let address = listener.address;
-            match Bound::bind(listener.clone()).await {
-                Ok(socket) => bound.push(socket),
-                Err(error) if listener.optional && error.kind() == io::ErrorKind::AddrInUse => {
-                    tracing::warn!(listener = name, %address, "not listening: another program has this port");
-                }
-                Err(error) => return Err(StartError::Listen { name, address, error }),
-            }
+        for listener in all_listeners(&config) {
+            bound.extend(bind(listener).await?);
         }
         for account in accounts.all() {
             delivery::inbox(&store, &account, &config.delivery.folders)
@@ -227,64 +246,61 @@ impl<S: Store> Builder<S> {
         };
         let gate = Gate::new(&config.limits);
         let (orders, inbox) = Orders::new();
-        let mut shared = Shared::new(config, accounts, names, store, tls, orders, dns, judge);
-        shared.rules = crate::rules::of_server(&shared.config, rules);
-        shared.upkeep = upkeep;
-        shared.journal = Journal::open(&shared.config, &metrics);
-        shared.metrics = metrics;
-        let shared = Arc::new(shared);
-        let mut addresses: Vec<_> = bound.iter().map(Bound::address).collect();
+        let made = Made {
+            names,
+            rules: crate::rules::of_server(&config, rules.clone()),
+            tls,
+            dns,
+            judge,
+        };
+        let lasting = Lasting::new(&config, accounts, store, orders, upkeep, metrics, reloads);
+        let shared = Arc::new(Shared::new(config, made, Arc::new(lasting)));
+        let live = Live::new(shared.clone());
         let (mut listeners, mut workers) = (Parts::default(), Parts::default());
+        let mut entrances = Vec::with_capacity(bound.len());
         for listener in bound {
-            let name = format!("the listener {}", listener.address().0);
-            // A flood of mail shall not hide what it does.
-            let gate = match listener.protocol() {
-                Protocol::Metrics => Gate::new(&monitor_limits()),
-                _ => gate.clone(),
-            };
-            listeners.spawn(name, listener.run(shared.clone(), gate));
+            entrances.push(open(listener, &mut listeners, &shared, &gate));
         }
+        let mut of_acme = None;
         if let Some(socket) = acme {
             if let Ok(address) = socket.local_addr() {
                 tracing::info!(listener = ACME, %address, "listening");
-                addresses.push((ACME.into(), address));
+                of_acme = Some((ACME.into(), address));
             }
-            listeners.spawn("the listener for ACME", acme::answer_at(shared.clone(), socket));
+            listeners.spawn("the listener for ACME", acme::answer_at(live.clone(), socket));
         }
-        if shared.config.acme.is_some() {
-            listeners.spawn("the certificates from ACME", acme::run(shared.clone()));
-        }
+        listeners.spawn("the certificates from ACME", acme::run(live.clone()));
         #[cfg(unix)]
         if let Some(socket) = control::open(&shared.config).await {
-            listeners.spawn("the control socket", control::serve(shared.clone(), socket));
+            listeners.spawn("the control socket", control::serve(live.clone(), socket));
         }
-        listeners.spawn(
-            "the watch of accounts and aliases",
-            watch_accounts(shared.clone()),
-        );
+        listeners.spawn("the watch of accounts and aliases", watch_accounts(live.clone()));
         if shared.config.delivery.quota_warnings {
-            workers.spawn("the watch of quotas", quota_watch::run(shared.clone()));
+            workers.spawn("the watch of quotas", quota_watch::run(live.clone()));
         }
-        if let Some(greylist) = greylist {
+        if let Some(greylist) = built_in.greylist.clone() {
             workers.spawn("the greylist", greylist.keep(shared.shutdown.clone()));
         }
-        if shared.judge.reports.is_some() {
-            let shared = shared.clone();
-            workers.spawn("the DMARC reports", async move {
-                if let Some(reports) = &shared.judge.reports {
-                    dmarc_reports::run(shared.clone(), reports).await;
-                }
-            });
+        if let Some(reports) = shared.judge.reports.clone() {
+            workers.spawn("the DMARC reports", dmarc_reports::run(live.clone(), reports));
         }
-        workers.spawn("the alarms", alarms::run(shared.clone(), heard));
-        workers.spawn("the queue worker", outbound::run(shared.clone(), inbox));
-        Ok(Running {
+        workers.spawn("the alarms", alarms::run(live.clone(), heard));
+        workers.spawn("the queue worker", outbound::run(live.clone(), inbox));
+        let mut running = Running {
             shared,
-            addresses,
+            live,
+            addresses: Vec::new(),
+            entrances,
+            of_acme,
+            built_in,
+            alarms,
+            brought: Brought { filters, rules },
             gate,
             listeners,
             workers,
-        })
+        };
+        running.note_addresses();
+        Ok(running)
     }
 }
 
@@ -302,7 +318,12 @@ impl<S: Store> Running<S> {
             .map(|(_, address)| *address)
     }
 
-    /// What the connections share.
+    pub(crate) fn note_addresses(&mut self) {
+        let open = self.entrances.iter().map(|(entrance, _)| entrance.address());
+        self.addresses = open.chain(self.of_acme.clone()).collect();
+    }
+
+    /// What connections share that come at this moment.
     pub fn shared(&self) -> &Arc<Shared<S>> {
         &self.shared
     }
@@ -339,18 +360,16 @@ impl<S> Drop for Running<S> {
 }
 
 /// Sees to it that sessions which idle hear of changes of their accounts.
-async fn watch_accounts<S: Store>(shared: Arc<Shared<S>>) {
+async fn watch_accounts<S: Store>(live: Live<S>) {
+    let shutdown = live.current().shutdown.clone();
     loop {
         tokio::select! {
             () = tokio::time::sleep(ACCOUNTS_CHECK) => {
-                shared.accounts.refresh();
-                shared.aliases.refresh();
-                shared.lists.refresh();
-                shared.rewriter.refresh();
-                keep_logins(&shared, false).await;
-                shared.tls.refresh();
+                live.current().accounts.refresh();
+                live.in_use().iter().for_each(|shared| shared.refresh());
+                keep_logins(&live.current(), false).await;
             }
-            () = shared.shutdown.begun() => return keep_logins(&shared, true).await,
+            () = shutdown.begun() => return keep_logins(&live.current(), true).await,
         }
     }
 }
@@ -368,6 +387,42 @@ fn monitor_limits() -> Limits {
         connections_per_address: 16,
         ..Limits::default()
     }
+}
+
+/// All that a configuration listens at.
+pub(crate) fn all_listeners(config: &Config) -> Vec<ListenerConfig> {
+    let watched = config.observing.metrics.as_ref().map(MetricsConfig::listener);
+    config.listeners.iter().cloned().chain(watched).collect()
+}
+
+/// Takes the address of a listener; none if it may be missing, and another program has it.
+pub(crate) async fn bind(listener: ListenerConfig) -> Result<Option<Bound>, StartError> {
+    let (name, address, optional) = (listener.name.clone(), listener.address, listener.optional);
+    match Bound::bind(listener).await {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if optional && error.kind() == io::ErrorKind::AddrInUse => {
+            tracing::warn!(listener = name, %address, "not listening: another program has this port");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Listen { name, address, error }),
+    }
+}
+
+/// Begins to take connections.
+pub(crate) fn open<S: Store>(
+    bound: Bound,
+    parts: &mut Parts,
+    shared: &Arc<Shared<S>>,
+    gate: &Gate,
+) -> (Entrance<S>, Id) {
+    // A flood of mail shall not hide what it does.
+    let gate = match bound.protocol() {
+        Protocol::Metrics => Gate::new(&monitor_limits()),
+        _ => gate.clone(),
+    };
+    let (entrance, running) = bound.open(shared.clone(), gate);
+    let name = format!("the listener {}", entrance.config().name);
+    (entrance, parts.spawn(name, running))
 }
 
 fn listen_help(error: &io::Error) -> &'static str {

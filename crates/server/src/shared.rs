@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! What all connections of a server share: what lasts as long as it does, and what a reload replaces.
 
 use crate::accounts::Accounts;
 use crate::aliases::Aliases;
@@ -12,6 +12,7 @@ use crate::lists::Lists;
 use crate::maildrops::Maildrops;
 use crate::metrics::{Metrics, QueueCensus, QueueState};
 use crate::orders::Orders;
+use crate::reloads::Reloads;
 use crate::rewriting::Rewriting;
 use crate::rules::Rules;
 use crate::sessions::Sessions;
@@ -22,21 +23,24 @@ use crate::upkeep::Upkeep;
 use crate::workers::Workers;
 use mailwright_mailbox::{Batch, CommitError, Committed, Store};
 use std::io;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use crate::clock::unix_now;
 pub use crate::random::entropy;
 
-/// What all connections and workers of a server share, as an `Arc<Shared<S>>`.
+/// What all connections and workers of a server share, as an `Arc<Shared<S>>`: the configuration and what is made from
+/// it, and by [`Deref`] all that [lasts](Lasting).
+///
+/// A reload of the configuration makes another one, which connections see that come later. One that is open keeps what
+/// it began with.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Shared<S> {
     /// The configuration.
     pub config: Config,
-    /// Who may log in.
-    pub accounts: Accounts,
     /// The domains whose mail ends here.
     pub domains: Arc<Domains>,
     /// Whom other addresses stand for.
@@ -47,14 +51,27 @@ pub struct Shared<S> {
     pub(crate) rewriter: Rewriting,
     /// What becomes of messages that have come for an account.
     pub(crate) rules: Vec<Arc<dyn Rules>>,
+    /// Certificates and trust.
+    pub tls: Tls,
+    /// The resolver.
+    pub dns: Dns,
+    /// What decides about mail that comes in.
+    pub(crate) judge: Judge,
+    lasting: Arc<Lasting<S>>,
+}
+
+/// What lasts as long as the server does, whatever its configuration becomes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Lasting<S> {
+    /// Who may log in.
+    pub accounts: Accounts,
     /// Who tells senders that somebody is away.
     pub(crate) tellers: Tellers,
     /// Which accounts may have to be warned that they become full.
     pub(crate) quota_watch: QuotaWatch,
     /// Where mail is kept.
     pub store: S,
-    /// Certificates and trust.
-    pub tls: Tls,
     /// The signal that the server stops.
     pub shutdown: Shutdown,
     /// Wakes the queue worker: something was put into the spool.
@@ -65,10 +82,6 @@ pub struct Shared<S> {
     pub orders: Orders,
     /// How many IMAP sessions each account has.
     pub(crate) sessions: Sessions,
-    /// The resolver.
-    pub dns: Dns,
-    /// What decides about mail that comes in.
-    pub(crate) judge: Judge,
     /// The store as one that can be looked after, if it is.
     pub(crate) upkeep: Option<fn(&S) -> &dyn Upkeep>,
     /// Which maildrops POP3 sessions have open.
@@ -79,49 +92,147 @@ pub struct Shared<S> {
     pub(crate) census: QueueCensus,
     /// What becomes of messages.
     pub(crate) journal: Journal,
+    /// Who is asked to read the configuration again.
+    pub(crate) reloads: Reloads,
+}
+
+/// What a configuration is made into.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) names: Names,
+    pub(crate) rules: Vec<Arc<dyn Rules>>,
+    pub(crate) tls: Tls,
+    pub(crate) dns: Dns,
+    pub(crate) judge: Judge,
 }
 
 impl<S> Shared<S> {
     /// Joins the parts.
-    #[allow(clippy::too_many_arguments)] // each is a part of its own
-    pub(crate) fn new(
-        config: Config,
-        accounts: Accounts,
-        names: Names,
-        store: S,
-        tls: Tls,
-        orders: Orders,
-        dns: Dns,
-        judge: Judge,
-    ) -> Self {
-        Self {
+    pub(crate) fn new(config: Config, made: Made, lasting: Arc<Lasting<S>>) -> Self {
+        let Made {
+            names,
+            rules,
+            tls,
             dns,
             judge,
-            quota_watch: QuotaWatch::new(config.delivery.quota_warnings),
-            workers: Workers::new(config.limits.search_threads),
-            sessions: Sessions::new(
-                config.limits.sessions_per_account,
-                config.limits.commands_per_account,
-            ),
+        } = made;
+        Self {
             config,
-            accounts,
             domains: names.aliases.domains().clone(),
             aliases: names.aliases,
             lists: names.lists,
             rewriter: names.rewriter,
-            rules: Vec::new(),
-            tellers: Tellers::default(),
-            store,
+            rules,
             tls,
+            dns,
+            judge,
+            lasting,
+        }
+    }
+
+    /// The same with another configuration, and what was made from it.
+    pub(crate) fn reloaded(&self, config: Config, made: Made) -> Self {
+        Self::new(config, made, self.lasting.clone())
+    }
+
+    /// Reads the files of names, secrets and certificates again that have changed.
+    pub(crate) fn refresh(&self) {
+        self.aliases.refresh();
+        self.lists.refresh();
+        self.rewriter.refresh();
+        self.tls.refresh();
+    }
+}
+
+impl<S> Deref for Shared<S> {
+    type Target = Lasting<S>;
+
+    fn deref(&self) -> &Lasting<S> {
+        &self.lasting
+    }
+}
+
+impl<S> Lasting<S> {
+    /// Joins the parts.
+    pub(crate) fn new(
+        config: &Config,
+        accounts: Accounts,
+        store: S,
+        orders: Orders,
+        upkeep: Option<fn(&S) -> &dyn Upkeep>,
+        metrics: Arc<Metrics>,
+        reloads: Reloads,
+    ) -> Self {
+        Self {
+            accounts,
+            tellers: Tellers::default(),
+            quota_watch: QuotaWatch::new(config.delivery.quota_warnings),
+            store,
             shutdown: Shutdown::new(),
             spooled: Notify::new(),
+            workers: Workers::new(config.limits.search_threads),
             orders,
-            upkeep: None,
+            sessions: Sessions::new(
+                config.limits.sessions_per_account,
+                config.limits.commands_per_account,
+            ),
+            upkeep,
             maildrops: Maildrops::default(),
-            metrics: Arc::default(),
+            journal: Journal::open(config, &metrics),
+            metrics,
             census: QueueCensus::default(),
-            journal: Journal::default(),
+            reloads,
         }
+    }
+}
+
+/// The [`Shared`] of this moment; clones see the same one.
+#[derive(Debug)]
+pub struct Live<S>(Arc<Generations<S>>);
+
+#[derive(Debug)]
+struct Generations<S> {
+    current: watch::Sender<Arc<Shared<S>>>,
+    /// Those that connections may still have.
+    older: Mutex<Vec<Weak<Shared<S>>>>,
+}
+
+impl<S> Clone for Live<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> Live<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
+        Self(Arc::new(Generations {
+            current: watch::Sender::new(shared),
+            older: Mutex::default(),
+        }))
+    }
+
+    /// What holds at this moment. Whoever does more than one thing takes it again for each.
+    pub fn current(&self) -> Arc<Shared<S>> {
+        self.0.current.borrow().clone()
+    }
+
+    pub(crate) fn replace(&self, shared: Arc<Shared<S>>) {
+        let old = self.0.current.send_replace(shared);
+        let mut older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.retain(|one| one.strong_count() > 0);
+        older.push(Arc::downgrade(&old));
+    }
+
+    /// Tells of each that takes the place of another.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Shared<S>>> {
+        self.0.current.subscribe()
+    }
+
+    /// Those that anybody has, the current one first.
+    pub(crate) fn in_use(&self) -> Vec<Arc<Shared<S>>> {
+        let older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
+        let older: Vec<_> = older.iter().filter_map(Weak::upgrade).collect();
+        [vec![self.current()], older].concat()
     }
 }
 

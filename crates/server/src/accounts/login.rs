@@ -208,7 +208,8 @@ impl Accounts {
     /// Puts a stronger hash of the same password in the place of one in the accounts file. If that does not work, the
     /// next login tries again.
     fn replace_hash(&self, candidate: &Candidate, old: Arc<str>, fresh: String) {
-        if self
+        let given = self.given();
+        if given
             .of_config
             .iter()
             .any(|entry| crate::names::key(entry.name.as_str()) == candidate.key)
@@ -218,7 +219,7 @@ impl Accounts {
         let mut same = self.rehashed.lock().unwrap_or_else(PoisonError::into_inner);
         same.insert((old.as_ref().into(), fresh.as_str().into()));
         drop(same);
-        let (path, name) = (self.path.clone(), candidate.key.clone());
+        let (path, name) = (given.path.clone(), candidate.key.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = replace_in_file(path, &name, &old, fresh) {
                 tracing::warn!("the password of {name} cannot be hashed anew: {error}");

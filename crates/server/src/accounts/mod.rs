@@ -39,10 +39,6 @@ pub use password::{hash_password, password_fits, random_password, set_password};
 
 /// The accounts of a server.
 pub struct Accounts {
-    of_config: Vec<AccountEntry>,
-    path: PathBuf,
-    /// Completes a login name that has no domain.
-    first_domain: Option<Domain>,
     known: RwLock<Known>,
     /// Tells that `known` is another.
     changed: watch::Sender<()>,
@@ -60,12 +56,32 @@ pub struct Accounts {
     decoy_key: [u8; 32],
     /// Whether every name has an account.
     anybody: bool,
-    folders: Vec<NewFolder>,
+}
+
+/// What the configuration says.
+#[derive(Debug, Default)]
+struct Given {
+    of_config: Vec<Arc<AccountEntry>>,
+    path: PathBuf,
+    /// Completes a login name that has no domain.
+    first_domain: Option<Domain>,
+    folders: Arc<[NewFolder]>,
+}
+
+/// Another configuration that was read, with its accounts file.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    given: Given,
+    stamp: Option<Stamp>,
+    /// What the file holds, if it is there.
+    of_file: Option<Vec<Arc<AccountEntry>>>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
+    given: Arc<Given>,
     stamp: Option<Stamp>,
+    of_file: Vec<Arc<AccountEntry>>,
     by_name: HashMap<Box<str>, Arc<AccountEntry>>,
     /// The hash function of the SCRAM verifiers, if all accounts have one of it.
     scram: Option<ScramHash>,
@@ -83,13 +99,11 @@ impl Accounts {
     ///
     /// When the accounts file is there and cannot be understood.
     pub fn load(config: &Config) -> Result<Self, ConfigError> {
+        let prepared = Self::prepare(config)?;
         let limits = config.login_limits.clone();
         let mut throttle = Throttle::new(limits.clone());
         let kept = logins::restore(&config.logins_file(), &mut throttle);
         let accounts = Self {
-            of_config: config.accounts.clone(),
-            path: config.accounts_file.clone(),
-            first_domain: config.domains.first().cloned(),
             known: RwLock::default(),
             changed: watch::Sender::new(()),
             checker: Checker::new(
@@ -106,10 +120,55 @@ impl Accounts {
             decoy: password::decoy(config.password_hash).into(),
             decoy_key: entropy(),
             anybody: config.anybody,
-            folders: config.delivery.folders.clone(),
         };
-        accounts.reload()?;
+        accounts.take_up(prepared);
         Ok(accounts)
+    }
+
+    /// Reads what another configuration has and names.
+    ///
+    /// # Errors
+    ///
+    /// When its accounts file is there and cannot be understood.
+    pub(crate) fn prepare(config: &Config) -> Result<Prepared, ConfigError> {
+        let given = Given {
+            of_config: config.accounts.iter().cloned().map(Arc::new).collect(),
+            path: config.accounts_file.clone(),
+            first_domain: config.domains.first().cloned(),
+            folders: config.delivery.folders.clone().into(),
+        };
+        // Before it is read: what changes meanwhile is seen at the next look.
+        let stamp = stamp(&given.path);
+        let of_file = file::read(&given.path)?.map(in_common);
+        Ok(Prepared {
+            given,
+            stamp,
+            of_file,
+        })
+    }
+
+    /// Takes up what was read. Sessions whose accounts are gone or changed hear of it.
+    pub(crate) fn take_up(&self, prepared: Prepared) {
+        let Prepared {
+            given,
+            stamp,
+            of_file,
+        } = prepared;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // A file that is away for a while takes nobody away.
+        if of_file.is_some() || known.given.path != given.path {
+            known.of_file = of_file.unwrap_or_default();
+        }
+        known.given = Arc::new(given);
+        known.stamp = stamp;
+        known.join();
+        drop(known);
+        self.changed.send_replace(());
+    }
+
+    fn given(&self) -> Arc<Given> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.given.clone()
     }
 
     /// The account a login name stands for: whatever its case, and without a domain that of the first local one.
@@ -170,8 +229,8 @@ impl Accounts {
     }
 
     /// The mailboxes that an account begins with, beside INBOX.
-    pub(crate) fn folders(&self) -> &[NewFolder] {
-        &self.folders
+    pub(crate) fn folders(&self) -> Arc<[NewFolder]> {
+        self.given().folders.clone()
     }
 
     /// How much mail an account may keep, if its entry says so.
@@ -197,11 +256,11 @@ impl Accounts {
     ///
     /// [`NotSet::InConfig`] for an account of the configuration, others when the file cannot be written.
     pub fn set_quota(&self, account: &Account, quota: Quota) -> Result<(), NotSet> {
-        let of_config = |entry: &AccountEntry| account_of(entry) == *account;
-        if self.of_config.iter().any(of_config) {
+        let given = self.given();
+        if given.of_config.iter().any(|entry| account_of(entry) == *account) {
             return Err(NotSet::InConfig);
         }
-        let mut file = AccountsFile::open(&self.path).map_err(|error| NotSet::Failed(error.to_string()))?;
+        let mut file = AccountsFile::open(&given.path).map_err(|error| NotSet::Failed(error.to_string()))?;
         file.entry(account.as_str()).ok_or(NotSet::NoSuchAccount)?.quota = Some(quota);
         file.save().map_err(|error| NotSet::Failed(error.to_string()))
     }
@@ -247,7 +306,7 @@ impl Accounts {
 
     /// The key of a login name: all spellings of one name have the same.
     fn key(&self, name: &str) -> String {
-        match &self.first_domain {
+        match &self.given().first_domain {
             Some(domain) if !name.contains('@') => names::key(&format!("{name}@{domain}")),
             _ => names::key(name),
         }
@@ -256,7 +315,7 @@ impl Accounts {
     /// The accounts as the file has them at this moment: looking at its date is all it costs while it stays the same.
     fn current(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if known.stamp == stamp(&self.path) {
+        if known.stamp == stamp(&known.given.path) {
             return known;
         }
         drop(known);
@@ -267,32 +326,51 @@ impl Accounts {
     }
 
     fn reload(&self) -> Result<(), ConfigError> {
-        let stamp = stamp(&self.path);
-        let entries = file::read(&self.path);
+        let given = self.given();
+        let stamp = stamp(&given.path);
+        let entries = file::read(&given.path);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&known.given, &given) {
+            // Another configuration came meanwhile, with its own file.
+            return Ok(());
+        }
         // Whether it can be read or not, this state of the file was seen, and is complained of once.
         known.stamp = stamp;
-        let entries = match entries? {
-            Some(entries) => entries,
-            None if known.by_name.is_empty() => Vec::new(),
+        match entries? {
+            Some(entries) => known.of_file = in_common(entries),
             None => {
                 // Some editors, and disks that are not mounted, take a file away for a while. To believe them
                 // would be to refuse everybody's mail for good.
-                tracing::error!("{} is gone: the accounts stay as they were", self.path.display());
+                tracing::error!("{} is gone: the accounts stay as they were", given.path.display());
                 return Ok(());
             }
-        };
+        }
+        known.join();
+        drop(known);
+        self.changed.send_replace(());
+        Ok(())
+    }
+}
+
+fn in_common(entries: Vec<AccountEntry>) -> Vec<Arc<AccountEntry>> {
+    entries.into_iter().map(Arc::new).collect()
+}
+
+impl Known {
+    /// Joins the accounts of the file with those of the configuration, which come first.
+    fn join(&mut self) {
         let name = |entry: &AccountEntry| names::key(entry.name.as_str()).into_boxed_str();
-        known.by_name = entries
-            .into_iter()
-            .chain(self.of_config.iter().cloned())
-            .map(|entry| (name(&entry), Arc::new(entry)))
+        self.by_name = self
+            .of_file
+            .iter()
+            .chain(&self.given.of_config)
+            .map(|entry| (name(entry), entry.clone()))
             .collect();
         let mut by_certificate = HashMap::new();
-        for (key, entry) in &known.by_name {
+        for (key, entry) in &self.by_name {
             by_certificate.extend(entry.certificates.iter().map(|one| (*one, key.clone())));
         }
-        known.by_certificate = by_certificate;
+        self.by_certificate = by_certificate;
         let of_entry = |entry: &Arc<AccountEntry>| {
             // Which of several passwords is meant, a client of SCRAM does not tell.
             if !entry.app_passwords.is_empty() || entry.password_logins == PasswordLogins::AppOnly {
@@ -301,12 +379,9 @@ impl Accounts {
             let verifier = entry.scram.as_deref()?.parse::<ScramCredentials>().ok()?;
             Some(verifier.hash())
         };
-        known.scram = [ScramHash::Sha256, ScramHash::Sha1]
+        self.scram = [ScramHash::Sha256, ScramHash::Sha1]
             .into_iter()
-            .find(|hash| known.by_name.values().all(|entry| of_entry(entry) == Some(*hash)));
-        drop(known);
-        self.changed.send_replace(());
-        Ok(())
+            .find(|hash| self.by_name.values().all(|entry| of_entry(entry) == Some(*hash)));
     }
 }
 
@@ -328,7 +403,7 @@ pub enum NotSet {
 impl std::fmt::Debug for Accounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Accounts")
-            .field("path", &self.path)
+            .field("path", &self.given().path)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Where an ACME server looks, if no listener of the server has the port
 
 use crate::Stream;
-use crate::shared::Shared;
+use crate::shared::Live;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -13,17 +13,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 64;
 
 /// Answers handshakes until the server stops. Nothing is spoken under TLS here.
-pub(crate) async fn answer_at<S: Send + Sync + 'static>(shared: Arc<Shared<S>>, listener: TcpListener) {
+pub(crate) async fn answer_at<S: Send + Sync + 'static>(live: Live<S>, listener: TcpListener) {
+    let shutdown = live.current().shutdown.clone();
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shared.shutdown.begun() => return,
+            () = shutdown.begun() => return,
         };
         match (accepted, places.clone().try_acquire_owned()) {
             (Ok((tcp, peer)), Ok(place)) => {
-                let acceptor = shared.tls.common();
-                let over = shared.shutdown.clone();
+                let acceptor = live.current().tls.common();
+                let over = shutdown.clone();
                 tokio::spawn(async move {
                     let looked = Stream::from(tcp).accept_tls(acceptor, PATIENCE);
                     tokio::select! {

@@ -20,7 +20,7 @@ mod order;
 use crate::clock::unix_now;
 use crate::config::{Acme, CertificateFiles};
 use crate::random::entropy;
-use crate::shared::Shared;
+use crate::shared::{Live, Shared};
 use crate::tls::lifetime;
 use mailwright_address::Domain;
 use mailwright_mailbox::Store;
@@ -38,9 +38,11 @@ const EVERY: Duration = Duration::from_secs(3600);
 const LONGEST_WAIT: Duration = Duration::from_secs(12 * 3600);
 
 /// Gets certificates, and renews them, until the server stops.
-pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>) {
+pub(crate) async fn run<S: Store>(live: Live<S>) {
     let mut failures = HashMap::new();
+    let mut reloads = live.subscribe();
     loop {
+        let shared = reloads.borrow_and_update().clone();
         let wait = match &shared.config.acme {
             Some(acme) => tokio::select! {
                 wait = round(&shared, acme, &mut failures) => wait,
@@ -50,6 +52,7 @@ pub(crate) async fn run<S: Store>(shared: Arc<Shared<S>>) {
         };
         tokio::select! {
             () = sleep(wait) => {}
+            Ok(()) = reloads.changed() => {}
             () = shared.shutdown.begun() => return,
         }
     }

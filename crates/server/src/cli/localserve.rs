@@ -111,7 +111,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     let data = config.data.clone();
-    run::until_stopped(config, |running| {
+    run::until_stopped(config, None, |running| {
         terminal::print(&welcome(&data, &people, |name| running.address(name)));
         Ok(())
     })

@@ -20,6 +20,8 @@ mod localserve;
 mod place;
 mod queue;
 mod quickstart;
+#[cfg(unix)]
+mod reload;
 mod route;
 mod rsa;
 mod run;
@@ -60,6 +62,9 @@ enum Command {
         #[arg(long, value_name = "LEVEL")]
         log: Option<String>,
     },
+    /// Have the running server read its configuration again; a mistake in it changes nothing.
+    #[cfg(unix)]
+    Reload(reload::Arguments),
     /// Set up a server for a domain: configuration, keys, an account, and what to publish in the DNS.
     Quickstart(quickstart::Arguments),
     /// Find out what is wrong with a server and its surroundings, and what to do about it.
@@ -126,6 +131,8 @@ pub(crate) fn main() -> ExitCode {
             config, check: true, ..
         } => return exit(config::check(&config, false)),
         Command::Serve { config, log, .. } => serve(config, log),
+        #[cfg(unix)]
+        Command::Reload(arguments) => reload::run(arguments),
         Command::Quickstart(arguments) => quickstart::run(arguments),
         Command::Doctor(arguments) => return exit(doctor::run(arguments)),
         Command::Account(arguments) => account::run(arguments),
@@ -170,9 +177,13 @@ fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
 }
 
 fn serve(path: PathBuf, log: Option<String>) -> Result<(), Failure> {
-    let mut config = Config::load(&path)?;
-    if let Some(level) = log {
-        config.observing.log.set_level(level)?;
-    }
-    run::until_stopped(config, |_| Ok(()))
+    let read = move || {
+        let mut config = Config::load(&path)?;
+        if let Some(level) = &log {
+            config.observing.log.set_level(level.clone())?;
+        }
+        Ok(config)
+    };
+    let config = read()?;
+    run::until_stopped(config, Some(&read), |_| Ok(()))
 }

@@ -1,19 +1,25 @@
-//! Running a server until a signal stops it.
+//! Running a server until a signal stops it
 
 use super::Failure;
 use super::kept::Kept;
 use mailwright_server::config::{LogConfig, LogFormat};
-use mailwright_server::{Config, Metrics, Running, Server};
+use mailwright_server::{Config, Metrics, Reloaded, Reloads, Running, Server};
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT.
+/// Reads the configuration again.
+pub(super) type Read = dyn Fn() -> Result<Config, Failure>;
+
+/// Starts the server, lets `started` have a look at it, and stops it in order at SIGTERM or SIGINT. At SIGHUP, and when
+/// `mailwright reload` asks for it, it takes up the configuration that is read then.
 pub(super) fn until_stopped(
     config: Config,
+    read: Option<&Read>,
     started: impl FnOnce(&Running<Kept>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let metrics = Arc::<Metrics>::default();
@@ -21,31 +27,66 @@ pub(super) fn until_stopped(
     raise_open_files(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut stop = Signals::new()?;
+        let mut signals = Signals::new()?;
         let in_use = "Stop the other one, or give this one a data folder of its own.";
         let store = Kept::open(&config.data, Some(config.store), in_use)?;
+        let (reloads, mut requests) = Reloads::new();
         let mut running = Server::builder(config)
             .store(store)
             .upkeep(|kept| kept)
             .metrics(metrics)
+            .reloads(reloads)
             .start()
             .await?;
         started(&running)?;
-        let ended = tokio::select! {
-            () = stop.next() => Ok(()),
-            // What is left would look like a server that works. Whoever keeps it running starts it again.
-            ended = running.failed() => Err(ended),
+        let ended = loop {
+            tokio::select! {
+                () = next(&mut signals.stop) => break Ok(()),
+                () = next(&mut signals.reload) => drop(reload(&mut running, read).await),
+                Some(asked) = requests.next() => asked.answer(reload(&mut running, read).await),
+                // What is left would look like a server that works. Whoever keeps it running starts it again.
+                ended = running.failed() => break Err(ended),
+            }
         };
+        drop(requests);
         if let Err(ended) = &ended {
             tracing::error!("{ended}");
         }
         tracing::info!("stopping; a second signal stops at once");
         tokio::select! {
             () = running.shutdown() => tracing::info!("stopped"),
-            () = stop.next() => tracing::warn!("stopped at once"),
+            () = next(&mut signals.stop) => tracing::warn!("stopped at once"),
         }
         Ok(ended?)
     })
+}
+
+/// Takes up the configuration as it is in its file. A mistake in it is told, and changes nothing.
+async fn reload(running: &mut Running<Kept>, read: Option<&Read>) -> Result<Reloaded, String> {
+    let done = match read.map(|read| read()) {
+        None => Err("this server runs without a configuration file that it could read again".to_owned()),
+        Some(Err(error)) => Err(error.to_string()),
+        Some(Ok(config)) => running.reload(config).await.map_err(|error| error.to_string()),
+    };
+    match &done {
+        Ok(done) => {
+            let names: Vec<_> = done.opened.iter().map(|(name, _)| name).collect();
+            tracing::info!(changed = done.changed.join(", "), opened = ?names, closed = ?done.closed, "the configuration was read again");
+            if !done.restart.is_empty() {
+                let settings = done.restart.join(", ");
+                tracing::warn!(settings, "these settings hold after a restart alone");
+            }
+        }
+        Err(why) => {
+            let why = one_line(why);
+            tracing::error!("the configuration stays as it was: {why}");
+        }
+    }
+    done
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Logs to the standard error, and counts what tells of trouble. `RUST_LOG` goes before the configuration.
@@ -95,12 +136,10 @@ fn raise_open_files(connections: u32) {
 #[cfg(not(unix))]
 fn raise_open_files(_: u32) {}
 
-/// The signals that stop the server.
+/// The signals that the server heeds.
 struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    stop: mpsc::Receiver<()>,
+    reload: mpsc::Receiver<()>,
 }
 
 #[cfg(unix)]
@@ -108,27 +147,44 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        let (stopped, stop) = mpsc::channel(2);
+        // One that waits stands for all that come before it is heeded.
+        let (reloaded, reload) = mpsc::channel(1);
+        for (kind, told) in [
+            (SignalKind::terminate(), &stopped),
+            (SignalKind::interrupt(), &stopped),
+            (SignalKind::hangup(), &reloaded),
+        ] {
+            let (mut signal, told) = (signal(kind)?, told.clone());
+            tokio::spawn(async move {
+                while signal.recv().await.is_some() {
+                    // Who has as many as fit needs no more.
+                    let _ = told.try_send(());
+                }
+            });
         }
+        Ok(Self { stop, reload })
     }
 }
 
 #[cfg(not(unix))]
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self {})
+        let (stopped, stop) = mpsc::channel(2);
+        let (reloaded, reload) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let _kept = reloaded;
+            while tokio::signal::ctrl_c().await.is_ok() {
+                let _ = stopped.try_send(());
+            }
+        });
+        Ok(Self { stop, reload })
     }
+}
 
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
+/// Waits for a signal; for ever if none can come any more.
+async fn next(signals: &mut mpsc::Receiver<()>) {
+    if signals.recv().await.is_none() {
+        std::future::pending::<()>().await;
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// What filters mail that comes in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Filtering {
     /// Programs that are asked about messages, in this order.

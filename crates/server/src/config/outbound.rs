@@ -14,7 +14,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// How mail for other domains leaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outbound {
     /// Whether it leaves at all. If not, remote recipients are refused.
@@ -200,7 +200,7 @@ impl Default for Outbound {
 }
 
 /// A server that takes all outgoing mail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmartHost {
     /// Where it is.
@@ -226,7 +226,7 @@ impl SmartHost {
 }
 
 /// How a smart host knows us.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmartHostLogin {
     /// The user name.

@@ -67,6 +67,8 @@ pub enum Request {
     Account(account::Request),
     /// A message is handed in, which follows the line; answered by a [`submit::Taken`].
     Submit(submit::Request),
+    /// The configuration is read again; answered by a [`Reloaded`](crate::Reloaded).
+    Reload {},
     /// Work on the mail; answered by a [`work::State`].
     Work(work::Request),
 }

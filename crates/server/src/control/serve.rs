@@ -4,7 +4,7 @@ use super::desk::Desk;
 use super::{Answer, Line, MAX_REPLY, MAX_REQUEST, Outcome, Pong, Request, VERSION, queue, socket, submit};
 use crate::config::Config;
 use crate::metrics::{Task, counted};
-use crate::shared::Shared;
+use crate::shared::{Live, Shared};
 use mailwright_mailbox::Store;
 use serde_json::Value;
 use std::fs::Permissions;
@@ -39,14 +39,16 @@ pub(crate) async fn open(config: &Config) -> Option<UnixListener> {
 }
 
 /// Answers at the control socket until the server stops.
-pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, listener: UnixListener) {
+pub(crate) async fn serve<S: Store>(live: Live<S>, listener: UnixListener) {
+    let shutdown = live.current().shutdown.clone();
+    let socket = socket(&live.current().config.data);
     let mut connections = JoinSet::new();
     let turns = Arc::new(Semaphore::new(Desk::JOBS));
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) if is_allowed(&stream) => {
-                    let conversation = converse(shared.clone(), stream, Desk::new(&turns));
+                    let conversation = converse(live.clone(), stream, Desk::new(&turns));
                     connections.spawn(counted(Task::Control, conversation));
                 }
                 Ok(_) => tracing::warn!("another user was turned away from the control socket"),
@@ -56,10 +58,10 @@ pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, listener: UnixListen
                 }
             },
             Some(_) = connections.join_next() => {}
-            () = shared.shutdown.begun() => break,
+            () = shutdown.begun() => break,
         }
     }
-    let _ = std::fs::remove_file(socket(&shared.config.data));
+    let _ = std::fs::remove_file(socket);
 }
 
 /// Listens at a path where at most a dead socket is.
@@ -90,7 +92,8 @@ fn is_allowed(stream: &UnixStream) -> bool {
         .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream, mut desk: Desk) {
+async fn converse<S: Store>(live: Live<S>, stream: UnixStream, mut desk: Desk) {
+    let shutdown = live.current().shutdown.clone();
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -100,8 +103,9 @@ async fn converse<S: Store>(shared: Arc<Shared<S>>, stream: UnixStream, mut desk
         let read = timeout(PATIENCE, bounded.read_until(b'\n', &mut line));
         let read = tokio::select! {
             read = read => read,
-            () = shared.shutdown.begun() => return,
+            () = shutdown.begun() => return,
         };
+        let shared = live.current();
         let (result, is_last) = match read {
             Ok(Ok(1..)) if line.ends_with(b"\n") => match read_request(&line) {
                 Ok(Request::Submit(request)) => match submit::take(&shared, request, &mut stream).await {
@@ -176,6 +180,7 @@ async fn handle<S: Store>(
             serde_json::to_value(request.answer(accounts, &shared.store, usual).await?)?
         }
         Request::Submit(_) => return Err("the message is missing".into()),
+        Request::Reload {} => serde_json::to_value(shared.reloads.ask().await?)?,
         Request::Work(request) => serde_json::to_value(desk.answer(shared, request).await?)?,
     })
 }

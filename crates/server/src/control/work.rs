@@ -223,7 +223,8 @@ impl Job {
                 })?;
                 let into = into.map(|into| MailboxName::parse(&into)).transpose();
                 let into = into.map_err(|error| error.to_string())?;
-                let importer = Importer::new(store, account, into, observer).with_folders(accounts.folders());
+                let importer =
+                    Importer::new(store, account, into, observer).with_folders(&accounts.folders());
                 let report = match source {
                     Source::Files { path, format } => match format.quoting() {
                         None => importer.maildir(&path).await,

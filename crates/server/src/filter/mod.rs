@@ -39,32 +39,48 @@ use crate::judge::Filter;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// All filters that a configuration asks for, in their order; and the greylist, if it is to be kept.
+/// The filters that a configuration asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct BuiltIn {
+    /// All of them, in their order.
+    pub(crate) all: Vec<Arc<dyn Filter>>,
+    rates: Arc<Rates>,
+    /// The one that is to be kept.
+    pub(crate) greylist: Option<Arc<Greylisted>>,
+}
+
+/// All filters that a configuration asks for. What those of the configuration `before` have counted goes on being counted,
+/// where its settings are the same; the greylist stays as it is.
 pub(crate) fn from_config(
     config: &Config,
     dns: &Dns,
-    alarms: mpsc::Sender<Alarm>,
-) -> (Vec<Arc<dyn Filter>>, Option<Arc<Greylisted>>) {
+    alarms: &mpsc::Sender<Alarm>,
+    before: Option<(&Config, &BuiltIn)>,
+) -> BuiltIn {
     let filtering = &config.filtering;
-    let rates = Rates::new(&filtering.rates).telling(alarms);
-    let mut filters: Vec<Arc<dyn Filter>> = vec![Arc::new(rates)];
+    let rates = before.filter(|(old, _)| old.filtering.rates == filtering.rates);
+    let rates = rates.map_or_else(
+        || Arc::new(Rates::new(&filtering.rates).telling(alarms.clone())),
+        |(_, kept)| kept.rates.clone(),
+    );
+    let mut all: Vec<Arc<dyn Filter>> = vec![rates.clone()];
     let lists = (!filtering.dns_lists.lists.is_empty())
         .then(|| Arc::new(Listed::new(filtering.dns_lists.clone(), dns.clone())));
     if let Some(lists) = &lists {
-        filters.push(lists.clone());
+        all.push(lists.clone());
     }
-    let greylist = filtering.greylist.enabled.then(|| {
-        Arc::new(Greylisted::open(
-            &filtering.greylist,
-            Some(config.greylist_file()),
-            lists,
-        ))
-    });
+    let greylist = match before {
+        Some((_, kept)) => kept.greylist.clone(),
+        None => filtering.greylist.enabled.then(|| {
+            let file = Some(config.greylist_file());
+            Arc::new(Greylisted::open(&filtering.greylist, file, lists))
+        }),
+    };
     if let Some(greylist) = &greylist {
-        filters.push(greylist.clone());
+        all.push(greylist.clone());
     }
     for filter in &filtering.filters {
-        filters.push(Arc::new(Remote::new(filter.clone(), config.hostname.as_str())));
+        all.push(Arc::new(Remote::new(filter.clone(), config.hostname.as_str())));
     }
-    (filters, greylist)
+    BuiltIn { all, rates, greylist }
 }

@@ -48,7 +48,7 @@ impl<S: Store> Backend for Shared<S> {
             .account(user)
             .ok_or_else(|| Rejection::new(Some(Code::AuthorizationFailed), "The account is gone"))?;
         // An account that came after the start has no folders yet.
-        delivery::inbox(&self.store, &account, self.accounts.folders()).await?;
+        delivery::inbox(&self.store, &account, &self.accounts.folders()).await?;
         let grant = self.accounts.grant(user, Visit::new(client.ip(), Service::Imap));
         let place = self
             .sessions

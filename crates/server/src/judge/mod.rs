@@ -56,7 +56,7 @@ pub struct Judge {
     origins: Origins,
     keys: Keys,
     /// What came of DMARC, if it is reported.
-    pub(crate) reports: Option<Reports>,
+    pub(crate) reports: Option<Arc<Reports>>,
     filters: Vec<Arc<dyn Filter>>,
 }
 
@@ -75,7 +75,23 @@ impl Judge {
             auth: config.auth.clone(),
             origins: Origins::new(config, dns),
             keys: Keys::load(config)?,
-            reports: Reports::open(config),
+            reports: Reports::open(config).map(Arc::new),
+            filters,
+        })
+    }
+
+    /// The same for another configuration. What is counted for reports goes on being counted.
+    pub(crate) fn reloaded(
+        &self,
+        config: &Config,
+        dns: Dns,
+        filters: Vec<Arc<dyn Filter>>,
+    ) -> Result<Self, (PathBuf, UnusableKey)> {
+        Ok(Self {
+            auth: config.auth.clone(),
+            origins: Origins::new(config, dns),
+            keys: Keys::load(config)?,
+            reports: self.reports.clone(),
             filters,
         })
     }

@@ -220,7 +220,7 @@ async fn notice<S: Store>(
         let written = writer.finish(&shared.store).await.map_err(failed)?;
         ops.extend(
             written
-                .deliver_to(&shared.store, &targets.accounts, shared.accounts.folders())
+                .deliver_to(&shared.store, &targets.accounts, &shared.accounts.folders())
                 .await?,
         );
     }

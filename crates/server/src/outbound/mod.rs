@@ -38,7 +38,7 @@ use crate::orders::{Note, Reply, Waiting};
 use crate::policies::{Keep, Policies};
 use crate::random::entropy;
 use crate::route::{Router, mx_config};
-use crate::shared::Shared;
+use crate::shared::{Live, Shared};
 use attempt::Job;
 use carry::Carrier;
 use commit::Fate;
@@ -62,13 +62,15 @@ pub use crate::orders::{Executed, Inbox, Order, OrderError, Orders};
 /// When [`Shutdown`](crate::shutdown::Shutdown) begins, attempts are broken off where that is safe; those that
 /// wait for the word of the next host on a whole message, and commits, get the
 /// [grace](crate::config::Limits::shutdown_grace) to end.
-pub async fn run<S: Store>(shared: Arc<Shared<S>>, inbox: Inbox) {
-    let router = router(&shared);
+pub async fn run<S: Store>(live: Live<S>, inbox: Inbox) {
+    let shared = live.current();
+    let router = router(&shared, None);
     let reports = Reports::open(&shared.config);
     let reporting = reports
         .clone()
-        .map(|reports| spawn(Task::Part, reports.run(shared.clone(), router.clone())));
-    Worker::new(shared, router, reports.clone(), inbox).run().await;
+        .map(|reports| spawn(Task::Part, reports.run(live.clone())));
+    let worker = Worker::new(shared, router, reports.clone(), inbox);
+    worker.run(live).await;
     if let Some(reporting) = reporting {
         // It ends with the server, and what came after that is kept below.
         let _ = reporting.await;
@@ -127,8 +129,9 @@ impl<S: Store> Worker<S> {
         }
     }
 
-    async fn run(mut self) {
-        let shared = self.shared.clone();
+    async fn run(mut self, live: Live<S>) {
+        let shutdown = self.shared.shutdown.clone();
+        let mut reloads = live.subscribe();
         let mut stop_at: Option<Instant> = None;
         loop {
             let stopping = stop_at.is_some();
@@ -139,16 +142,20 @@ impl<S: Store> Worker<S> {
             let wake_at = stop_at.or_else(|| self.wake_at());
             tokio::select! {
                 biased;
-                () = shared.shutdown.begun(), if !stopping => {
-                    stop_at = Some(Instant::now() + shared.config.limits.shutdown_grace);
+                () = shutdown.begun(), if !stopping => {
+                    stop_at = Some(Instant::now() + self.shared.config.limits.shutdown_grace);
                 }
-                () = shared.shutdown.over(), if stopping => break,
+                () = shutdown.over(), if stopping => break,
+                Ok(()) = reloads.changed(), if !stopping => {
+                    let shared = reloads.borrow_and_update().clone();
+                    self.reloaded(shared);
+                }
                 Some(ended) = self.commits.join_next() => self.committed(ended),
                 Some(ended) = self.attempts.join_next_with_id() => self.attempted(ended),
                 Some(read) = self.pages.join_next(), if !stopping => self.page_read(read),
                 Some(fetched) = self.fetches.join_next() => self.fetched(fetched),
                 Some(note) = self.inbox.receiver.recv(), if !stopping => self.note(note),
-                () = shared.spooled.notified(), if !stopping => self.queue.arrived(),
+                () = self.shared.spooled.notified(), if !stopping => self.queue.arrived(),
                 () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
                     if stopping {
                         break;
@@ -165,6 +172,15 @@ impl<S: Store> Worker<S> {
                 "the queue was stopped in the middle; this is tried again"
             );
         }
+    }
+
+    /// Takes up another configuration; attempts under way go on as they began.
+    fn reloaded(&mut self, shared: Arc<Shared<S>>) {
+        self.router = router(&shared, Some((&self.shared, &self.router)));
+        self.queue.configure(queue_config(&shared.config.queue));
+        // What is open goes to where routes led before.
+        self.pool.clear();
+        self.shared = shared;
     }
 
     /// Starts all that the queue has to do at this moment.
@@ -358,11 +374,20 @@ impl<S: Store> Worker<S> {
     }
 }
 
-fn router<S>(shared: &Shared<S>) -> Router {
+/// The router of a configuration. The policies of the one `before` are taken along if they are got in the same way.
+fn router<S>(shared: &Shared<S>, before: Option<(&Shared<S>, &Router)>) -> Router {
     let dns = shared.dns.clone();
-    let client = Client::new(dns.clone(), shared.tls.verified());
-    let keep = Keep::ReadAndWrite(shared.config.policies_file());
-    let policies = Policies::new(client, shared.config.outbound.https_port, keep);
+    let outbound = &shared.config.outbound;
+    let same = before.filter(|(old, _)| {
+        let ways = &old.config.outbound;
+        (ways.https_port, &ways.ca) == (outbound.https_port, &outbound.ca) && dns.is_same(&old.dns)
+    });
+    let policies = same.and_then(|(_, router)| router.policies().cloned());
+    let policies = policies.unwrap_or_else(|| {
+        let client = Client::new(dns.clone(), shared.tls.verified());
+        let keep = Keep::ReadAndWrite(shared.config.policies_file());
+        Policies::new(client, outbound.https_port, keep)
+    });
     Router::new(dns, mx_config(&shared.config)).with_policies(policies)
 }
 

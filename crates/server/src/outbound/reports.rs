@@ -10,8 +10,7 @@ use crate::config::Config;
 use crate::files::replace;
 use crate::http::{Client, Limits, Request};
 use crate::random::entropy;
-use crate::route::Router;
-use crate::shared::Shared;
+use crate::shared::{Live, Shared};
 use mailwright_address::{Domain, EmailAddress, Host};
 use mailwright_dns::{Name, Question, RecordType};
 use mailwright_mailbox::Store;
@@ -126,10 +125,11 @@ impl Reports {
     }
 
     /// Keeps the counts, and sends the reports of days that are over, until the server stops.
-    pub(super) async fn run<S: Store>(self: Arc<Self>, shared: Arc<Shared<S>>, router: Router) {
-        let client = Client::new(router.dns().clone(), shared.tls.verified());
+    pub(super) async fn run<S: Store>(self: Arc<Self>, live: Live<S>) {
         loop {
-            self.send_due(&shared, &router, &client).await;
+            let shared = live.current();
+            let client = Client::new(shared.dns.clone(), shared.tls.verified());
+            self.send_due(&shared, &client).await;
             self.keep().await;
             tokio::select! {
                 () = sleep(Self::EVERY) => {}
@@ -155,7 +155,7 @@ impl Reports {
         }
     }
 
-    async fn send_due<S: Store>(&self, shared: &Shared<S>, router: &Router, client: &Client) {
+    async fn send_due<S: Store>(&self, shared: &Shared<S>, client: &Client) {
         let days = {
             let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
             collector.take_over(now().saturating_sub(self.delay))
@@ -164,7 +164,7 @@ impl Reports {
             let Some(record) = Target::record_name(&day.domain) else {
                 continue;
             };
-            let answer = router.dns().resolve(Question::new(record, RecordType::Txt)).await;
+            let answer = shared.dns.resolve(Question::new(record, RecordType::Txt)).await;
             let txt = answer.records().iter().filter_map(|record| match record {
                 mailwright_dns::Record::Txt(txt) => Some(txt),
                 _ => None,

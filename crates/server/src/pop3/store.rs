@@ -58,7 +58,7 @@ impl<S: Store> Backend for Shared<S> {
             // It was removed since its password was checked.
             return Err(Rejection::new(Some(ResponseCode::Auth), "no such account"));
         };
-        let inbox = delivery::inbox(&self.store, &account, self.accounts.folders())
+        let inbox = delivery::inbox(&self.store, &account, &self.accounts.folders())
             .await
             .map_err(|error| unavailable(client, &account, &error))?;
         if let Some(wait) = self

@@ -76,6 +76,15 @@ impl Tls {
     ///
     /// When a file cannot be read, or does not hold a certificate and its key.
     pub fn load(config: &Config) -> Result<Self, TlsError> {
+        Self::load_beside(config, Challenges::default())
+    }
+
+    /// Loads the certificates of another configuration, which takes the place of this one.
+    pub(crate) fn reloaded(&self, config: &Config) -> Result<Self, TlsError> {
+        Self::load_beside(config, self.challenges.clone())
+    }
+
+    fn load_beside(config: &Config, challenges: Challenges) -> Result<Self, TlsError> {
         let clients = config
             .tls
             .client_ca
@@ -99,7 +108,7 @@ impl Tls {
         Ok(Self {
             common: Arc::new(Certificates::load(common, clients)?),
             of_listeners,
-            challenges: Challenges::default(),
+            challenges,
             opportunistic: opportunistic(),
             verified: client_config(authorities.clone()),
             authorities,
