@@ -9,6 +9,7 @@ use crate::config::PasswordHashing;
 use mailwright_sasl::Secret;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -41,6 +42,8 @@ pub(super) enum Checked {
 struct Shared {
     queue: Mutex<Queue>,
     filled: Condvar,
+    /// KiB of memory times passes, of all hashes that were computed.
+    work: AtomicU64,
 }
 
 /// Who waits, by address; the addresses take turns.
@@ -79,6 +82,16 @@ impl Checker {
             most,
             hashing,
         }
+    }
+
+    /// What hashes are to cost.
+    pub(super) fn hashing(&self) -> PasswordHashing {
+        self.hashing
+    }
+
+    /// KiB of memory times passes, of all hashes that were computed.
+    pub(super) fn work(&self) -> u64 {
+        self.shared.work.load(Ordering::Relaxed)
     }
 
     /// Whether `password`, which comes from an address, is the one of `hash`. Gives up its turn when the future is
@@ -140,18 +153,24 @@ impl Shared {
     fn work(&self) {
         let mut memory = Vec::new();
         while let Some(job) = self.next(&mut memory) {
-            if !job.answer.is_closed() {
-                // Nobody minds if the client went meanwhile.
-                let _ = job
-                    .answer
-                    .send(match password::matches(&job.password, &job.hash, &mut memory) {
-                        false => Checked::Wrong,
-                        true => Checked::Right {
-                            rehashed: password::is_weaker(&job.hash, job.wanted)
-                                .then(|| password::hash(&job.password, job.wanted)),
-                        },
-                    });
+            if job.answer.is_closed() {
+                continue;
             }
+            let checked = match password::matches(&job.password, &job.hash, &mut memory) {
+                false => Checked::Wrong,
+                true => Checked::Right {
+                    rehashed: password::is_weaker(&job.hash, job.wanted)
+                        .then(|| password::hash(&job.password, job.wanted)),
+                },
+            };
+            let rehashed = match &checked {
+                Checked::Right { rehashed } => rehashed.as_deref(),
+                _ => None,
+            };
+            let work = password::work(&job.hash) + rehashed.map_or(0, password::work);
+            self.work.fetch_add(work, Ordering::Relaxed);
+            // Nobody minds if the client went meanwhile.
+            let _ = job.answer.send(checked);
         }
     }
 

@@ -201,7 +201,10 @@ impl Accounts {
         let usable = candidate.entry.as_deref().filter(|entry| takes_passwords(entry));
         match usable.and_then(|entry| entry.password.as_deref()) {
             Some(hash) => (hash.into(), true),
-            None => (self.decoy.clone(), false),
+            None => {
+                let decoy = self.current().decoys.for_name(&candidate.key, &self.decoy_key);
+                (decoy, false)
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod checker;
+mod decoys;
 mod file;
 mod grant;
 mod login;
@@ -15,12 +16,14 @@ mod remembered;
 pub mod throttle;
 
 use crate::config::{
-    AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, NewFolder, PasswordLogins, Quota,
+    AccountEntry, Config, ConfigError, Disabled, Fingerprint, LoginLimits, NewFolder, PasswordHashing,
+    PasswordLogins, Quota,
 };
 use crate::files::{Stamp, stamp};
 use crate::names;
 use crate::random::entropy;
 use checker::Checker;
+use decoys::Decoys;
 use mailwright_address::{Domain, EmailAddress};
 use mailwright_mailbox::Account;
 use mailwright_sasl::{Identity, Mechanism, ScramCredentials, ScramHash};
@@ -50,9 +53,7 @@ pub struct Accounts {
     logins_file: PathBuf,
     /// Hashes, and those of the same passwords that took their places.
     rehashed: Mutex<HashSet<(Box<str>, Box<str>)>>,
-    /// What the password of an unknown name is checked against.
-    decoy: Arc<str>,
-    /// What the SCRAM salts of unknown names are made of.
+    /// What is made up for unknown names is made of: hashes and SCRAM salts.
     decoy_key: [u8; 32],
     /// Whether every name has an account.
     anybody: bool,
@@ -85,6 +86,8 @@ struct Known {
     by_name: HashMap<Box<str>, Arc<AccountEntry>>,
     /// The hash function of the SCRAM verifiers, if all accounts have one of it.
     scram: Option<ScramHash>,
+    /// What the passwords of unknown names are checked against.
+    decoys: Decoys,
     /// The keys of `by_name` by the fingerprints of the certificates that may log in.
     by_certificate: HashMap<Fingerprint, Box<str>>,
 }
@@ -117,7 +120,6 @@ impl Accounts {
             logins_file: config.logins_file(),
             rehashed: Mutex::default(),
             limits,
-            decoy: password::decoy(config.password_hash).into(),
             decoy_key: entropy(),
             anybody: config.anybody,
         };
@@ -161,7 +163,7 @@ impl Accounts {
         }
         known.given = Arc::new(given);
         known.stamp = stamp;
-        known.join();
+        known.join(self.checker.hashing(), &self.decoy_key);
         drop(known);
         self.changed.send_replace(());
     }
@@ -276,6 +278,12 @@ impl Accounts {
         })
     }
 
+    /// How much work was done to check passwords since the start: KiB of memory times passes over it, of all hashes that
+    /// were computed.
+    pub fn hash_work(&self) -> u64 {
+        self.checker.work()
+    }
+
     /// A panic of another thread leaves the counts as good as they were.
     fn lock_throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -345,7 +353,7 @@ impl Accounts {
                 return Ok(());
             }
         }
-        known.join();
+        known.join(self.checker.hashing(), &self.decoy_key);
         drop(known);
         self.changed.send_replace(());
         Ok(())
@@ -357,8 +365,9 @@ fn in_common(entries: Vec<AccountEntry>) -> Vec<Arc<AccountEntry>> {
 }
 
 impl Known {
-    /// Joins the accounts of the file with those of the configuration, which come first.
-    fn join(&mut self) {
+    /// Joins the accounts of the file with those of the configuration, which come first. Decoys are made of `key`, where
+    /// there are no accounts as hashes are to be.
+    fn join(&mut self, hashing: PasswordHashing, key: &[u8; 32]) {
         let name = |entry: &AccountEntry| names::key(entry.name.as_str()).into_boxed_str();
         self.by_name = self
             .of_file
@@ -366,6 +375,11 @@ impl Known {
             .chain(&self.given.of_config)
             .map(|entry| (name(entry), entry.clone()))
             .collect();
+        let hashes = self
+            .by_name
+            .values()
+            .filter_map(|entry| entry.password.as_deref());
+        self.decoys = Decoys::new(hashes, hashing, key);
         let mut by_certificate = HashMap::new();
         for (key, entry) in &self.by_name {
             by_certificate.extend(entry.certificates.iter().map(|one| (*one, key.clone())));

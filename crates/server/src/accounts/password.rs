@@ -4,8 +4,6 @@ use crate::config::{AccountEntry, PasswordHashing};
 use crate::random::entropy;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use mailwright_sasl::{ScramCredentials, Secret, saslprep};
 
 /// Hashes a password for an account entry: Argon2id with 19 MiB and two passes, as a PHC string.
@@ -24,15 +22,6 @@ pub(super) fn hash(password: &Secret, hashing: PasswordHashing) -> String {
         .to_string()
 }
 
-/// A hash that no password is found for: it costs as much to check as one of [`hash`], and nothing to make.
-pub(super) fn decoy(hashing: PasswordHashing) -> String {
-    let params = Params::new(hashing.memory, hashing.passes, hashing.lanes, None).unwrap_or_default();
-    let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
-    let salt = STANDARD_NO_PAD.encode(entropy::<16>());
-    let output = STANDARD_NO_PAD.encode(entropy::<{ Params::DEFAULT_OUTPUT_LEN }>());
-    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${output}")
-}
-
 /// Whether a hash costs less than hashes are to cost, or is of a lesser kind.
 pub(super) fn is_weaker(hash: &str, wanted: PasswordHashing) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else {
@@ -41,6 +30,16 @@ pub(super) fn is_weaker(hash: &str, wanted: PasswordHashing) -> bool {
     let is_usual = Algorithm::try_from(hash.algorithm.as_str()) == Ok(Algorithm::Argon2id);
     Params::try_from(&hash)
         .is_ok_and(|params| !is_usual || params.m_cost() < wanted.memory || params.t_cost() < wanted.passes)
+}
+
+/// What computing a hash costs: KiB of memory times passes over it.
+pub(super) fn work(hash: &str) -> u64 {
+    let params = PasswordHash::new(hash)
+        .ok()
+        .and_then(|hash| Params::try_from(&hash).ok());
+    params.map_or(0, |params| {
+        u64::from(params.m_cost()) * u64::from(params.t_cost())
+    })
 }
 
 /// Makes a password of 20 letters and digits: 100 bits, without characters that look alike.
@@ -85,7 +84,8 @@ pub(super) fn matches(password: &Secret, hash: &str, memory: &mut Memory) -> boo
     computed(password, hash, memory).unwrap_or(false)
 }
 
-fn computed(password: &Secret, hash: &str, memory: &mut Memory) -> Option<bool> {
+/// The same; `None` if it cannot be computed.
+pub(super) fn computed(password: &Secret, hash: &str, memory: &mut Memory) -> Option<bool> {
     let hash = PasswordHash::new(hash).ok()?;
     let (salt, expected) = (hash.salt?, hash.hash?);
     let params = Params::try_from(&hash).ok()?;
@@ -103,26 +103,4 @@ fn computed(password: &Secret, hash: &str, memory: &mut Memory) -> Option<bool> 
         .ok()?;
     // Compared in constant time.
     Some(Output::new(output).ok()? == expected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_decoy_is_checked_like_a_hash_and_never_right() {
-        let mut hashing = PasswordHashing::default();
-        (hashing.memory, hashing.passes) = (8 * 1024, 1);
-        let (password, mut memory) = (Secret::from("s3cret"), Memory::new());
-        let (real, decoy) = (hash(&password, hashing), decoy(hashing));
-        let costs = |hash: &str| hash.rsplitn(3, '$').nth(2).expect("its parameters").to_owned();
-        assert_eq!((costs(&decoy), decoy.len()), (costs(&real), real.len()));
-        assert_eq!(computed(&password, &real, &mut memory), Some(true));
-        assert_eq!(
-            computed(&password, &decoy, &mut memory),
-            Some(false),
-            "it is computed"
-        );
-        assert!(!is_weaker(&decoy, hashing));
-    }
 }

@@ -296,7 +296,9 @@ impl Metrics {
     }
 
     /// All numbers in the text format of Prometheus, with what is in the queue if that is known.
-    pub(crate) fn text(&self, queue: Option<QueueState>) -> String {
+    ///
+    /// `hash_work` is [`Accounts::hash_work`](crate::accounts::Accounts::hash_work).
+    pub(crate) fn text(&self, queue: Option<QueueState>, hash_work: u64) -> String {
         let mut text = Text::default();
         let version = env!("CARGO_PKG_VERSION");
         text.info(
@@ -315,6 +317,8 @@ impl Metrics {
             let help = "How long the oldest message of the queue has been in it.";
             text.gauge("mailwright_queue_oldest_age_seconds", help, queue.oldest);
         }
+        let help = "Work done to check passwords: KiB of memory times passes.";
+        text.total("mailwright_password_hash_work_total", help, hash_work);
         let help = "Lines of the log that tell of trouble.";
         text.counters("mailwright_log_lines_total", help, &self.log);
         let help = "Events of messages that are missing in the journal.";

@@ -13,8 +13,13 @@ impl Text {
     }
 
     pub(super) fn counter(&mut self, name: &str, help: &str, counter: &Counter) {
+        self.total(name, help, counter.value());
+    }
+
+    /// A number that was counted elsewhere.
+    pub(super) fn total(&mut self, name: &str, help: &str, value: u64) {
         self.head(name, help, "counter");
-        self.sample(name, "", counter.value());
+        self.sample(name, "", value);
     }
 
     pub(super) fn counters<L: Label>(&mut self, name: &str, help: &str, family: &Family<L, Counter>) {

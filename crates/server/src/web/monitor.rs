@@ -28,7 +28,9 @@ pub(crate) async fn serve<S: Store>(shared: Arc<Shared<S>>, stream: Stream, peer
             }
             "/healthz" => health(shared).await,
             "/metrics" => {
-                let text = shared.metrics.text(shared.queue_state().await);
+                let text = shared
+                    .metrics
+                    .text(shared.queue_state().await, shared.accounts.hash_work());
                 Reply::new(200, "text/plain; version=0.0.4; charset=utf-8", text)
             }
             _ => Reply::text(404, "There are /healthz and /metrics"),

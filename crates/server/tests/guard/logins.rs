@@ -6,7 +6,7 @@ use crate::support::site::Site;
 use mailwright_filter::rate::Rate;
 use mailwright_sasl::{Answer, Identity, Question, ScramHash};
 use mailwright_server::accounts::{Accounts, AccountsFile, Visit, hash_password, set_password};
-use mailwright_server::config::{LoginLimits, Service};
+use mailwright_server::config::{AccountEntry, Disabled, LoginLimits, PasswordLogins, Service};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -275,4 +275,90 @@ async fn refusals_are_told_in_the_words_of_each_protocol() {
     smtp.say("AUTH PLAIN AGJvYkBiLnRlc3QAYnVpbGRlcg==", "454 4.7.0")
         .await;
     site.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_nobody_has_costs_as_much_work_as_one_that_somebody_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path(), &[("alice@a.test", "one"), ("carol@a.test", "two")]);
+    config.login_limits.delay = Duration::ZERO;
+    let mut file = AccountsFile::open(&config.accounts_file).unwrap();
+    file.put(AccountEntry::new("dave@a.test".parse().unwrap()));
+    let mut erin = AccountEntry::new("erin@a.test".parse().unwrap());
+    set_password(&mut erin, &"three".into());
+    erin.password_logins = PasswordLogins::AppOnly;
+    file.put(erin);
+    file.entry("carol@a.test").unwrap().disabled = Some(Disabled::Logins);
+    file.save().unwrap();
+    let accounts = Accounts::load(&config).unwrap();
+    let names = [
+        "alice",
+        "carol",
+        "dave",
+        "erin",
+        "nobody",
+        "x@elsewhere.example",
+        "",
+    ];
+    for (n, name) in (0u8..).zip(names) {
+        let lair = Visit::new([203, 0, n, 1].into(), Service::Imap);
+        let before = accounts.hash_work();
+        assert_eq!(
+            tries(&accounts, name, "wrong", lair).await,
+            Answer::Deny,
+            "{name}"
+        );
+        assert_eq!(accounts.hash_work() - before, 19_456 * 2, "{name}");
+        // What was wrong a moment ago is wrong, and costs nothing, whoever it is.
+        assert_eq!(
+            tries(&accounts, name, "wrong", lair).await,
+            Answer::Deny,
+            "{name}"
+        );
+        assert_eq!(accounts.hash_work() - before, 19_456 * 2, "{name}");
+    }
+    let before = accounts.hash_work();
+    assert_eq!(
+        tries(&accounts, "alice", "one", from("198.51.100.7")).await,
+        Answer::Accept
+    );
+    assert_eq!(
+        accounts.hash_work() - before,
+        19_456 * 2,
+        "what is right costs no less"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_hashes_are_weak_so_is_the_work_for_a_name_that_nobody_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path(), &[("alice@a.test", "one")]);
+    config.login_limits.delay = Duration::ZERO;
+    let mut file = AccountsFile::open(&config.accounts_file).unwrap();
+    let entry = file.entry("alice@a.test").unwrap();
+    // Of no password that anybody knows: what counts is its cost.
+    entry.password = entry
+        .password
+        .as_ref()
+        .map(|hash| hash.replace("m=19456,t=2", "m=8192,t=1"));
+    file.save().unwrap();
+    drop(file);
+    let accounts = Accounts::load(&config).unwrap();
+    for (n, name) in (0u8..).zip(["alice", "nobody"]) {
+        let before = accounts.hash_work();
+        let lair = Visit::new([203, 0, n, 1].into(), Service::Imap);
+        assert_eq!(tries(&accounts, name, "wrong", lair).await, Answer::Deny);
+        assert_eq!(accounts.hash_work() - before, 8192, "{name}");
+    }
+    // Accounts that come change what a name costs that nobody has.
+    let mut file = AccountsFile::open(&config.accounts_file).unwrap();
+    set_password(file.entry("alice@a.test").unwrap(), &"two".into());
+    file.save().unwrap();
+    drop(file);
+    let before = accounts.hash_work();
+    assert_eq!(
+        tries(&accounts, "nobody", "wrong again", from("203.0.9.1")).await,
+        Answer::Deny
+    );
+    assert_eq!(accounts.hash_work() - before, 19_456 * 2);
 }
