@@ -13,7 +13,7 @@ use crate::tls::{self, TlsError};
 use mailwright_address::Domain;
 use mailwright_auth::crypto::SigningKey;
 use mailwright_dns::{Answer, Name, Question, Record, RecordType, Security};
-use mailwright_mx::sts::{Fetch, Policy};
+use mailwright_mx::sts::{Fetch, FetchError, Policy};
 use ring::digest::{SHA256, digest};
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -205,48 +205,70 @@ impl Plan {
         }
     }
 
-    /// Fetches the MTA-STS policy from this port as other servers do (RFC 8461 §3.3), and compares it with the one to be
-    /// served: its mode and hosts.
+    /// Fetches the MTA-STS policy from this port as other servers do, and compares it with the one to be served.
     pub async fn check_policy(&self, client: &Client, port: u16) -> Found {
+        use NoPolicy::{Http, Unusable};
+
+        match self.fetch_policy(client, port).await {
+            Ok(served) => {
+                let found = vec![served.lines().collect::<Vec<_>>().join("; ")];
+                match self.is_met_by(&served) {
+                    true => Found::Right { found },
+                    false => Found::Different { found },
+                }
+            }
+            Err(
+                error
+                @ (Unusable(_) | Http(HttpError::Tls(_) | HttpError::TooLarge | HttpError::Protocol(_))),
+            ) => Found::Different {
+                found: vec![error.to_string()],
+            },
+            Err(error) => Found::Unknown {
+                why: error.to_string(),
+            },
+        }
+    }
+
+    /// Fetches the MTA-STS policy from this port as other servers do (RFC 8461 §3.3).
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be fetched, or what comes is no policy.
+    pub async fn fetch_policy(&self, client: &Client, port: u16) -> Result<Policy, NoPolicy> {
         let mut url = self.policy_url.clone();
         if port != 443 {
             url = url.replace(Fetch::PATH, &format!(":{port}{}", Fetch::PATH));
         }
-        let Ok(request) = Request::get(&url) else {
-            return Found::Missing;
-        };
-        let sent = client.send(request, Limits::new(POLICY_TIMEOUT, Fetch::MAX_BODY));
-        let response = match sent.await {
-            Ok(response) => response,
-            Err(error @ (HttpError::Tls(_) | HttpError::TooLarge | HttpError::Protocol(_))) => {
-                return different(&error);
-            }
-            Err(error) => {
-                return Found::Unknown {
-                    why: error.to_string(),
-                };
-            }
-        };
+        let request = Request::get(&url)?;
+        let limits = Limits::new(POLICY_TIMEOUT, Fetch::MAX_BODY);
+        let response = client.send(request, limits).await?;
         let content_type = response.content_type.as_deref();
-        let served = match Fetch::read(response.status, content_type, &response.body) {
-            Ok(served) => served,
-            Err(error) => return different(&error),
-        };
-        let found = String::from_utf8_lossy(&response.body);
-        let found = vec![found.lines().collect::<Vec<_>>().join("; ")];
-        let is_met = Policy::parse(self.policy.as_bytes())
-            .is_ok_and(|wanted| wanted.mode() == served.mode() && wanted.patterns() == served.patterns());
-        match is_met {
-            true => Found::Right { found },
-            false => Found::Different { found },
-        }
+        Ok(Fetch::read(response.status, content_type, &response.body)?)
+    }
+
+    /// Whether a policy is the one to be served: its mode and hosts.
+    pub fn is_met_by(&self, served: &Policy) -> bool {
+        Policy::parse(self.policy.as_bytes())
+            .is_ok_and(|wanted| wanted.mode() == served.mode() && wanted.patterns() == served.patterns())
+    }
+
+    /// The host that has to serve the MTA-STS policy.
+    pub fn policy_host(&self) -> &str {
+        let host = self.policy_url.trim_start_matches("https://");
+        host.split_once('/').map_or(host, |(host, _)| host)
     }
 }
 
-fn different(error: &dyn fmt::Display) -> Found {
-    Found::Different {
-        found: vec![error.to_string()],
-    }
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoPolicy {
+    /// It cannot be fetched.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// What came is no policy.
+    #[error(transparent)]
+    Unusable(#[from] FetchError),
 }
 
 impl fmt::Display for Plan {

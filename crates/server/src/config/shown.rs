@@ -248,6 +248,7 @@ fn outbound(outbound: &Outbound) -> Section {
         .set("hosts", outbound.hosts_file.as_deref().map(path))
         .set("serve_stale", span(outbound.serve_stale))
         .set("port", outbound.port)
+        .set("https_port", outbound.https_port)
         .set("tls_policies", outbound.tls_policies)
         .set("tls_reports", outbound.tls_reports.as_ref().map(text))
         .set("ca", outbound.ca.as_deref().map(path))

@@ -169,6 +169,13 @@ pub struct Response {
     pub(crate) headers: HeaderMap,
 }
 
+impl Response {
+    /// The first header field of a name, if it is there and visible ASCII.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
 /// Why nothing came back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// A report, and what the command returned.
-struct Report(Value, Option<i32>);
+pub(super) struct Report(Value, Option<i32>);
 
 impl Report {
     fn of(said: Said) -> Self {
@@ -22,7 +22,7 @@ impl Report {
     }
 
     /// Status and sight of all findings of a check about something.
-    fn findings(&self, check: &str, about: &str) -> Vec<(&str, &str)> {
+    pub(super) fn findings(&self, check: &str, about: &str) -> Vec<(&str, &str)> {
         let all = self.0["findings"].as_array().unwrap().iter();
         let text = |value: &'static str| move |finding: &Value| finding[value].as_str().unwrap().to_owned();
         all.filter(|it| text("check")(it) == check && text("about")(it).contains(about))
@@ -31,7 +31,7 @@ impl Report {
     }
 
     #[track_caller]
-    fn expect(&self, check: &str, about: &str, status: &str, seen: &str) {
+    pub(super) fn expect(&self, check: &str, about: &str, status: &str, seen: &str) {
         let found = self.findings(check, about);
         assert!(
             found
@@ -53,7 +53,7 @@ impl Report {
 }
 
 /// A zone with all that `dns records` wants.
-fn zone(site: &Site) -> Zone {
+pub(super) fn zone(site: &Site) -> Zone {
     let plan: Value =
         serde_json::from_str(&site.run(&["dns", "records", "a.test", "--json"]).fine()).unwrap();
     let mut zone = Zone::new()
@@ -94,9 +94,9 @@ fn zone(site: &Site) -> Zone {
 }
 
 /// A site with a good certificate, and a DNS server that it asks.
-fn site() -> (Site, DnsServer) {
+pub(super) fn site() -> (Site, DnsServer) {
     let site = Site::new();
-    certificate(&site, "mail.a.test", 100);
+    certificate_for(&site, &["mail.a.test", "mta-sts.a.test"], 100);
     site.edit(|text| {
         let tls = "[tls]\ncertificate = \"chain.pem\"\nkey = \"key.pem\"\n\n[[listener]]";
         text.replacen("[[listener]]", tls, 1).replacen(
@@ -109,8 +109,13 @@ fn site() -> (Site, DnsServer) {
     (site, server)
 }
 
+/// Lets the policy be fetched from a port.
+pub(super) fn fetch_from(site: &Site, port: u16) {
+    site.edit(|text| text.replacen("[outbound]\n", &format!("[outbound]\nhttps_port = {port}\n"), 1));
+}
+
 /// Lets a zone be what the site asks.
-fn serve(site: &Site, zone: Zone) -> DnsServer {
+pub(super) fn serve(site: &Site, zone: Zone) -> DnsServer {
     let server = DnsServer::start(zone);
     site.edit(|text| {
         let resolver = |line: &str| match line.starts_with("resolver =") {
@@ -123,7 +128,12 @@ fn serve(site: &Site, zone: Zone) -> DnsServer {
 }
 
 /// Makes a certificate that is valid for so many days from today on; its authority is trusted.
-fn certificate(site: &Site, name: &str, days: i64) {
+pub(super) fn certificate(site: &Site, name: &str, days: i64) {
+    certificate_for(site, &[name], days);
+}
+
+fn certificate_for(site: &Site, names: &[&str], days: i64) {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let day = |days: i64| {
         let date = now.checked_add(jiff::Span::new().days(days)).unwrap();
@@ -137,7 +147,7 @@ fn certificate(site: &Site, name: &str, days: i64) {
     let ca_certificate = ca.self_signed(&ca_key).unwrap();
     let issuer = Issuer::new(ca, ca_key);
     let key = KeyPair::generate().unwrap();
-    let mut leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let mut leaf = CertificateParams::new(names).unwrap();
     (leaf.not_before, leaf.not_after) = (day(-500), day(days));
     let leaf = leaf.signed_by(&key, &issuer).unwrap();
     std::fs::write(site.path("ca.pem"), ca_certificate.pem()).unwrap();
@@ -151,7 +161,7 @@ fn allow(path: &Path, mode: u32) {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-fn doctor(site: &Site, more: &[&str]) -> Report {
+pub(super) fn doctor(site: &Site, more: &[&str]) -> Report {
     if more.contains(&"--min-free") {
         return Report::of(site.run(&[&["doctor", "--json"], more].concat()));
     }
@@ -170,6 +180,7 @@ fn doctor(site: &Site, more: &[&str]) -> Report {
 fn nothing_is_wrong_with_what_is_right() {
     let (site, _dns) = site();
     let running = Running::start(&site);
+    fetch_from(&site, running.address("https").port());
     let report = doctor(&site, &[]);
     let wrong: Vec<_> = report.0["findings"]
         .as_array()

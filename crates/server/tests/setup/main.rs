@@ -7,6 +7,7 @@
 mod dns;
 mod doctor;
 mod live;
+mod published;
 mod quickstart;
 mod sendmail;
 mod settings;

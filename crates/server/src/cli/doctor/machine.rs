@@ -1,4 +1,4 @@
-//! The machine: permissions, disk, clock.
+//! The machine: permissions, disk.
 
 use super::{Bounds, Findings};
 use crate::cli::queue::size;
@@ -6,7 +6,6 @@ use mailwright_server::Config;
 use mailwright_server::tls::self_made_certificate;
 use std::fs::Metadata;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 /// Who may read what, and whose it is.
 #[cfg(unix)]
@@ -175,40 +174,5 @@ pub(super) fn disk(config: &Config, _: &Bounds, findings: &mut Findings) {
         config.data.display(),
         "this system is not asked",
         "look yourself",
-    );
-}
-
-/// Whether the clock is right, as far as this machine can know it.
-pub(super) fn clock(config: &Config, findings: &mut Findings) {
-    /// Clocks of file servers may be a little ahead.
-    const TOLERANCE: Duration = Duration::from_secs(300);
-    const ADVICE: &str =
-        "let systemd-timesyncd or chrony set the clock: signatures, certificates and dates depend on it";
-
-    let now = SystemTime::now();
-    let newest = [&config.data, &config.data.join("mail")]
-        .iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flatten()
-        .filter_map(|entry| entry.ok()?.metadata().ok()?.modified().ok())
-        .max();
-    if let Some(newest) = newest
-        && newest.duration_since(now).is_ok_and(|ahead| ahead > TOLERANCE)
-    {
-        let ahead = newest.duration_since(now).unwrap_or_default().as_secs();
-        let seen = format!(
-            "the data folder was written {} from now: the clock is behind, or was ahead then",
-            crate::cli::queue::age(ahead)
-        );
-        return findings.fail("clock", "this machine", seen, ADVICE);
-    }
-    if Path::new("/run/systemd/timesync/synchronized").exists() {
-        return findings.ok("clock", "this machine", "systemd-timesyncd keeps it right");
-    }
-    findings.unknown(
-        "clock",
-        "this machine",
-        "nothing here tells whether it is right",
-        ADVICE,
     );
 }

@@ -17,16 +17,21 @@
 //! `advice` is null where there is nothing to do. Checks and keys may be added under the same version.
 
 mod certificates;
+mod clock;
 mod machine;
 mod mail;
 mod names;
 mod ports;
 mod settings;
+mod sts;
 
 use super::{Failure, terminal};
 use clap::Args;
 use mailwright_server::Config;
 use mailwright_server::config::Size;
+use mailwright_server::dns::Dns;
+use mailwright_server::http::Client;
+use mailwright_server::tls::Tls;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -52,6 +57,10 @@ pub(super) struct Arguments {
     /// Try whether mail can leave this machine: a mail server of others to greet, at port 25 if nothing else is said.
     #[arg(long, value_name = "HOST[:PORT]")]
     outbound: Option<String>,
+    /// A server whose clock is right, to compare this one with: any URL of http or https. Default: the ACME server, if
+    /// there is one.
+    #[arg(long, value_name = "URL")]
+    clock: Option<String>,
     /// Check everything in the store against everything, which takes its time.
     #[arg(long)]
     fsck: bool,
@@ -174,7 +183,6 @@ fn examine(config: &Config, arguments: &Arguments, findings: &mut Findings) -> R
     settings::examine(config, findings);
     machine::permissions(config, &arguments.config, findings);
     machine::disk(config, bounds, findings);
-    machine::clock(config, findings);
     certificates::examine(config, bounds, findings);
     let is_running = mail::server(config, findings);
     ports::listeners(config, is_running, findings);
@@ -184,7 +192,16 @@ fn examine(config: &Config, arguments: &Arguments, findings: &mut Findings) -> R
     mail::store(config, is_running, arguments.fsck, findings);
     mail::queue(config, bounds, findings);
     mail::accounts(config, findings);
-    runtime.block_on(names::examine(config, findings));
+    runtime.block_on(async {
+        // A resolver that does not answer fails what needs it, and says so.
+        let dns = Dns::from_config(config);
+        // Authorities that cannot be read are told of with the certificates.
+        let trust = Tls::trusting(config.outbound.ca.as_deref()).or_else(|_| Tls::trusting(None))?;
+        let client = Client::new(dns.clone(), trust);
+        clock::examine(config, arguments.clock.as_deref(), &client, findings).await;
+        names::examine(config, &dns, &client, findings).await;
+        Ok::<_, Failure>(())
+    })?;
     Ok(())
 }
 

@@ -1,25 +1,28 @@
 //! Names: the resolver, the server's own name forth and back, and what is published for the domains.
 
-use super::Findings;
+use super::{Findings, sts};
 use mailwright_dns::{Answer, Name, Question, Record, RecordType, Verdict};
 use mailwright_server::Config;
 use mailwright_server::dns::{Dns, dns_config};
 use mailwright_server::domains::Domains;
+use mailwright_server::http::Client;
 use mailwright_server::publish::{Found, Plan, Wanted};
 use mailwright_server::route::self_test;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use tokio::task::JoinSet;
 
-pub(super) async fn examine(config: &Config, findings: &mut Findings) {
+pub(super) async fn examine(config: &Config, dns: &Dns, client: &Client, findings: &mut Findings) {
     if !resolver(config, findings).await {
         return;
     }
-    let dns = Dns::from_config(config);
-    hostname(config, &dns, findings).await;
+    hostname(config, dns, findings).await;
     let domains = Domains::load(config).map_or_else(|_| config.domains.clone(), |all| all.all().to_vec());
     for domain in &domains {
         match Plan::new(config, domain) {
-            Ok(plan) => records(plan.records, &dns, findings).await,
+            Ok(plan) => {
+                records(plan.records.clone(), dns, findings).await;
+                sts::examine(config, domain, &plan, dns, client, findings).await;
+            }
             Err(error) => findings.unknown(
                 "dns.record",
                 domain,
