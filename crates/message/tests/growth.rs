@@ -3,13 +3,12 @@
 mod common;
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use common::generators::GENERATORS;
+use common::growth::is_linear;
 use mailwright_message::index::{Index, Kind, Options};
 use mailwright_message::parameters::{ContentType, Disposition};
 use mailwright_message::{address_list, date, encoded_word, flowed, header, html, message_id, preview, text};
-use rustix::time::{ClockId, clock_gettime};
 
 type Reader = fn(&[u8]);
 
@@ -74,35 +73,14 @@ const READERS: &[(&str, Reader)] = &[
     }),
 ];
 
-/// Tried until the ratio is good: what disturbs a try makes it longer, never shorter.
-const TRIES: usize = 12;
-
-/// The time that the thread worked: what other programs do in between does not count.
-fn time(read: Reader, message: &[u8]) -> Duration {
-    let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    };
-    let start = now();
-    read(message);
-    now() - start
-}
-
 #[test]
 fn four_times_as_much_takes_at_most_five_times_as_long() {
     const N: usize = 2500;
     let mut slow = Vec::new();
     for (generator, generate) in GENERATORS {
-        let (small, large) = (generate(N), generate(4 * N));
         for (reader, read) in READERS {
-            let (mut least, mut most) = (Duration::MAX, Duration::MAX);
-            let is_linear = (0..TRIES).any(|_| {
-                least = least.min(time(*read, &small));
-                most = most.min(time(*read, &large));
-                most <= least * 5
-            });
-            if !is_linear {
-                slow.push(format!("{reader} of {generator}: {least:?}, {most:?}"));
+            if let Err(times) = is_linear(N, generate, read) {
+                slow.push(format!("{reader} of {generator}: {times}"));
             }
         }
     }

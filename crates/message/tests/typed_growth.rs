@@ -1,30 +1,16 @@
 //! Every reader of a field's value is linear: four times the value takes at most five times as long, for values that
 //! are made to hurt it.
 
-use std::time::Duration;
+mod common;
 
+use common::growth::is_linear;
 use mailwright_message::authentication::Results;
 use mailwright_message::list::{self, ListId};
 use mailwright_message::tags::TagList;
 use mailwright_message::trace::Hop;
 use mailwright_message::{address_list, encoded_word, message_id, thread};
-use rustix::time::{ClockId, clock_gettime};
 
 type Read = fn(&[u8]);
-
-/// Tried until the ratio is good: what disturbs a try makes it longer, never shorter.
-const TRIES: usize = 12;
-
-/// The time that the thread worked: what other programs do in between does not count.
-fn time(read: Read, value: &[u8]) -> Duration {
-    let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    };
-    let start = now();
-    read(value);
-    now() - start
-}
 
 #[test]
 fn readers_take_linear_time() {
@@ -68,14 +54,9 @@ fn readers_take_linear_time() {
         ("replies", "re:", subject),
         ("trailers", "(fwd)", subject),
     ] {
-        let small = unit.repeat(50_000 / unit.len());
-        let large = small.repeat(4);
-        let (mut least, mut most) = (Duration::MAX, Duration::MAX);
-        let is_linear = (0..TRIES).any(|_| {
-            least = least.min(time(read, small.as_bytes()));
-            most = most.min(time(read, large.as_bytes()));
-            most <= least * 5
-        });
-        assert!(is_linear, "{name}: {least:?}, {most:?}");
+        let input = |size: usize| unit.repeat(size / unit.len()).into_bytes();
+        if let Err(slow) = is_linear(50_000, input, read) {
+            panic!("{name}: {slow}");
+        }
     }
 }
