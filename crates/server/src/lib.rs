@@ -90,6 +90,7 @@ pub mod config;
 pub mod conn;
 pub mod control;
 pub mod delivery;
+mod deltas;
 mod dmarc_reports;
 pub mod dns;
 pub mod domains;

@@ -3,6 +3,7 @@
 use crate::accounts::Accounts;
 use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError};
+use crate::deltas::Deltas;
 use crate::dns::Dns;
 use crate::domains::Domains;
 use crate::growing::QuotaWatch;
@@ -80,6 +81,8 @@ pub struct Lasting<S> {
     pub(crate) workers: Workers,
     /// The way of orders to the queue worker.
     pub orders: Orders,
+    /// What sessions read of mailboxes that have changed.
+    pub(crate) deltas: Deltas,
     /// How many IMAP sessions each account has.
     pub(crate) sessions: Sessions,
     /// The store as one that can be looked after, if it is.
@@ -172,6 +175,7 @@ impl<S> Lasting<S> {
             spooled: Notify::new(),
             workers: Workers::new(config.limits.search_threads),
             orders,
+            deltas: Deltas::default(),
             sessions: Sessions::new(
                 config.limits.sessions_per_account,
                 config.limits.commands_per_account,

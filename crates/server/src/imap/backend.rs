@@ -3,6 +3,7 @@
 //! [`Backend`] says who may log in, [`Mailboxes`] is what one of them has. Four methods are needed for mail that is
 //! read; each [ability](Abilities) beyond asks for a few more, and is offered to clients only where it is there.
 
+use crate::deltas::Delta;
 use bytes::Bytes;
 use mailwright_imap::{Capability, Criterion, Namespaces, Quota, QuotaResource, Rejection};
 use mailwright_mailbox::{
@@ -209,6 +210,21 @@ pub trait Mailboxes: Send + Sync + 'static {
         _since: ModSeq,
     ) -> impl Future<Output = Result<Vanished, Failure>> + Send {
         async { Ok(Vanished::default()) }
+    }
+
+    /// Tells what has changed in a mailbox after a mod-sequence; where `until` is given, only as far as that has to be
+    /// told. By default it is read by [`scan`](Mailboxes::scan) and [`vanished`](Mailboxes::vanished). Worth implementing
+    /// where many sessions select one mailbox: each change makes all of them ask, most of them the same.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMailbox`] when it does not exist (any more), others when it cannot be read.
+    fn delta(
+        &self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        _until: Option<ModSeq>,
+    ) -> impl Future<Output = Result<Arc<Delta>, Failure>> + Send {
+        async move { Ok(Arc::new(read_delta(self, mailbox, since).await?)) }
     }
 
     /// Begins to take a message that is to be appended there ([`Abilities::CHANGE`]).
@@ -748,6 +764,29 @@ impl From<CommitError> for Failure {
             error => return Self::Broken(error.to_string()),
         })
     }
+}
+
+/// Reads what has changed in a mailbox from the mailbox itself.
+pub(super) async fn read_delta<M: Mailboxes + ?Sized>(
+    mail: &M,
+    mailbox: MailboxId,
+    since: ModSeq,
+) -> Result<Delta, Failure> {
+    let (mut delta, mut until) = (Delta::default(), None);
+    let mut next = Some(Scan::all(Fields::FLAGS).since(since));
+    while let Some(scan) = next {
+        let page = mail.scan(mailbox, scan.clone()).await?;
+        // What changes while the pages are read is told once more by the next delta.
+        until.get_or_insert(page.highest_mod_seq);
+        next = scan.after(&page);
+        let messages = page.messages.into_iter();
+        delta
+            .messages
+            .extend(messages.map(|message| (message.uid, message.flags, message.mod_seq)));
+    }
+    delta.until = until.unwrap_or(since);
+    delta.vanished = mail.vanished(mailbox, since).await?;
+    Ok(delta)
 }
 
 /// The page of a scan over messages that are at hand, in the order of their UIDs.

@@ -108,7 +108,7 @@ impl<B: Backend> Session<B> {
             && body::is_gone(&*self.mail()?, mailbox, message.uid).await?;
         if out {
             // The engine says NO in the end if the client asked by numbers.
-            self.sync_or_end().await;
+            self.sync_or_end(None).await;
         }
         Ok(out)
     }
@@ -123,7 +123,7 @@ impl<B: Backend> Session<B> {
             .await
         {
             Ok(stored) => {
-                self.sync_or_end().await;
+                self.sync_or_end(None).await;
                 Ok(stored.changed)
             }
             // A disk that is full, or the lack of a right, must not keep people from reading their mail.

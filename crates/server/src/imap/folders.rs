@@ -110,7 +110,7 @@ impl<B: Backend> Session<B> {
         let (from, to) = (name(from)?, name(to)?);
         self.mail()?.rename(&from, &to).await?;
         self.has_renamed(&from, &to).await;
-        self.sync_or_end().await;
+        self.sync_or_end(None).await;
         self.yes()
     }
 

@@ -116,7 +116,7 @@ impl<B: Backend> Session<B> {
         let mailbox = self.find(&append.mailbox).await?;
         let appended = self.mail()?.append(mailbox.id, append.whole, replaced).await?;
         self.has_added(mailbox.id, &appended.uids).await;
-        self.sync_or_end().await;
+        self.sync_or_end(None).await;
         match NonZeroU32::new(appended.uid_validity.value()) {
             Some(validity) if !appended.uids.is_empty() => {
                 let uids = uids_to_imap(&appended.uids);
@@ -171,7 +171,7 @@ impl<B: Backend> Session<B> {
         if !self.selected.as_ref().is_some_and(is_next) {
             self.conn.machine().overtaken(&request.uids);
         }
-        self.sync_or_end().await;
+        self.sync_or_end(None).await;
         if !stored.failed.is_empty() {
             self.conn.machine().not_stored(&uids_to_imap(&stored.failed));
         }
@@ -202,7 +202,7 @@ impl<B: Backend> Session<B> {
         let copying = mail.copy(from, uids, to.id, moving);
         let copied = self.wait_for(&work, copying).await?;
         self.has_added(to.id, &copied.to).await;
-        self.sync_or_end().await;
+        self.sync_or_end(None).await;
         let validity = NonZeroU32::new(copied.uid_validity.value());
         let told = validity.and_then(|validity| {
             CopyUid::new(validity, uids_to_imap(&copied.from), uids_to_imap(&copied.to))
@@ -218,7 +218,7 @@ impl<B: Backend> Session<B> {
         let mailbox = self.selected_mailbox()?;
         let uids = uids.map_or_else(UidSet::all, uids_from_imap);
         self.mail()?.expunge(mailbox, uids).await?;
-        self.sync_or_end().await;
+        self.sync_or_end(None).await;
         self.yes()
     }
 

@@ -125,6 +125,7 @@ use crate::shared::Shared;
 use mailwright_mailbox::Store;
 use std::net::SocketAddr;
 
+pub use crate::deltas::Delta;
 pub use crate::workers::Workers;
 pub use account::StoreMailboxes;
 pub use backend::{

@@ -78,36 +78,33 @@ impl Selected {
         change.mailbox == self.mailbox && (change.mod_seq > self.known || !has_mod_seqs::<M>())
     }
 
-    /// Reads what has changed since the last look. What is told twice does the engine no harm.
-    pub(super) async fn sync<M: Mailboxes>(&mut self, mail: &M) -> Result<Vec<imap::Change>, Failure> {
+    /// Reads what has changed since the last look, as far as a notice says where one does. What is told twice does the
+    /// engine no harm.
+    pub(super) async fn sync<M: Mailboxes>(
+        &mut self,
+        mail: &M,
+        until: Option<ModSeq>,
+    ) -> Result<Vec<imap::Change>, Failure> {
         let mut changes = vec![];
-        let mut known = None;
         let since = match has_mod_seqs::<M>() {
             true => self.known,
             false => ModSeq::ZERO,
         };
         let (mut appended, before) = (UidSet::new(), self.last);
-        let mut next = Some(Scan::all(Fields::FLAGS).since(since));
-        while let Some(scan) = next {
-            let page = mail.scan(self.mailbox, scan.clone()).await?;
-            known.get_or_insert(page.highest_mod_seq);
-            for message in &page.messages {
-                if before.is_none_or(|before| message.uid > before) {
-                    appended.insert(message.uid);
-                } else if has_mod_seqs::<M>() {
-                    let flags = flags_to_imap(&message.flags);
-                    changes.push(imap::Change::Flags {
-                        uid: message.uid.value(),
-                        flags,
-                        mod_seq: Some(message.mod_seq.value()),
-                    });
-                }
+        let delta = mail.delta(self.mailbox, since, until).await?;
+        for (uid, flags, mod_seq) in &delta.messages {
+            if before.is_none_or(|before| *uid > before) {
+                appended.insert(*uid);
+            } else if has_mod_seqs::<M>() {
+                changes.push(imap::Change::Flags {
+                    uid: uid.value(),
+                    flags: flags_to_imap(flags),
+                    mod_seq: Some(mod_seq.value()),
+                });
             }
-            next = scan.after(&page);
         }
-        let vanished = mail.vanished(self.mailbox, since).await?;
-        let mut expunged = vanished.uids;
-        if !vanished.complete {
+        let mut expunged = delta.vanished.uids.clone();
+        if !delta.vanished.complete {
             // The history does not reach back so far: what is not there is gone.
             let present = self.present(mail).await?;
             let ever: UidSet = before
@@ -116,7 +113,7 @@ impl Selected {
             expunged = ever.difference(&present);
         }
         self.last = self.last.max(appended.last());
-        self.known = known.unwrap_or(since).max(since);
+        self.known = delta.until.max(since);
         if !appended.is_empty() {
             changes.push(imap::Change::Appended(uids_to_imap(&appended)));
         }

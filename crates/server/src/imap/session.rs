@@ -13,7 +13,7 @@ use crate::shutdown::Shutdown;
 use crate::tls::Acceptor;
 use crate::workers::Workers;
 use mailwright_imap::{self as imap, Capabilities, Capability, Config, Event, Rejection, Server, Transport};
-use mailwright_mailbox::{Change, Feed};
+use mailwright_mailbox::{Change, Feed, ModSeq};
 use mailwright_sasl::{Answer, Identity, Mechanism, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -277,13 +277,12 @@ impl<B: Backend> Session<B> {
             Wake::Turn(Turn::StartTls) => return Ok(Flow::StartTls),
             Wake::Turn(Turn::Close) => return Ok(Flow::Close),
             Wake::Changed(Some(changes)) => {
-                let behind = |selected: &Selected| {
-                    changes
-                        .iter()
-                        .any(|change| selected.is_behind::<B::Mailboxes>(change))
-                };
-                if self.selected.as_ref().is_some_and(behind) {
-                    Box::pin(self.sync_or_end()).await;
+                let until = self.selected.as_ref().and_then(|selected| {
+                    let news = changes.iter().filter(|it| selected.is_behind::<B::Mailboxes>(it));
+                    news.map(|change| change.mod_seq).max()
+                });
+                if until.is_some() {
+                    Box::pin(self.sync_or_end(until)).await;
                 }
                 if self.watching.is_some() {
                     Box::pin(self.look(&changes)).await;
@@ -465,7 +464,7 @@ impl<B: Backend> Session<B> {
         let Some(selected) = &mut self.selected else {
             return Ok(());
         };
-        let changes = selected.sync(&*mail).await?;
+        let changes = selected.sync(&*mail, None).await?;
         for change in changes {
             self.conn.machine().notify(change);
         }
@@ -475,11 +474,11 @@ impl<B: Backend> Session<B> {
     /// The same between commands, and after a change: what is done is not denied because the look at it fails,
     /// or the client would do it again. If the mailbox was deleted by somebody else there is nothing left to talk
     /// about.
-    pub(super) async fn sync_or_end(&mut self) {
+    pub(super) async fn sync_or_end(&mut self, until: Option<ModSeq>) {
         let (Some(mail), Some(selected)) = (&self.mail, &mut self.selected) else {
             return;
         };
-        match selected.sync(&**mail).await {
+        match selected.sync(&**mail, until).await {
             Ok(changes) => changes
                 .into_iter()
                 .for_each(|change| self.conn.machine().notify(change)),

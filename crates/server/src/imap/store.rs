@@ -5,13 +5,15 @@
 
 use super::account::{StoreMailboxes, permit, untold};
 use super::backend::{
-    Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage, Stored,
+    Abilities, Admission, Appended, Backend, Copied, Failure, Incoming, Listed, Mailboxes, NewMessage,
+    Stored, read_delta,
 };
 use super::sharing::{SHARED, is_shared};
 use crate::accounts::{NotSet, Visit};
 use crate::clock::unix_now;
 use crate::config::{Quota, Service};
 use crate::delivery::{self, MessageWriter, WrittenMessage};
+use crate::deltas::Delta;
 use crate::quotas::Room;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -238,6 +240,21 @@ impl<S: Store> Mailboxes for StoreMailboxes<S> {
 
     async fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Result<Vanished, Failure> {
         Ok(self.store().vanished(mailbox, since).await?)
+    }
+
+    async fn delta(
+        &self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        until: Option<ModSeq>,
+    ) -> Result<Arc<Delta>, Failure> {
+        let Some(until) = until else {
+            return Ok(Arc::new(read_delta(self, mailbox, since).await?));
+        };
+        // Whoever reads it for all: everybody needs the right.
+        self.need(mailbox, Rights::READ).await?;
+        let read = || read_delta(self, mailbox, since);
+        self.shared.deltas.get(mailbox, (since, until), read).await
     }
 
     async fn incoming(&self, mailbox: &Listed, octets: u64) -> Result<Self::Incoming, Failure> {
