@@ -90,7 +90,7 @@ def normal_client(server):
 
 def main():
     files = all_files()
-    if files < args.connections + 1000:
+    if files < args.connections + 400:
         sys.exit(f"only {files} files may be open here: try as root, or with less --connections")
     folder = Path(tempfile.mkdtemp(prefix="mailwright-idle-", dir=args.data)).resolve()
     server = Mailwright(Path(args.server).resolve(), folder, USERS)
