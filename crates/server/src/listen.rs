@@ -6,6 +6,7 @@ use crate::gate::{Gate, Pass};
 use crate::metrics::{Connected, Door, Success, Task, spawn};
 use crate::shared::Shared;
 use crate::shutdown::Shutdown;
+use crate::sockets::{self, Sockets};
 use mailwright_mailbox::Store;
 use std::io;
 use std::net::SocketAddr;
@@ -104,9 +105,12 @@ impl<S> Entrance<S> {
 }
 
 impl Bound {
-    /// Takes the address of a listener.
-    pub(crate) async fn bind(config: ListenerConfig) -> io::Result<Self> {
-        let socket = TcpListener::bind(config.address).await?;
+    /// Takes the address of a listener: the socket that was given for it, or one of its own.
+    pub(crate) fn bind(config: ListenerConfig, sockets: &mut Sockets) -> io::Result<Self> {
+        let socket = match sockets.take(&config.name, config.address) {
+            Some(given) => TcpListener::from_std(given)?,
+            None => sockets::bind(config.address, config.reuse_port)?,
+        };
         let address = socket.local_addr()?;
         Ok(Self {
             config,

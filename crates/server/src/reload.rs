@@ -52,14 +52,15 @@ impl<S: Store> Running<S> {
         let judge = judge.map_err(|(file, error)| StartError::Dkim { file, error })?;
         let listeners = all_listeners(&config);
         let mut bound = Vec::new();
-        for listener in &listeners {
-            if !self
-                .entrances
-                .iter()
-                .any(|(entrance, _)| entrance.suits(listener))
-            {
-                bound.extend(bind(listener.clone()).await?);
-            }
+        let is_fresh = |listener: &&ListenerConfig| {
+            let mut entrances = self.entrances.iter();
+            !entrances.any(|(entrance, _)| entrance.suits(listener))
+        };
+        let mut fresh: Vec<_> = listeners.iter().filter(is_fresh).collect();
+        // What was handed over comes last: it must not be lost when another address cannot be had.
+        fresh.sort_by_key(|listener| self.sockets.has(&listener.name, listener.address));
+        for listener in fresh {
+            bound.extend(bind(listener.clone(), &mut self.sockets)?);
         }
         // Nothing can fail from here on.
         old.accounts.take_up(prepared);
@@ -163,6 +164,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let (watched, watching) = (&old.observing, &new.observing);
     named(&[
         ("control", old.control != new.control),
+        ("user, group, allow_root", old.service != new.service),
+        ("listener.reuse_port", is_shared_otherwise(old, new)),
         ("acme.address", of_acme(old) != of_acme(new)),
         (
             "delivery.quota_warnings",
@@ -205,6 +208,15 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("trace", watched.trace != watching.trace),
         ("log", watched.log != watching.log),
     ])
+}
+
+/// Whether an address that stays is to be shared, and was not, or the other way about.
+fn is_shared_otherwise(old: &Config, new: &Config) -> bool {
+    let same = |a: &ListenerConfig, b: &ListenerConfig| a.address == b.address && a.name == b.name;
+    new.listeners.iter().any(|listener| {
+        let mut before = old.listeners.iter().filter(|one| same(one, listener));
+        before.any(|one| one.reuse_port != listener.reuse_port)
+    })
 }
 
 fn named(settings: &[(&str, bool)]) -> Vec<String> {

@@ -20,6 +20,7 @@ use crate::parts::Parts;
 use crate::quota_watch;
 use crate::reloads::Reloads;
 use crate::shared::{Lasting, Live, Made, Names, NotLoaded, Shared};
+use crate::sockets::Sockets;
 use crate::tls::{Tls, TlsError};
 use crate::upkeep::Upkeep;
 use mailwright_mailbox::{CommitError, Store};
@@ -49,6 +50,7 @@ pub struct Builder<S> {
     upkeep: Option<fn(&S) -> &dyn Upkeep>,
     metrics: Arc<Metrics>,
     reloads: Reloads,
+    sockets: Sockets,
 }
 
 /// A server that runs. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in order.
@@ -59,6 +61,8 @@ pub struct Running<S> {
     addresses: Vec<(String, SocketAddr)>,
     pub(crate) entrances: Vec<(Entrance<S>, Id)>,
     of_acme: Option<(String, SocketAddr)>,
+    /// What was handed over and is not in use.
+    pub(crate) sockets: Sockets,
     pub(crate) built_in: BuiltIn,
     /// The way of what is told the postmaster.
     pub(crate) alarms: mpsc::Sender<Alarm>,
@@ -133,6 +137,7 @@ impl Server {
             upkeep: None,
             metrics: Arc::default(),
             reloads: Reloads::default(),
+            sockets: Sockets::default(),
         }
     }
 }
@@ -148,6 +153,7 @@ impl Builder<()> {
             upkeep: None,
             metrics: self.metrics,
             reloads: self.reloads,
+            sockets: self.sockets,
         }
     }
 }
@@ -173,6 +179,12 @@ impl<S> Builder<S> {
     #[must_use]
     pub fn metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// Listens with these sockets where they are meant for a listener.
+    #[must_use]
+    pub fn sockets(self, sockets: Sockets) -> Self {
+        Self { sockets, ..self }
     }
 
     /// Asks by this way for the configuration to be read again when `mailwright reload` wants it.
@@ -213,6 +225,7 @@ impl<S: Store> Builder<S> {
             upkeep,
             metrics,
             reloads,
+            mut sockets,
         } = self;
         let accounts = Accounts::load(&config)?;
         let names = Names::load(&config)?;
@@ -225,7 +238,10 @@ impl<S: Store> Builder<S> {
             .map_err(|(file, error)| StartError::Dkim { file, error })?;
         let mut bound = Vec::with_capacity(config.listeners.len());
         for listener in all_listeners(&config) {
-            bound.extend(bind(listener).await?);
+            bound.extend(bind(listener, &mut sockets)?);
+        }
+        for (name, address) in sockets.left() {
+            tracing::warn!(name, %address, "a socket was handed over that no listener has");
         }
         for account in accounts.all() {
             delivery::inbox(&store, &account, &config.delivery.folders)
@@ -292,6 +308,7 @@ impl<S: Store> Builder<S> {
             addresses: Vec::new(),
             entrances,
             of_acme,
+            sockets,
             built_in,
             alarms,
             brought: Brought { filters, rules },
@@ -396,9 +413,9 @@ pub(crate) fn all_listeners(config: &Config) -> Vec<ListenerConfig> {
 }
 
 /// Takes the address of a listener; none if it may be missing, and another program has it.
-pub(crate) async fn bind(listener: ListenerConfig) -> Result<Option<Bound>, StartError> {
+pub(crate) fn bind(listener: ListenerConfig, sockets: &mut Sockets) -> Result<Option<Bound>, StartError> {
     let (name, address, optional) = (listener.name.clone(), listener.address, listener.optional);
-    match Bound::bind(listener).await {
+    match Bound::bind(listener, sockets) {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if optional && error.kind() == io::ErrorKind::AddrInUse => {
             tracing::warn!(listener = name, %address, "not listening: another program has this port");

@@ -18,6 +18,7 @@ mod import;
 mod kept;
 mod localserve;
 mod place;
+mod privileges;
 mod queue;
 mod quickstart;
 #[cfg(unix)]
@@ -27,6 +28,7 @@ mod rsa;
 mod run;
 #[cfg(unix)]
 mod sendmail;
+mod service;
 mod terminal;
 mod trace;
 mod vacation;

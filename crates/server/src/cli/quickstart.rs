@@ -279,8 +279,11 @@ impl Site {
              Wants=network-online.target\n\
              After=network-online.target nss-lookup.target\n\n\
              [Service]\n\
-             Type=exec\n\
+             Type=notify\n\
              ExecStart={program} serve --config {config}\n\
+             ExecReload=/bin/kill -HUP $MAINPID\n\
+             WatchdogSec=60\n\
+             TimeoutStartSec=300\n\
              User={user}\n\
              Group={user}\n\
              Restart=always\n\

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::kept::Kept;
+use super::{privileges, service};
 use mailwright_server::config::{LogConfig, LogFormat};
 use mailwright_server::{Config, Metrics, Reloaded, Reloads, Running, Server};
 use std::io::{self, IsTerminal};
@@ -25,6 +26,7 @@ pub(super) fn until_stopped(
     let metrics = Arc::<Metrics>::default();
     start_logs(&config.observing.log, metrics.clone());
     raise_open_files(config.limits.connections);
+    let sockets = privileges::give_up(&config, service::inherited()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -36,18 +38,23 @@ pub(super) fn until_stopped(
             .upkeep(|kept| kept)
             .metrics(metrics)
             .reloads(reloads)
+            .sockets(sockets)
             .start()
             .await?;
         started(&running)?;
+        let mut manager = service::Manager::new();
+        manager.ready();
         let ended = loop {
             tokio::select! {
                 () = next(&mut signals.stop) => break Ok(()),
-                () = next(&mut signals.reload) => drop(reload(&mut running, read).await),
-                Some(asked) = requests.next() => asked.answer(reload(&mut running, read).await),
+                () = next(&mut signals.reload) => drop(reload(&mut running, read, &manager).await),
+                Some(asked) = requests.next() => asked.answer(reload(&mut running, read, &manager).await),
+                () = manager.alive() => {}
                 // What is left would look like a server that works. Whoever keeps it running starts it again.
                 ended = running.failed() => break Err(ended),
             }
         };
+        manager.stopping();
         drop(requests);
         if let Err(ended) = &ended {
             tracing::error!("{ended}");
@@ -62,7 +69,12 @@ pub(super) fn until_stopped(
 }
 
 /// Takes up the configuration as it is in its file. A mistake in it is told, and changes nothing.
-async fn reload(running: &mut Running<Kept>, read: Option<&Read>) -> Result<Reloaded, String> {
+async fn reload(
+    running: &mut Running<Kept>,
+    read: Option<&Read>,
+    manager: &service::Manager,
+) -> Result<Reloaded, String> {
+    manager.reloading();
     let done = match read.map(|read| read()) {
         None => Err("this server runs without a configuration file that it could read again".to_owned()),
         Some(Err(error)) => Err(error.to_string()),
@@ -82,6 +94,7 @@ async fn reload(running: &mut Running<Kept>, read: Option<&Read>) -> Result<Relo
             tracing::error!("the configuration stays as it was: {why}");
         }
     }
+    manager.ready();
     done
 }
 

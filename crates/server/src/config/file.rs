@@ -79,6 +79,10 @@ struct File {
     #[serde(default)]
     queue: QueueSection,
     control: Option<bool>,
+    user: Option<String>,
+    group: Option<String>,
+    #[serde(default)]
+    allow_root: bool,
     #[serde(default)]
     from_header: FromHeader,
     #[serde(default)]
@@ -145,6 +149,9 @@ impl File {
         config.outbound = self.outbound.into_config(folder, &local, found);
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);
+        config.service.user = self.user;
+        config.service.group = self.group;
+        config.service.allow_root = self.allow_root;
         config.from_header = self.from_header;
         config.limits = self.limits.into_config();
         config.login_limits = self.login_limits.into_config();

@@ -26,6 +26,9 @@ pub struct ListenerConfig {
     pub certificate: Option<CertificateFiles>,
     /// Whether the server starts without it, with a warning, if another program has the address.
     pub optional: bool,
+    /// Whether other processes of the same user may listen at the same address (SO_REUSEPORT): the system spreads
+    /// connections over them.
+    pub reuse_port: bool,
     /// What holds for SMTP, submission and LMTP alone.
     pub smtp: SmtpListener,
 }
@@ -120,6 +123,7 @@ impl ListenerConfig {
             tls: protocol.usual_tls(),
             certificate: None,
             optional: false,
+            reuse_port: false,
             smtp: SmtpListener::default(),
         }
     }
@@ -193,6 +197,8 @@ pub(super) struct ListenerSection {
     xforward: Option<Vec<Text<Network>>>,
     greeting_delay: Option<Text<Span>>,
     verify: Option<bool>,
+    #[serde(default)]
+    reuse_port: bool,
 }
 
 impl ListenerSection {
@@ -247,6 +253,7 @@ pub(super) fn listeners(
             );
         }
         listener.smtp = section.smtp();
+        listener.reuse_port = section.reuse_port;
         listener.certificate = pair(section.certificate, section.key, folder, span.clone(), found);
         if address.port() != 0 && taken.insert(address, ()).is_some() {
             let help = Some("give each listener an address of its own");

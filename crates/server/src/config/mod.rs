@@ -17,6 +17,7 @@ mod observing;
 mod outbound;
 mod problem;
 mod queue;
+mod service;
 mod shown;
 mod tls;
 mod values;
@@ -45,6 +46,7 @@ pub use outbound::{FixedRoute, Outbound, RouteTls, SmartHost, SmartHostLogin, Sm
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use queue::{DestinationLimits, QueueConfig};
+pub use service::ServiceUser;
 pub use tls::{Acme, CertificateFiles, TlsConfig};
 pub use values::{Endpoint, EndpointHost, Network, Size, Unreadable};
 pub use web::{StsMode, StsPolicy, Web};
@@ -98,6 +100,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Whether commands such as `mailwright queue` reach the running server, by a socket in the data folder.
     pub control: bool,
+    /// Who the program becomes. A server that is made in code stays who it is.
+    pub service: ServiceUser,
     /// What one peer may take.
     pub limits: Limits,
     /// How many logins may fail.
@@ -172,6 +176,7 @@ impl Config {
             outbound: Outbound::default(),
             queue: QueueConfig::default(),
             control: true,
+            service: ServiceUser::default(),
             limits: Limits::default(),
             login_limits: LoginLimits::default(),
             password_hash: PasswordHashing::default(),

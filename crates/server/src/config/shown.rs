@@ -56,6 +56,9 @@ impl Config {
             .set("aliases_file", self.aliases_file.as_deref().map(path))
             .set("plaintext_login", self.plaintext_login)
             .set("control", self.control)
+            .set("user", self.service.user.as_ref())
+            .set("group", self.service.group.as_ref())
+            .set("allow_root", self.service.allow_root)
             .set("from_header", self.from_header)
             .set("tls", self.shown_tls())
             .set("acme", self.acme.as_ref().map(acme))
@@ -208,7 +211,8 @@ fn listener(listener: &ListenerConfig) -> Section {
         .set("name", &listener.name)
         .set("address", text(listener.address))
         .set("protocol", listener.protocol.as_str())
-        .set("tls", listener.tls);
+        .set("tls", listener.tls)
+        .set("reuse_port", listener.reuse_port);
     let section = pair(section, listener.certificate.as_ref());
     let smtp = &listener.smtp;
     match listener.protocol {

@@ -7,7 +7,9 @@
 #[allow(dead_code)] // made for more than what is needed here
 mod hand;
 mod inside;
+mod manager;
 mod program;
 mod reload;
+mod root;
 #[path = "../support/mod.rs"]
 mod support;

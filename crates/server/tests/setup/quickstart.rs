@@ -53,6 +53,13 @@ fn what_it_makes_is_safe_and_complete() {
     }
     let data = format!("ReadWritePaths={}\n", site.path("data").display());
     assert!(unit.contains(&data), "{unit}");
+    for line in [
+        "Type=notify\n",
+        "ExecReload=/bin/kill -HUP $MAINPID\n",
+        "WatchdogSec=60\n",
+    ] {
+        assert!(unit.contains(line), "{line}: {unit}");
+    }
 }
 
 #[test]
