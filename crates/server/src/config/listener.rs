@@ -67,7 +67,7 @@ pub enum Protocol {
     Pop3,
     /// What mail programs ask to set themselves up, over HTTP.
     Http,
-    /// What programs ask that watch the server, over HTTP; configured by [`Observing::metrics`] alone.
+    /// What programs ask that watch the server, over HTTP; configured by [`Observing::metrics`](super::Observing::metrics) alone.
     #[serde(skip)]
     Metrics,
 }
