@@ -41,6 +41,12 @@ pub trait Rules: Debug + Send + Sync {
         true
     }
 
+    /// Whether it looks at the mailboxes of an account, where a message was sent to this detail of its address. If nobody
+    /// does, they need not be read.
+    fn reads_mailboxes(&self, _settings: &AccountEntry, _detail: Option<&str>) -> bool {
+        true
+    }
+
     /// Says what is to become of a message, by changing what those before have said.
     ///
     /// It may be asked more than once about a message: when it has to be stored once more, or comes again.
@@ -67,7 +73,7 @@ pub struct Arrival<'a> {
     pub header: &'a [u8],
     /// The octets of the whole message.
     pub size: u64,
-    /// The mailboxes of the account.
+    /// The mailboxes of the account; none if nobody reads them.
     pub mailboxes: &'a [MailboxInfo],
     /// The moment, in seconds since 1970.
     pub now: u64,
@@ -141,6 +147,10 @@ impl Rules for Subaddresses {
         false
     }
 
+    fn reads_mailboxes(&self, _: &AccountEntry, detail: Option<&str>) -> bool {
+        detail.is_some()
+    }
+
     fn apply(&self, arrival: &Arrival<'_>, plan: &mut Plan) {
         let folder = arrival
             .detail
@@ -163,6 +173,10 @@ impl Rules for Junk {
         false
     }
 
+    fn reads_mailboxes(&self, _: &AccountEntry, _: Option<&str>) -> bool {
+        false
+    }
+
     fn apply(&self, arrival: &Arrival<'_>, plan: &mut Plan) {
         if arrival.is_junk {
             plan.place = Some(Place::Use(SpecialUse::Junk));
@@ -180,6 +194,10 @@ impl Rules for Forwarding {
 
     fn reads_header(&self, settings: &AccountEntry) -> bool {
         !settings.forward.is_empty()
+    }
+
+    fn reads_mailboxes(&self, _: &AccountEntry, _: Option<&str>) -> bool {
+        false
     }
 
     fn apply(&self, arrival: &Arrival<'_>, plan: &mut Plan) {
@@ -205,6 +223,10 @@ impl Rules for Away {
 
     fn reads_header(&self, settings: &AccountEntry) -> bool {
         settings.vacation.is_some()
+    }
+
+    fn reads_mailboxes(&self, _: &AccountEntry, _: Option<&str>) -> bool {
+        false
     }
 
     fn apply(&self, arrival: &Arrival<'_>, plan: &mut Plan) {

@@ -3,6 +3,7 @@
 use crate::accounts::Accounts;
 use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError};
+use crate::delivery::Inboxes;
 use crate::deltas::Deltas;
 use crate::dns::Dns;
 use crate::domains::Domains;
@@ -67,6 +68,8 @@ pub struct Shared<S> {
 pub struct Lasting<S> {
     /// Who may log in.
     pub accounts: Accounts,
+    /// Where mail for accounts goes that nothing else is said about.
+    pub(crate) inboxes: Inboxes,
     /// Who tells senders that somebody is away.
     pub(crate) tellers: Tellers,
     /// Which accounts may have to be warned that they become full.
@@ -168,6 +171,7 @@ impl<S> Lasting<S> {
     ) -> Self {
         Self {
             accounts,
+            inboxes: Inboxes::default(),
             tellers: Tellers::default(),
             quota_watch: QuotaWatch::new(config.delivery.quota_warnings),
             store,

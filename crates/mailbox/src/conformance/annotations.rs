@@ -1,9 +1,9 @@
 //! Annotations, access control lists, accounts
 
-use super::{Harness, append, block_on, bob, commit, create, done, name, refused};
+use super::{Harness, append, append_op, block_on, bob, commit, create, done, name, put, refused};
 use crate::{
-    Account, AclEntry, Annotation, Batch, CommitError, EntryName, Identifier, Limits, MailboxId, Op, Outcome,
-    Rights, Store, StoreError,
+    Account, AclEntry, Annotation, Batch, CommitError, EntryName, Flags, Identifier, Limits, MailboxId, Op,
+    Outcome, Rights, Store, StoreError,
 };
 
 fn alice() -> Account {
@@ -191,8 +191,19 @@ pub fn accounts_are_listed_and_removed<H: Harness>(harness: &mut H) {
     assert_eq!(block_on(store.annotations(&bob(), None)).unwrap(), []);
     assert_eq!(block_on(store.snapshot(first)), Err(StoreError::NoSuchMailbox));
     let committed = commit(&store, Batch::new(1).with(create_inbox(bob()))).unwrap();
-    let Outcome::Created { uid_validity, .. } = committed.outcomes[0] else {
+    let Outcome::Created {
+        mailbox: second,
+        uid_validity,
+    } = committed.outcomes[0]
+    else {
         panic!("{committed:?}")
     };
     assert!(uid_validity > before, "{uid_validity} after {before}");
+    // Whoever remembers the mailbox that is gone reaches none in its place.
+    let blob = block_on(put(&store, b"two"));
+    assert_eq!(
+        refused(&store, append_op(first, &blob, Flags::new())),
+        CommitError::NoSuchMailbox { op: 0 }
+    );
+    assert_eq!(block_on(store.snapshot(second)).unwrap().exists, 0);
 }

@@ -7,11 +7,13 @@ use crate::clock::unix_now;
 use crate::config::{AccountEntry, Vacation};
 use crate::names;
 use crate::quotas::Room;
-use crate::rules::{Arrival, Plan};
+use crate::rules::{Arrival, Place, Plan};
 use crate::shared::Shared;
 use bytes::Bytes;
 use mailwright_address::{EmailAddress, ReversePath};
-use mailwright_mailbox::{Account, Batch, BlobRef, BlobWriter, CommitError, Op, Store, StoreError};
+use mailwright_mailbox::{
+    Account, Batch, BlobRef, BlobWriter, CommitError, MailboxId, MailboxInfo, Op, Store, StoreError,
+};
 use mailwright_message::header::Headers;
 use mailwright_message::trace;
 use mailwright_queue::{Notify, OriginalRecipient, Recipient, Record};
@@ -28,7 +30,7 @@ pub(crate) struct Post<'a> {
 }
 
 /// An account that gets a message, for one of its recipients.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Landing {
     /// Which recipient.
     pub(crate) index: usize,
@@ -54,6 +56,8 @@ pub(crate) struct Prepared {
     /// For whom nothing is in the batch.
     pub(crate) refused: Vec<Refused>,
     pub(crate) rest: Rest,
+    /// Whose INBOX the batch names as it is remembered.
+    remembered: Vec<Account>,
 }
 
 /// An account whose owner is away, and that a message has come for.
@@ -106,6 +110,7 @@ impl Prepared {
                 sender: template.reverse_path.clone(),
                 growing: Vec::new(),
             },
+            remembered: Vec::new(),
         }
     }
 }
@@ -139,6 +144,29 @@ const MAX_HEADER: u64 = 1 << 20;
 const COPIED_AT_ONCE: u64 = 256 << 10;
 
 impl<S: Store> Shared<S> {
+    /// Commits what was prepared, and says what remains to be done; `None` if it has to be prepared once more, because an
+    /// INBOX is no longer the one that is remembered.
+    ///
+    /// # Errors
+    ///
+    /// When the store refuses it.
+    pub(crate) async fn commit_prepared(&self, prepared: Prepared) -> Result<Option<Rest>, CommitError> {
+        let Prepared {
+            batch,
+            rest,
+            remembered,
+            ..
+        } = prepared;
+        match self.commit(batch).await {
+            Ok(_) => Ok(Some(rest)),
+            Err(CommitError::NoSuchMailbox { .. }) if !remembered.is_empty() => {
+                self.inboxes.forget(&remembered);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Adds to a batch what becomes of a message at accounts and lists, each of which is named once.
     ///
     /// # Errors
@@ -165,19 +193,26 @@ impl<S: Store> Shared<S> {
         for (landing, settings) in landings.into_iter().zip(settings) {
             // Whoever was removed since the address was accepted gets it all the same.
             let settings = settings.unwrap_or_else(|| Arc::new(AccountEntry::new(landing.recipient.clone())));
-            let folders = &self.config.delivery.folders;
-            let mailboxes = folders::mailboxes(&self.store, &landing.account, folders).await?;
+            let detail = landing.detail.as_deref();
+            let read = self
+                .rules
+                .iter()
+                .any(|rules| rules.reads_mailboxes(&settings, detail));
+            let mailboxes = match read {
+                true => Some(self.mailboxes_of(&landing.account).await?),
+                false => None,
+            };
             let mut plan = Plan::default();
             let arrival = Arrival {
                 sender: &post.template.reverse_path,
                 recipient: &landing.recipient,
                 account: &landing.account,
                 settings: &settings,
-                detail: landing.detail.as_deref(),
+                detail,
                 is_junk: landing.is_junk,
                 header: &prepared.rest.header,
                 size: post.written.blob.size(),
-                mailboxes: &mailboxes,
+                mailboxes: mailboxes.as_deref().unwrap_or_default(),
                 now: now(),
             };
             for rules in &self.rules {
@@ -195,7 +230,12 @@ impl<S: Store> Shared<S> {
                 }
             }
             if let Some(place) = &plan.place {
-                let mailbox = folders::find(&mailboxes, &landing.account, place)?;
+                let account = &landing.account;
+                let mailbox = match (mailboxes, place) {
+                    (Some(mailboxes), _) => folders::find(&mailboxes, account, place)?,
+                    (None, Place::Inbox) => self.inbox(account, &mut prepared.remembered).await?,
+                    (None, _) => folders::find(&self.mailboxes_of(account).await?, account, place)?,
+                };
                 prepared.batch = self.within_quota(prepared.batch, &landing.account, room);
                 prepared
                     .batch
@@ -218,6 +258,25 @@ impl<S: Store> Shared<S> {
             }
         }
         Ok(prepared)
+    }
+
+    async fn mailboxes_of(&self, account: &Account) -> Result<Vec<MailboxInfo>, CommitError> {
+        folders::mailboxes(&self.store, account, &self.config.delivery.folders).await
+    }
+
+    /// The INBOX of an account, which is added to those that are remembered if it was.
+    async fn inbox(
+        &self,
+        account: &Account,
+        remembered: &mut Vec<Account>,
+    ) -> Result<MailboxId, CommitError> {
+        if let Some(inbox) = self.inboxes.of(account) {
+            remembered.push(account.clone());
+            return Ok(inbox);
+        }
+        let inbox = folders::inbox(&self.store, account, &self.config.delivery.folders).await?;
+        self.inboxes.remember(account, inbox);
+        Ok(inbox)
     }
 
     /// Adds entries for those to whom an account forwards; whether there is any.

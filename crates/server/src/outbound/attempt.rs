@@ -421,24 +421,33 @@ impl<S: Store> Job<S> {
                 });
             }
         }
-        let prepared = match landings.is_empty() && lists.is_empty() {
-            true => Prepared::nothing(batch, &template),
-            false => {
-                let written = self.written(blob).await?;
-                let post = Post {
-                    written: &written,
-                    template: &template,
-                };
-                let room = Room::ForAll;
-                self.shared
-                    .prepare(batch, &post, landings, lists, directly, room)
-                    .await?
+        let written = match landings.is_empty() && lists.is_empty() {
+            true => None,
+            false => Some(self.written(blob).await?),
+        };
+        let (rest, refused) = loop {
+            let batch = batch.clone();
+            let mut prepared = match &written {
+                None => Prepared::nothing(batch, &template),
+                Some(written) => {
+                    let post = Post {
+                        written,
+                        template: &template,
+                    };
+                    let (landings, lists) = (landings.clone(), lists.clone());
+                    self.shared
+                        .prepare(batch, &post, landings, lists, directly, Room::ForAll)
+                        .await?
+                }
+            };
+            let refused = std::mem::take(&mut prepared.refused);
+            if let Some(rest) = self.shared.commit_prepared(prepared).await? {
+                break (rest, refused);
             }
         };
-        self.shared.commit(prepared.batch).await?;
         self.shared.spooled.notify_one();
-        self.shared.delivered(prepared.rest).await;
-        Ok(prepared.refused)
+        self.shared.delivered(rest).await;
+        Ok(refused)
     }
 
     /// The message as mailboxes get it.

@@ -25,7 +25,7 @@ use crate::accounts::{Grant, Visit};
 use crate::clock::unix_now;
 use crate::config::{ListenerConfig, Network, PlaintextLogin, Protocol, Service, TlsMode};
 use crate::conn::{Conn, Turn};
-use crate::delivery::{Destination, Prepared, Stop, Targets};
+use crate::delivery::{Destination, Stop, Targets};
 use crate::gate::Pass;
 use crate::journal::What;
 use crate::judge::Action;
@@ -542,18 +542,21 @@ impl<'a, S: Store> Session<'a, S> {
         received: &intake::Received,
         room: Room,
     ) -> Result<(), Rejection> {
-        let outcome = envelope
-            .batch(&self.shared, recipients, received, self.account.as_ref(), room)
-            .await
-            .map_err(|error| self.of_commit(envelope, &error))?;
-        if let Some(why) = &outcome.refused {
-            tracing::info!(id = %envelope.id, peer = %self.peer, "message refused: {why}");
-            return Err(of_stop(why));
-        }
-        let Prepared { batch, rest, .. } = outcome.prepared;
-        let spooled = batch::spools(&batch);
-        let committed = self.shared.commit(batch).await;
-        committed.map_err(|error| self.of_commit(envelope, &error))?;
+        let (spooled, rest) = loop {
+            let outcome = envelope
+                .batch(&self.shared, recipients, received, self.account.as_ref(), room)
+                .await
+                .map_err(|error| self.of_commit(envelope, &error))?;
+            if let Some(why) = &outcome.refused {
+                tracing::info!(id = %envelope.id, peer = %self.peer, "message refused: {why}");
+                return Err(of_stop(why));
+            }
+            let spooled = batch::spools(&outcome.prepared.batch);
+            let committed = self.shared.commit_prepared(outcome.prepared).await;
+            if let Some(rest) = committed.map_err(|error| self.of_commit(envelope, &error))? {
+                break (spooled, rest);
+            }
+        };
         if spooled {
             self.shared.spooled.notify_one();
         }

@@ -1,7 +1,7 @@
 //! Folders: those that accounts begin with, and those that addresses name.
 
 use crate::site::{Site, account};
-use mailwright_mailbox::{Account, MailboxName, SpecialUse, Store};
+use mailwright_mailbox::{Account, Batch, MailboxId, MailboxName, Op, Outcome, SpecialUse, Store};
 use mailwright_server::accounts::AccountsFile;
 use mailwright_server::config::NewFolder;
 
@@ -97,6 +97,97 @@ async fn accounts_begin_with_the_folders_that_are_set_exactly_once() {
         );
         assert_eq!(site.mail(&name, "INBOX").await.len(), 4);
     }
+    site.stop().await;
+}
+
+/// Creates a mailbox in the store itself.
+async fn create(site: &Site, account: &Account, name: &str) -> MailboxId {
+    let op = Op::CreateMailbox {
+        account: account.clone(),
+        name: MailboxName::parse(name).unwrap(),
+        special_use: None,
+    };
+    let committed = site.store().commit(Batch::new(1).with(op)).await.unwrap();
+    match committed.outcomes[0] {
+        Outcome::Created { mailbox, .. } => mailbox,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+/// The server remembers which mailbox is INBOX; mail goes into no other one, whatever becomes of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_goes_to_the_inbox_that_is_there_at_that_moment() {
+    let site = Site::start(|_| {}).await;
+    let (alice, bob) = (Account::new("alice@a.test"), Account::new("bob@a.test"));
+    let to = ["alice@a.test", "bob@a.test"];
+    site.send("x@b.test", &to, MESSAGE).await;
+    // Of INBOX the messages move away: what comes next goes into INBOX, and not after them.
+    let mut client = site.login("alice@a.test").await;
+    client.imap("RENAME INBOX Old", "OK").await;
+    site.send("x@b.test", &to, MESSAGE).await;
+    assert_eq!(site.mail("alice@a.test", "Old").await.len(), 1);
+    assert_eq!(site.mail("alice@a.test", "INBOX").await.len(), 1);
+    // The name is no longer that of a mailbox with this id, but of another one.
+    for round in 0..3 {
+        let gone = Op::RemoveAccount {
+            account: alice.clone(),
+        };
+        site.store().commit(Batch::new(1).with(gone)).await.unwrap();
+        // Those of others take the place that the lost one had in the database.
+        let mut others = Vec::new();
+        for n in 0..10 {
+            others.push(create(&site, &bob, &format!("Other{round}-{n}")).await);
+        }
+        if round == 1 {
+            create(&site, &alice, "INBOX").await;
+        }
+        site.send("x@b.test", &to, MESSAGE).await;
+        site.send("x@b.test", &to, MESSAGE).await;
+        assert_eq!(site.mail("alice@a.test", "INBOX").await.len(), 2, "{round}");
+        for other in others {
+            assert_eq!(site.store().snapshot(other).await.unwrap().exists, 0, "{round}");
+        }
+    }
+    // Nobody had a message twice because it had to be prepared once more.
+    assert_eq!(site.mail("bob@a.test", "INBOX").await.len(), 8);
+    site.stop().await;
+}
+
+/// An account goes and comes back while mail comes for it: whoever gets the message besides gets it exactly once, or the
+/// sender is told to come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_for_an_account_that_goes_and_comes_back_is_taken_once() {
+    let site = Site::start(|_| {}).await;
+    let alice = Account::new("alice@a.test");
+    let remove = async {
+        for _ in 0..50 {
+            let gone = Op::RemoveAccount {
+                account: alice.clone(),
+            };
+            site.store().commit(Batch::new(1).with(gone)).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let send = async {
+        let mut taken = 0;
+        for _ in 0..50 {
+            let mut client = site.smtp().await;
+            client.say("MAIL FROM:<x@b.test>", "250").await;
+            client.say("RCPT TO:<alice@a.test>", "250").await;
+            client.say("RCPT TO:<bob@a.test>", "250").await;
+            client.say("DATA", "354").await;
+            client.send(&format!("{MESSAGE}.")).await;
+            let reply = client.line().await.expect("an answer");
+            assert!(reply.starts_with(b"250") || reply.starts_with(b"4"), "{reply:?}");
+            taken += usize::from(reply.starts_with(b"250"));
+        }
+        taken
+    };
+    let ((), taken) = tokio::join!(remove, send);
+    assert_eq!(site.mail("bob@a.test", "INBOX").await.len(), taken);
+    let before = site.mail("alice@a.test", "INBOX").await.len();
+    site.send("x@b.test", &["alice@a.test"], MESSAGE).await;
+    assert_eq!(site.mail("alice@a.test", "INBOX").await.len(), before + 1);
     site.stop().await;
 }
 
