@@ -7,8 +7,8 @@
 //! ```
 //!
 //! It holds envelopes, Message-IDs and replies, and nothing else that stands in messages. Each event is a line of
-//! JSON, written when it happens and synced every few seconds: the store is what keeps mail, the journal only tells of
-//! it. So it never holds mail up: what finds the channel full is counted as lost.
+//! JSON, written within some milliseconds and synced every few seconds: the store is what keeps mail, the journal only
+//! tells of it. So it never holds mail up: what finds the channel full is counted as lost.
 
 mod event;
 mod find;

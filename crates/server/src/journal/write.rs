@@ -9,12 +9,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How the files end.
 const ENDING: &str = "jsonl";
 /// How many files the journal has when it is full: with the oldest goes a part of it.
 const FILES: u64 = 16;
+/// How long lines are gathered after some were written: under load, a write is for many of them.
+const GATHER: Duration = Duration::from_millis(10);
 /// What was written is on the disk so long after at the latest.
 const SYNC: Duration = Duration::from_secs(5);
 /// How often it is looked for what is too old.
@@ -55,7 +58,11 @@ impl Writer {
     pub(super) fn run(mut self, entries: &Receiver<Entry>) {
         loop {
             match entries.recv_timeout(SYNC) {
-                Ok(Entry::Line(line)) => self.line(line, entries),
+                Ok(Entry::Line(line)) => {
+                    self.line(line, entries);
+                    // Whoever sends meanwhile wakes nobody.
+                    thread::sleep(GATHER);
+                }
                 Ok(Entry::Sync(sender)) => {
                     self.sync();
                     // Who asked may have gone.
