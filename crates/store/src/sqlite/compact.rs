@@ -19,6 +19,7 @@ use std::{
 use mailwright_mailbox::BlobHash;
 use rusqlite::{Connection, Row};
 
+use super::queue;
 use super::writer::{Job, Move, Thinned};
 use crate::pack::{Location, Packs, Written};
 
@@ -26,7 +27,7 @@ use crate::pack::{Location, Packs, Written};
 pub(super) struct Compactor {
     pub(super) conn: Connection,
     pub(super) packs: Arc<Packs>,
-    pub(super) writer: mpsc::Sender<Job>,
+    pub(super) writer: queue::Sender<Job>,
     /// A pack is emptied when less than this share of it is live, in percent.
     pub(super) live_percent: u8,
     pub(super) closing: Arc<AtomicBool>,
@@ -66,7 +67,7 @@ impl Compactor {
         self.relocate(pack, copies)?;
         drop(emptying);
         // The store is being closed where that fails.
-        let _ = self.writer.send(Job::Tidy);
+        self.writer.send(Job::Tidy);
         Ok(())
     }
 
@@ -106,7 +107,7 @@ impl Compactor {
         }
         let (reply, replied) = mpsc::channel();
         // Where the writer is gone, the store is being closed, and the copies are not used.
-        if self.writer.send(Job::Relocate { moves, reply }).is_ok() {
+        if self.writer.send(Job::Relocate { moves, reply }) {
             let _ = replied.recv();
         }
         Ok(())

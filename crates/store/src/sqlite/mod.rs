@@ -18,6 +18,7 @@ mod finding;
 mod fsck;
 mod links;
 mod pool;
+mod queue;
 mod read;
 mod room;
 mod rows;
@@ -131,7 +132,7 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    requests: Mutex<Option<mpsc::Sender<Job>>>,
+    requests: Mutex<Option<queue::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     compactor: Mutex<Option<JoinHandle<()>>>,
     thinned: Mutex<mpsc::Sender<Thinned>>,
@@ -220,7 +221,7 @@ impl SqliteStore {
             thinned.clone(),
         );
         let writer = writer.map_err(failed)?;
-        let (requests, queue) = mpsc::channel();
+        let (requests, queue) = queue::channel();
         let compactor = Compactor {
             conn: schema::open_reader(&file)?,
             packs: Arc::clone(&packs),
@@ -375,7 +376,7 @@ impl Store for SqliteStore {
         let (reply, replied) = oneshot::channel();
         if let Some(requests) = &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
             // Where the writer is gone, so is the reply.
-            let _ = requests.send(Job::Commit(Request { batch, reply }));
+            requests.send(Job::Commit(Request { batch, reply }));
         }
         // As long as there is a store, its writer ends by a fault alone.
         replied.await.unwrap_or_else(|| {
@@ -433,7 +434,7 @@ impl Store for SqliteStore {
             && let Some(requests) = &*self.requests.lock().unwrap_or_else(PoisonError::into_inner)
         {
             // Where the writer is gone, so is the use of it.
-            let _ = requests.send(Job::Keep(packed));
+            requests.send(Job::Keep(packed));
         }
         Ok(contents)
     }

@@ -28,6 +28,7 @@ use super::{
     cache::Cache,
     contents::{self, Packed},
     links::Done,
+    queue::Receiver,
     room::Room,
 };
 use crate::{
@@ -152,9 +153,9 @@ impl Writer {
     }
 
     /// Works until all senders are gone and the queue is empty.
-    pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>) {
+    pub(super) fn run(mut self, queue: &Receiver<Job>) {
         let (mut expected, mut patience, mut next) = (1, Duration::ZERO, None);
-        while let Some(job) = next.take().or_else(|| queue.recv().ok()) {
+        while let Some(job) = next.take().or_else(|| queue.recv()) {
             match job {
                 Job::Commit(first) => {
                     let group;
@@ -365,21 +366,14 @@ const fn adds_mail(op: &Op) -> bool {
 /// A job of another kind ends the group and is returned with it.
 fn gather(
     first: Request,
-    queue: &mpsc::Receiver<Job>,
+    queue: &Receiver<Job>,
     expected: usize,
     patience: Duration,
 ) -> (Vec<Request>, Option<Job>) {
-    let end = Instant::now() + patience;
+    queue.wait_for(expected - 1, patience);
     let mut group = vec![first];
     while group.len() < Writer::GROUP {
-        let job = if group.len() < expected {
-            queue
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-                .ok()
-        } else {
-            queue.try_recv().ok()
-        };
-        match job {
+        match queue.try_recv() {
             Some(Job::Commit(request)) => group.push(request),
             other => return (group, other),
         }
