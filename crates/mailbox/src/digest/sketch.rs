@@ -23,9 +23,9 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(super) struct Sketcher {
     /// The filter.
-    bits: Vec<u64>,
+    bits: Box<[u64; MOST_BITS / 64]>,
     /// Runs of two octets, a bit each: those of the body, and those of headers.
-    pairs: [Vec<u64>; 2],
+    pairs: [Box<[u64; PAIRS / 64]>; 2],
     /// Octets that are all there is of a unit.
     lone: [[u64; 4]; 2],
     /// 0 in the body, 1 elsewhere.
@@ -41,8 +41,8 @@ pub(super) struct Sketcher {
 impl Sketcher {
     pub(super) fn new() -> Self {
         Self {
-            bits: vec![0; MOST_BITS / 64],
-            pairs: [vec![0; PAIRS / 64], vec![0; PAIRS / 64]],
+            bits: zeroed(),
+            pairs: [zeroed(), zeroed()],
             lone: [[0; 4]; 2],
             place: 0,
             before: 0,
@@ -64,23 +64,25 @@ impl Sketcher {
         }
         let pairs = &mut self.pairs[self.place];
         let mut last = self.before;
-        for (at, octet) in mapped.iter().enumerate() {
+        // What the unit begins with is no whole run.
+        let (start, rest) = mapped.split_at(mapped.len().min(2 - self.have));
+        for (at, octet) in start.iter().enumerate() {
             last = last << 8 | u32::from(*octet);
             if self.have + at >= 1 {
-                let pair = last as usize & (PAIRS - 1);
-                pairs[pair / 64] |= 1 << (pair % 64);
+                set(pairs, last as usize & (PAIRS - 1));
             }
-            if self.have + at >= 2 {
-                let bit = bit_of(last.swap_bytes() >> 8);
-                self.bits[bit / 64] |= 1 << (bit % 64);
-            }
+        }
+        for octet in rest {
+            last = last << 8 | u32::from(*octet);
+            set(pairs, last as usize & (PAIRS - 1));
+            set(&mut self.bits, bit_of(last.swap_bytes() >> 8));
         }
         self.before = last & 0xffff;
         self.have = (self.have + mapped.len()).min(2);
         self.patience = self.patience.saturating_sub(mapped.len());
         if self.patience == 0 {
             self.patience = PATIENCE;
-            self.is_full = count(&self.bits) * 2 > MOST_BITS;
+            self.is_full = count(&*self.bits) * 2 > MOST_BITS;
         }
     }
 
@@ -99,35 +101,33 @@ impl Sketcher {
 
     /// Makes it as small as tells enough; empty where it tells nothing.
     pub(super) fn finish(mut self) -> Bytes {
-        if self.is_full || count(&self.bits) * 2 > MOST_BITS {
+        if self.is_full || count(&*self.bits) * 2 > MOST_BITS {
             return Bytes::new();
         }
+        let mut bits = (self.bits as Box<[u64]>).into_vec();
         // One half laid upon the other is the filter of half the size, with the same hash.
-        while self.bits.len() > 1 {
-            let (lower, upper) = self.bits.split_at(self.bits.len() / 2);
+        while bits.len() > 1 {
+            let (lower, upper) = bits.split_at(bits.len() / 2);
             let folded: Vec<u64> = lower.iter().zip(upper).map(|(a, b)| a | b).collect();
             if count(&folded) * 4 > folded.len() * 64 {
                 break;
             }
-            self.bits = folded;
+            bits = folded;
         }
         let [body, headers] = &mut self.pairs;
         headers
             .iter_mut()
-            .zip(&*body)
+            .zip(&**body)
             .for_each(|(one, of_body)| *one &= !of_body);
-        let has_pairs = count(body) + count(headers) <= MOST_PAIRS;
-        let mut sketch = vec![
-            VERSION,
-            u8::from(has_pairs),
-            self.bits.len().trailing_zeros() as u8,
-        ];
-        sketch.extend(self.bits.iter().flat_map(|word| word.to_le_bytes()));
+        let counts = [count(&**body), count(&**headers)];
+        let has_pairs = counts[0] + counts[1] <= MOST_PAIRS;
+        let mut sketch = vec![VERSION, u8::from(has_pairs), bits.len().trailing_zeros() as u8];
+        sketch.extend(bits.iter().flat_map(|word| word.to_le_bytes()));
         if has_pairs {
-            for (pairs, lone) in self.pairs.iter().zip(&self.lone) {
-                put(count(pairs), &mut sketch);
+            for ((pairs, lone), many) in self.pairs.iter().zip(&self.lone).zip(counts) {
+                put(many, &mut sketch);
                 let mut before = 0;
-                for pair in ones(pairs) {
+                for pair in ones(&**pairs) {
                     put(pair - before, &mut sketch);
                     before = pair;
                 }
@@ -198,13 +198,24 @@ fn has(from: &mut &[u8], mapped: &[u8]) -> Option<bool> {
     Some(found || !is_pair && lone.contains(&mapped[0]))
 }
 
+fn zeroed<const N: usize>() -> Box<[u64; N]> {
+    let zeroes = vec![0; N].into_boxed_slice();
+    zeroes.try_into().expect("it has this length")
+}
+
+fn set<const N: usize>(bits: &mut [u64; N], bit: usize) {
+    bits[bit / 64] |= 1 << (bit % 64);
+}
+
 fn count(bits: &[u64]) -> usize {
     bits.iter().map(|word| word.count_ones() as usize).sum()
 }
 
 /// The places of the bits that are set.
 fn ones(bits: &[u64]) -> impl Iterator<Item = usize> {
-    bits.iter().enumerate().flat_map(|(at, word)| {
+    // Most words have none.
+    let some = bits.iter().enumerate().filter(|(_, word)| **word != 0);
+    some.flat_map(|(at, word)| {
         let mut left = *word;
         core::iter::from_fn(move || {
             let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
