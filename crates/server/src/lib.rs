@@ -100,6 +100,7 @@ mod gate;
 mod growing;
 pub mod http;
 pub mod imap;
+mod inboxes;
 pub mod journal;
 pub mod judge;
 pub mod keys;

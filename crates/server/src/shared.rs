@@ -3,11 +3,11 @@
 use crate::accounts::Accounts;
 use crate::aliases::Aliases;
 use crate::config::{Config, ConfigError};
-use crate::delivery::Inboxes;
 use crate::deltas::Deltas;
 use crate::dns::Dns;
 use crate::domains::Domains;
 use crate::growing::QuotaWatch;
+use crate::inboxes::Inboxes;
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::lists::Lists;

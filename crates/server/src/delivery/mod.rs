@@ -46,7 +46,6 @@ pub use list::MailingList;
 pub use written::{MessageWriter, WrittenMessage};
 
 pub(crate) use away::is_own as is_own_annotation;
-pub(crate) use folders::Inboxes;
 pub(crate) use post::{Directly, Landing, Post, Prepared, Refused, Rest, Stop};
 
 /// Checks the files of aliases, domains and lists that a configuration names.
