@@ -142,6 +142,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         ("outbound", old.outbound != new.outbound),
         ("queue", old.queue != new.queue),
         ("control", old.control != new.control),
+        ("sendmail", old.sendmail != new.sendmail),
         ("limits", old.limits != new.limits),
         ("login_limits", old.login_limits != new.login_limits),
         ("password_hash", old.password_hash != new.password_hash),
@@ -160,10 +161,15 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
 /// The settings that differ and are looked at when the server starts alone.
 fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let of_acme = |config: &Config| config.acme.as_ref().and_then(|acme| acme.address);
+    let socket = |config: &Config| {
+        let settings = config.sendmail.as_ref();
+        settings.map(|it| (it.socket.clone(), it.group.clone()))
+    };
     let (before, limits) = (&old.limits, &new.limits);
     let (watched, watching) = (&old.observing, &new.observing);
     named(&[
         ("control", old.control != new.control),
+        ("sendmail.socket, sendmail.group", socket(old) != socket(new)),
         ("user, group, allow_root", old.service != new.service),
         ("listener.reuse_port", is_shared_otherwise(old, new)),
         ("acme.address", of_acme(old) != of_acme(new)),

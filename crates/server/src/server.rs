@@ -290,6 +290,13 @@ impl<S: Store> Builder<S> {
         if let Some(socket) = control::open(&shared.config).await {
             listeners.spawn("the control socket", control::serve(live.clone(), socket));
         }
+        #[cfg(unix)]
+        if let Some(socket) = control::local::open(&shared.config).await {
+            listeners.spawn(
+                "the socket for mail of users",
+                control::local::serve(live.clone(), socket),
+            );
+        }
         listeners.spawn("the watch of accounts and aliases", watch_accounts(live.clone()));
         if shared.config.delivery.quota_warnings {
             workers.spawn("the watch of quotas", quota_watch::run(live.clone()));

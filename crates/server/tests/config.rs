@@ -101,6 +101,15 @@ fn what_the_example_leaves_commented_out_is_understood_and_is_the_default() {
     assert_eq!(config.plaintext_login, PlaintextLogin::Never);
     assert_eq!(config.dkim.len(), 1);
     assert_eq!(config.auth.mode, config::Auth::default().mode);
+    let sendmail = config.sendmail.as_ref().expect("a socket for users");
+    let address = |text: &str| text.parse::<mailwright_address::EmailAddress>().unwrap();
+    let addresses = |user| sendmail.addresses(user, &"other.example".parse().unwrap());
+    assert_eq!(sendmail.group.as_deref(), Some("mail"));
+    assert_eq!(addresses("alice"), ["alice@mail.example.org"].map(address));
+    assert_eq!(
+        addresses("root"),
+        ["postmaster@example.org", "root@mail.example.org"].map(address)
+    );
     assert_eq!(config.filtering.rates, config::RateLimits::default());
     assert_eq!(config.filtering.greylist, config::Greylisting::default());
     assert_eq!(config.filtering.filters.len(), 4);
@@ -251,6 +260,21 @@ fn what_does_not_fit_together_is_told_all_at_once() {
         "{told}"
     );
     assert!(!told.contains("secret"), "{told}");
+}
+
+#[test]
+fn users_of_the_machine_send_in_our_domains_alone() {
+    let text = "[sendmail]\nsocket = \"run/s\"\n[sendmail.send_as]\nroot = \"postmaster@b.test\"\n";
+    let said = mistakes(text);
+    assert!(
+        said.contains("root cannot send as postmaster@b.test") && said.contains(":7"),
+        "{said}"
+    );
+    assert!(mistakes("[sendmail]\n").contains("socket"));
+    let config = parse(&format!("{LEAST}[sendmail]\nsocket = \"run/s\"\n"));
+    let sendmail = config.sendmail.unwrap();
+    assert_eq!(sendmail.socket, Path::new("etc/run/s"));
+    assert_eq!(*sendmail.domain_on(&config.hostname), config.hostname);
 }
 
 #[test]

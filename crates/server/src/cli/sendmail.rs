@@ -1,15 +1,18 @@
 //! `mailwright sendmail`: takes the place of `/usr/sbin/sendmail`, also under that name.
 //!
-//! It reads a message from the standard input and hands it to the running server through its control socket. Exit codes
-//! are those of `sysexits.h`.
+//! It reads a message from the standard input and hands it to the running server: through its control socket where the user
+//! is root or the server's own, and through the socket for users (`[sendmail]` in the configuration) otherwise. That one is
+//! named by `--socket`, by `MAILWRIGHT_SENDMAIL`, or by the configuration; where the user may not read the configuration,
+//! it is `/run/mailwright/sendmail`. Exit codes are those of `sysexits.h`.
 
 use super::place::Place;
 use mailwright_message::{address_list, header};
+use mailwright_server::control::local::{self, Kind};
 use mailwright_server::control::submit::{Request, Taken};
 use mailwright_server::control::{CallError, Client};
 use mailwright_server::{Config, domains::Domains};
 use std::ffi::{OsStr, OsString};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,6 +25,7 @@ const CONFIG: &str = "/etc/mailwright/mailwright.toml";
 enum Exit {
     Usage = 64,
     Data = 65,
+    NoUser = 67,
     Unavailable = 69,
     Io = 74,
     TemporaryFailure = 75,
@@ -35,6 +39,8 @@ type Failure = (Exit, String);
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Arguments {
     place: Place,
+    /// `--socket`: where users hand mail in.
+    socket: Option<PathBuf>,
     /// `-t`: recipients are read from the header.
     of_header: bool,
     /// `-i`, `-oi`: a line with a single full stop is a line like others.
@@ -120,6 +126,7 @@ impl Arguments {
                 match name {
                     "config" => parsed.place.config = Some(path.into()),
                     "data" => parsed.place.data = Some(path.into()),
+                    "socket" => parsed.socket = Some(path.into()),
                     _ => return Err((Exit::Usage, format!("{argument} is not known"))),
                 }
                 continue;
@@ -151,14 +158,13 @@ impl Arguments {
 
 fn deliver(arguments: Arguments) -> Result<(), Failure> {
     let mut message = Vec::new();
-    std::io::stdin()
+    io::stdin()
         .lock()
         .read_to_end(&mut message)
         .map_err(|error| (Exit::Io, format!("the message cannot be read: {error}")))?;
     if !arguments.ignore_dots {
         cut_at_dot(&mut message);
     }
-    let config = config(&arguments.place)?;
     let user = user();
     let mut to = arguments.recipients;
     if arguments.of_header {
@@ -167,45 +173,163 @@ fn deliver(arguments: Arguments) -> Result<(), Failure> {
     if to.is_empty() {
         return Err((Exit::Usage, "no recipient is named: give addresses, or -t".into()));
     }
-    let from = arguments.from.unwrap_or_else(|| user.name.clone());
-    if header::find(&message, "From").is_none() {
-        let name = arguments.name.or(user.full_name);
-        add_author(&mut message, &config, &from, name.as_deref())?;
+    let mut way = Way::find(arguments.socket, &arguments.place)?;
+    let usual = way.usual_sender(&user)?;
+    let from = arguments.from.unwrap_or_else(|| usual.sender.clone());
+    if header::find(&message, "From").is_none() && !matches!(from.as_str(), "" | "<>") {
+        let author = match (from.contains('@'), &usual.domain) {
+            (false, Some(domain)) => format!("{from}@{domain}"),
+            _ => from.clone(),
+        };
+        let name = arguments.name.or_else(|| user.full_name.clone());
+        add_author(&mut message, &author, name.as_deref());
     }
-    let unreachable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => (
-            Exit::NoPermission,
-            "the server's socket is open to root and the server's own user alone".to_owned(),
-        ),
-        _ => (
-            Exit::TemporaryFailure,
-            format!("the server cannot be reached: {error}"),
-        ),
-    };
-    let client = Client::connect(&config.data).map_err(unreachable)?;
-    let mut client = client.ok_or_else(|| {
-        let folder = config.data.display();
-        (Exit::TemporaryFailure, format!("no server runs on {folder}"))
-    })?;
     let request = Request::new(from, to, message.len() as u64, user.name);
-    let taken: Result<Taken, CallError> = client.submit(request, &message);
-    match taken {
-        Ok(_) => Ok(()),
-        Err(CallError::Refused(why)) if why.starts_with("the store") => Err((Exit::TemporaryFailure, why)),
-        Err(CallError::Refused(why)) => Err((Exit::Data, why)),
-        Err(error) => Err((Exit::TemporaryFailure, error.to_string())),
+    way.submit(request, &message)
+}
+
+/// How a message reaches the server.
+enum Way {
+    /// As one who may do everything.
+    Control(Client, Box<Config>),
+    /// As a user of this machine.
+    Local(local::Client),
+}
+
+/// Who sends where nobody is named, and in which domain.
+struct Usual {
+    sender: String,
+    domain: Option<String>,
+}
+
+impl Way {
+    fn find(socket: Option<PathBuf>, place: &Place) -> Result<Self, Failure> {
+        let named = socket.or_else(|| std::env::var_os("MAILWRIGHT_SENDMAIL").map(PathBuf::from));
+        if let Some(socket) = named {
+            return Self::local(&socket);
+        }
+        let place = place_of(place);
+        let config = match place.config() {
+            Ok(config) => config,
+            Err(error) => {
+                let is_closed = place.config.as_deref().is_some_and(is_closed);
+                return match Path::new(local::SOCKET) {
+                    socket if is_closed && socket.exists() => Self::local(socket),
+                    _ => Err((Exit::Config, error.to_string())),
+                };
+            }
+        };
+        match Client::connect(&config.data) {
+            Ok(Some(client)) => Ok(Self::Control(client, Box::new(config))),
+            Ok(None) => {
+                let folder = config.data.display();
+                Err((Exit::TemporaryFailure, format!("no server runs on {folder}")))
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match &config.sendmail {
+                Some(settings) => Self::local(&settings.socket),
+                None => Err((
+                    Exit::NoPermission,
+                    "the server's socket is open to root and the server's own user alone; [sendmail] in its \
+                     configuration makes one for users"
+                        .to_owned(),
+                )),
+            },
+            Err(error) => Err(unreachable(&error)),
+        }
+    }
+
+    fn local(socket: &Path) -> Result<Self, Failure> {
+        let client = local::Client::connect(socket);
+        client.map(Self::Local).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => (
+                Exit::NoPermission,
+                format!("{} is not open to this user", socket.display()),
+            ),
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => (
+                Exit::TemporaryFailure,
+                format!("no server runs at {}", socket.display()),
+            ),
+            _ => unreachable(&error),
+        })
+    }
+
+    fn usual_sender(&mut self, user: &User) -> Result<Usual, Failure> {
+        match self {
+            Self::Control(_, config) => {
+                let domains = Domains::load(config).map_err(|error| (Exit::Config, error.to_string()))?;
+                Ok(Usual {
+                    sender: user.name.clone(),
+                    domain: domains.all().first().map(ToString::to_string),
+                })
+            }
+            Self::Local(client) => {
+                let who = client.who().map_err(refused)?;
+                Ok(Usual {
+                    sender: who.sender,
+                    domain: Some(who.domain),
+                })
+            }
+        }
+    }
+
+    fn submit(&mut self, request: Request, message: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Control(client, _) => match client.submit(request, message) {
+                Ok(Taken { .. }) => Ok(()),
+                Err(CallError::Refused(why)) if why.starts_with("the store") => {
+                    Err((Exit::TemporaryFailure, why))
+                }
+                Err(CallError::Refused(why)) => Err((Exit::Data, why)),
+                Err(error) => Err((Exit::TemporaryFailure, error.to_string())),
+            },
+            Self::Local(client) => client.submit(request, message).map(drop).map_err(refused),
+        }
     }
 }
 
-fn config(named: &Place) -> Result<Config, Failure> {
-    let named = match (&named.config, &named.data) {
-        (None, None) => &Place {
-            config: Some(std::env::var_os("MAILWRIGHT_CONFIG").map_or_else(|| CONFIG.into(), PathBuf::from)),
-            data: None,
+fn unreachable(error: &io::Error) -> Failure {
+    let text = format!("the server cannot be reached: {error}");
+    (Exit::TemporaryFailure, text)
+}
+
+/// Why the socket for users does not do it.
+fn refused(error: local::CallError) -> Failure {
+    let exit = match &error {
+        local::CallError::Refused { kind, .. } => match kind {
+            Kind::Data => Exit::Data,
+            Kind::NoUser => Exit::NoUser,
+            Kind::Unavailable => Exit::Unavailable,
+            Kind::NoPermission => Exit::NoPermission,
+            _ => Exit::TemporaryFailure,
         },
-        _ => named,
+        _ => Exit::TemporaryFailure,
     };
-    named.config().map_err(|error| (Exit::Config, error.to_string()))
+    (exit, error.to_string())
+}
+
+/// Whether a file is there that this user may not read.
+fn is_closed(file: &Path) -> bool {
+    std::fs::File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+fn config(named: &Place) -> Result<Config, Failure> {
+    place_of(named)
+        .config()
+        .map_err(|error| (Exit::Config, error.to_string()))
+}
+
+/// The place that is named, or the usual one.
+fn place_of(named: &Place) -> Place {
+    let config = match (&named.config, &named.data) {
+        (None, None) => {
+            Some(std::env::var_os("MAILWRIGHT_CONFIG").map_or_else(|| CONFIG.into(), PathBuf::from))
+        }
+        (config, _) => config.clone(),
+    };
+    Place {
+        config,
+        data: named.data.clone(),
+    }
 }
 
 /// Ends the message in front of a line with a single full stop, as a person at a terminal would end it.
@@ -258,16 +382,8 @@ fn take_recipients(message: &mut Vec<u8>) -> Vec<String> {
 }
 
 /// Puts the author on top, who is not named.
-fn add_author(message: &mut Vec<u8>, config: &Config, from: &str, name: Option<&str>) -> Result<(), Failure> {
-    if from.is_empty() || from == "<>" {
-        return Ok(());
-    }
-    let domains = Domains::load(config).map_err(|error| (Exit::Config, error.to_string()))?;
-    let address = match (from.contains('@'), domains.all().first()) {
-        (false, Some(domain)) => format!("{from}@{domain}"),
-        _ => from.to_owned(),
-    };
-    let (local_part, domain) = address.rsplit_once('@').unwrap_or((&address, ""));
+fn add_author(message: &mut Vec<u8>, address: &str, name: Option<&str>) {
+    let (local_part, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let mut author = address_list::Mailbox::default();
     author.name = name.filter(|name| !name.is_empty()).map(Into::into);
     author.local_part = local_part.into();
@@ -279,7 +395,6 @@ fn add_author(message: &mut Vec<u8>, config: &Config, from: &str, name: Option<&
         || message.starts_with(b"\r\n");
     let end = if has_header { "" } else { "\n" };
     message.splice(0..0, field.bytes().chain(end.bytes()));
-    Ok(())
 }
 
 /// Who calls.

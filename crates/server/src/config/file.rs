@@ -13,6 +13,7 @@ use super::observing::{LogSection, MetricsSection, TraceSection, observing};
 use super::outbound::OutboundSection;
 use super::problem::Problems;
 use super::queue::QueueSection;
+use super::sendmail::SendmailSection;
 use super::tls::{AcmeSection, TlsSection};
 use super::values::{Targets, Text};
 use super::web::{StsSection, WebSection, web};
@@ -79,6 +80,7 @@ struct File {
     #[serde(default)]
     queue: QueueSection,
     control: Option<bool>,
+    sendmail: Option<SendmailSection>,
     user: Option<String>,
     group: Option<String>,
     #[serde(default)]
@@ -149,6 +151,7 @@ impl File {
         config.outbound = self.outbound.into_config(folder, &local, found);
         config.queue = self.queue.into_config(found);
         config.control = self.control.unwrap_or(true);
+        config.sendmail = self.sendmail.map(|it| it.into_config(folder, &local, found));
         config.service.user = self.user;
         config.service.group = self.group;
         config.service.allow_root = self.allow_root;

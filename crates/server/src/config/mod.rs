@@ -17,6 +17,7 @@ mod observing;
 mod outbound;
 mod problem;
 mod queue;
+mod sendmail;
 mod service;
 mod shown;
 mod tls;
@@ -46,6 +47,7 @@ pub use outbound::{FixedRoute, Outbound, RouteTls, SmartHost, SmartHostLogin, Sm
 pub(crate) use problem::Problems;
 pub use problem::{ConfigError, Problem};
 pub use queue::{DestinationLimits, QueueConfig};
+pub use sendmail::Sendmail;
 pub use service::ServiceUser;
 pub use tls::{Acme, CertificateFiles, TlsConfig};
 pub use values::{Endpoint, EndpointHost, Network, Size, Unreadable};
@@ -100,6 +102,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Whether commands such as `mailwright queue` reach the running server, by a socket in the data folder.
     pub control: bool,
+    /// How users of this machine hand mail in, if they may.
+    pub sendmail: Option<Sendmail>,
     /// Who the program becomes. A server that is made in code stays who it is.
     pub service: ServiceUser,
     /// What one peer may take.
@@ -176,6 +180,7 @@ impl Config {
             outbound: Outbound::default(),
             queue: QueueConfig::default(),
             control: true,
+            sendmail: None,
             service: ServiceUser::default(),
             limits: Limits::default(),
             login_limits: LoginLimits::default(),

@@ -7,9 +7,11 @@ use super::values::{Size, Span};
 use super::{
     AccountEntry, Acme, Auth, CertificateFiles, Config, Delivery, DnsLists, FilterAddress, FilterConfig,
     FilterKind, FixedRoute, Greylisting, Limits, List, ListenerConfig, LoginLimits, Observing, Outbound,
-    PasswordHashing, Posting, Protocol, QueueConfig, Quota, RateLimits, SmartHost, Srs, Vacation, Way,
+    PasswordHashing, Posting, Protocol, QueueConfig, Quota, RateLimits, Sendmail, SmartHost, Srs, Vacation,
+    Way,
 };
 use crate::names::domain_key;
+use mailwright_address::Domain;
 use mailwright_filter::rate::Rate;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,6 +58,10 @@ impl Config {
             .set("aliases_file", self.aliases_file.as_deref().map(path))
             .set("plaintext_login", self.plaintext_login)
             .set("control", self.control)
+            .set(
+                "sendmail",
+                self.sendmail.as_ref().map(|it| sendmail(it, &self.hostname)),
+            )
             .set("user", self.service.user.as_ref())
             .set("group", self.service.group.as_ref())
             .set("allow_root", self.service.allow_root)
@@ -466,6 +472,16 @@ fn list(list: &List) -> Section {
         Posting::Anyone => section.set("post", "anyone"),
         Posting::Only(addresses) => section.set("post", texts(addresses)),
     }
+}
+
+fn sendmail(sendmail: &Sendmail, hostname: &Domain) -> Section {
+    let send_as = sendmail.send_as.iter();
+    let send_as: BTreeMap<_, _> = send_as.map(|(user, to)| (user, texts(to))).collect();
+    Section::new()
+        .set("socket", path(&sendmail.socket))
+        .set("group", sendmail.group.as_ref())
+        .set("domain", text(sendmail.domain_on(hostname)))
+        .set("send_as", send_as)
 }
 
 fn text(value: impl Display) -> String {

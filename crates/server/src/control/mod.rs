@@ -33,6 +33,8 @@ pub mod account;
 mod client;
 #[cfg(unix)]
 mod desk;
+#[cfg(unix)]
+pub mod local;
 pub mod queue;
 #[cfg(unix)]
 mod serve;
@@ -92,23 +94,23 @@ pub fn socket(data: &Path) -> PathBuf {
 
 /// A request with its version, as it stands on a line.
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct Line<T> {
     v: u32,
     #[serde(flatten)]
-    request: Request,
+    request: T,
 }
 
 /// A reply with its version, as it stands on a line.
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct Answer<E> {
     v: u32,
     #[serde(flatten)]
-    result: Outcome,
+    result: Outcome<E>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
+enum Outcome<E> {
     Ok(serde_json::Value),
-    Error(String),
+    Error(E),
 }

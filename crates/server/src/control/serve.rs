@@ -6,6 +6,8 @@ use crate::config::Config;
 use crate::metrics::{Task, counted};
 use crate::shared::{Live, Shared};
 use mailwright_mailbox::Store;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::Permissions;
 use std::io;
@@ -22,7 +24,7 @@ use tokio::time::timeout;
 /// How many connections are served at once; others wait.
 const CONNECTIONS: usize = 16;
 /// How long a connection may be silent, and how long it may take to take a reply.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Opens the control socket of the data folder. Without one the server runs all the same, and the log says why.
 pub(crate) async fn open(config: &Config) -> Option<UnixListener> {
@@ -30,7 +32,7 @@ pub(crate) async fn open(config: &Config) -> Option<UnixListener> {
         return None;
     }
     let path = socket(&config.data);
-    listen(&path)
+    listen(&path, 0o600, None)
         .await
         .inspect_err(|error| {
             tracing::warn!(socket = %path.display(), %error, "no control socket: commands cannot reach this server");
@@ -64,8 +66,8 @@ pub(crate) async fn serve<S: Store>(live: Live<S>, listener: UnixListener) {
     let _ = std::fs::remove_file(socket);
 }
 
-/// Listens at a path where at most a dead socket is.
-async fn listen(path: &Path) -> io::Result<UnixListener> {
+/// Listens at a path where at most a dead socket is; with this mode, for this group if it is another than the usual.
+pub(super) async fn listen(path: &Path, mode: u32, group: Option<u32>) -> io::Result<UnixListener> {
     if UnixStream::connect(path).await.is_ok() {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -79,7 +81,10 @@ async fn listen(path: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let listener = UnixListener::bind(&unnamed)?;
-    std::fs::set_permissions(&unnamed, Permissions::from_mode(0o600))?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(&unnamed, None, Some(group))?;
+    }
+    std::fs::set_permissions(&unnamed, Permissions::from_mode(mode))?;
     std::fs::rename(&unnamed, path)?;
     Ok(listener)
 }
@@ -95,31 +100,26 @@ fn is_allowed(stream: &UnixStream) -> bool {
 async fn converse<S: Store>(live: Live<S>, stream: UnixStream, mut desk: Desk) {
     let shutdown = live.current().shutdown.clone();
     let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
     loop {
-        line.clear();
-        let most = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX);
-        let mut bounded = (&mut stream).take(most);
-        let read = timeout(PATIENCE, bounded.read_until(b'\n', &mut line));
-        let read = tokio::select! {
-            read = read => read,
+        let line = tokio::select! {
+            line = next_line(&mut stream) => line,
             () = shutdown.begun() => return,
         };
         let shared = live.current();
-        let (result, is_last) = match read {
-            Ok(Ok(1..)) if line.ends_with(b"\n") => match read_request(&line) {
-                Ok(Request::Submit(request)) => match submit::take(&shared, request, &mut stream).await {
-                    Ok(taken) => (outcome(serde_json::to_value(taken)), false),
-                    // What is left of the message is no request.
-                    Err(refused) => (Outcome::Error(refused.to_string()), true),
-                },
+        let (result, is_last) = match line {
+            Ok(Some(line)) => match read_request(&line) {
+                Ok(Request::Submit(request)) => {
+                    match submit::take(&shared, request, None, &mut stream).await {
+                        Ok(taken) => (outcome(serde_json::to_value(taken)), false),
+                        // What is left of the message is no request.
+                        Err(refused) => (Outcome::Error(refused.to_string()), true),
+                    }
+                }
                 Ok(request) => (outcome(handle(&shared, &mut desk, request).await), false),
                 Err(why) => (Outcome::Error(why), false),
             },
-            Ok(Ok(1..)) if line.len() >= MAX_REQUEST => {
-                (Outcome::Error("the request is too long".into()), true)
-            }
-            _ => return,
+            Ok(None) => return,
+            Err(why) => (Outcome::Error(why.to_owned()), true),
         };
         let written = timeout(PATIENCE, stream.get_mut().write_all(&reply(result))).await;
         if is_last || !matches!(written, Ok(Ok(()))) {
@@ -128,7 +128,19 @@ async fn converse<S: Store>(live: Live<S>, stream: UnixStream, mut desk: Desk) {
     }
 }
 
-fn reply(result: Outcome) -> Vec<u8> {
+/// The next line; none where the connection is to end, and why where that is told.
+pub(super) async fn next_line(stream: &mut BufReader<UnixStream>) -> Result<Option<Vec<u8>>, &'static str> {
+    let mut line = Vec::new();
+    let most = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX);
+    let mut bounded = stream.take(most);
+    match timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await {
+        Ok(Ok(1..)) if line.ends_with(b"\n") => Ok(Some(line)),
+        Ok(Ok(1..)) if line.len() >= MAX_REQUEST => Err("the request is too long"),
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn reply<E: Serialize + From<String>>(result: Outcome<E>) -> Vec<u8> {
     let line = |result| {
         let mut line = serde_json::to_vec(&Answer { v: VERSION, result }).unwrap_or_default();
         line.push(b'\n');
@@ -137,11 +149,11 @@ fn reply(result: Outcome) -> Vec<u8> {
     let whole = line(result);
     match whole.len() {
         0..=MAX_REPLY => whole,
-        _ => line(Outcome::Error("the reply would be too long".into())),
+        _ => line(Outcome::Error("the reply would be too long".to_owned().into())),
     }
 }
 
-fn read_request(line: &[u8]) -> Result<Request, String> {
+pub(super) fn read_request<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     let request = serde_json::from_slice::<Value>(line)
         .map_err(|error| format!("the request is not a line of JSON: {error}"))?;
     // Said before anything else: a request of another version may look like anything.
@@ -150,13 +162,13 @@ fn read_request(line: &[u8]) -> Result<Request, String> {
             "this server speaks version {VERSION} of the control protocol"
         ));
     }
-    match serde_json::from_value::<Line>(request) {
+    match serde_json::from_value::<Line<T>>(request) {
         Ok(line) => Ok(line.request),
         Err(error) => Err(format!("the request is not understood: {error}")),
     }
 }
 
-fn outcome(answered: Result<Value, impl std::fmt::Display>) -> Outcome {
+fn outcome(answered: Result<Value, impl std::fmt::Display>) -> Outcome<String> {
     match answered {
         Ok(value) => Outcome::Ok(value),
         Err(error) => Outcome::Error(error.to_string()),

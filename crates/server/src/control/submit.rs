@@ -4,7 +4,12 @@
 //! come, at first as a blob that nothing refers to; once the header is known to its end, and the signature made, the whole
 //! message goes into the spool in one commit, and from there to its recipients, here and elsewhere.
 
+#[cfg(unix)]
+use super::local::Kind;
 use crate::clock::unix_now;
+use crate::config::{Config, FromHeader};
+use crate::delivery::Destination;
+use crate::names;
 use crate::random::entropy;
 use crate::shared::Shared;
 use crate::smtp::held::{Held, Holder};
@@ -85,6 +90,30 @@ pub(crate) enum Refused {
     Store(#[from] StoreError),
     #[error("the store: {0}")]
     Commit(#[from] CommitError),
+    #[error("{0}: nobody here has this address")]
+    NoSuchUser(EmailAddress),
+    #[error("{user} may not send as {address} (sendmail.send_as)")]
+    NotOwn { user: String, address: EmailAddress },
+    #[error("the From field names others than {0} (from_header)")]
+    Author(String),
+    #[error("too many messages, or recipients, in the last time (rate_limits)")]
+    TooOften,
+}
+
+#[cfg(unix)]
+impl Refused {
+    /// What a program has to know of it.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::NoRecipient | Self::Recipients(_) | Self::Address(..) | Self::Size(_) | Self::Header => {
+                Kind::Data
+            }
+            Self::NoWayOut(_) => Kind::Unavailable,
+            Self::Cut(_) | Self::Store(_) | Self::Commit(_) | Self::TooOften => Kind::Temporary,
+            Self::NoSuchUser(_) => Kind::NoUser,
+            Self::NotOwn { .. } | Self::Author(_) => Kind::NoPermission,
+        }
+    }
 }
 
 /// How long nothing may come of a message.
@@ -92,10 +121,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How much of it is read, and copied, at once.
 const PIECE: usize = 64 << 10;
 
-/// Reads a message, and puts it into the spool.
+/// Reads a message, and puts it into the spool. Who has addresses of its own may send as these alone.
 pub(crate) async fn take<S: Store>(
     shared: &Shared<S>,
     request: Request,
+    own: Option<&[EmailAddress]>,
     octets: &mut (impl AsyncRead + Unpin),
 ) -> Result<Taken, Refused> {
     let most = shared.config.limits.message_size;
@@ -106,9 +136,18 @@ pub(crate) async fn take<S: Store>(
         "" | "<>" => ReversePath::Null,
         text => ReversePath::Address(complete(shared, text)?),
     };
+    if let (Some(own), Some(address)) = (own, from.address())
+        && !is_own(own, address)
+    {
+        let (user, address) = (request.user, address.clone());
+        return Err(Refused::NotOwn { user, address });
+    }
     let to = recipients(shared, &request.to)?;
+    if own.is_some() {
+        someone(shared, &to)?;
+    }
     let id = format!("{:016x}", u64::from_be_bytes(entropy()));
-    let intake = Intake::new(shared, from.address().and_then(EmailAddress::domain));
+    let intake = Intake::new(shared, own, from.address().and_then(EmailAddress::domain));
     let (held, signature, is_ascii) = intake.read(octets, request.size).await?;
     let user: String = request
         .user
@@ -158,6 +197,24 @@ pub(crate) async fn take<S: Store>(
     Ok(Taken { id })
 }
 
+/// Whether an address is among some, however it is written.
+fn is_own(own: &[EmailAddress], address: &EmailAddress) -> bool {
+    let wanted = names::key(address.as_str());
+    own.iter().any(|own| names::key(own.as_str()) == wanted)
+}
+
+/// Refuses a message that nobody can get. Where somebody can, the sender is told of the others by a notice.
+fn someone<S>(shared: &Shared<S>, to: &[EmailAddress]) -> Result<(), Refused> {
+    let is_nobody = |address: &EmailAddress| matches!(shared.destination(address), Destination::Nobody);
+    match to.iter().all(is_nobody) {
+        true => Err(to
+            .first()
+            .cloned()
+            .map_or(Refused::NoRecipient, Refused::NoSuchUser)),
+        false => Ok(()),
+    }
+}
+
 /// Recipients, each once.
 fn recipients<S>(shared: &Shared<S>, named: &[String]) -> Result<Vec<EmailAddress>, Refused> {
     let most = shared.config.limits.recipients;
@@ -197,6 +254,8 @@ fn complete<S>(shared: &Shared<S>, text: &str) -> Result<EmailAddress, Refused> 
 /// Takes the octets of a message.
 struct Intake<'a, S: Store> {
     shared: &'a Shared<S>,
+    /// The addresses of who hands it in, if it may not write in the name of others.
+    own: Option<&'a [EmailAddress]>,
     /// The domain of the sender, which answers for what no author of ours does.
     sender: Option<Domain>,
     lines: Crlf,
@@ -208,7 +267,7 @@ struct Intake<'a, S: Store> {
 }
 
 impl<'a, S: Store> Intake<'a, S> {
-    fn new(shared: &'a Shared<S>, sender: Option<Domain>) -> Self {
+    fn new(shared: &'a Shared<S>, own: Option<&'a [EmailAddress]>, sender: Option<Domain>) -> Self {
         let date = u64::try_from(unix_now())
             .ok()
             .and_then(futurerelease::DateTime::from_unix);
@@ -216,6 +275,7 @@ impl<'a, S: Store> Intake<'a, S> {
             date.map(|date| Additions::new(date, entropy(), Host::Domain(shared.config.hostname.clone())));
         Self {
             shared,
+            own,
             sender,
             lines: Crlf::default(),
             fix_up: additions.map_or_else(FixUp::nothing, FixUp::new),
@@ -280,7 +340,19 @@ impl<'a, S: Store> Intake<'a, S> {
                 continue;
             };
             if self.signer.is_none() {
-                let domain = author(header).filter(|domain| self.shared.is_local(domain));
+                let author = authors(header).next();
+                let is_trusted = match self.own {
+                    None => true,
+                    Some(own) => {
+                        judge_authors(&self.shared.config, own, header)?;
+                        author.as_ref().is_some_and(|author| is_own(own, author))
+                    }
+                };
+                // Nobody's message is signed by the domain of somebody else.
+                let domain = author
+                    .filter(|_| is_trusted)
+                    .and_then(|author| author.domain())
+                    .filter(|domain| self.shared.is_local(domain));
                 let domain = domain.or_else(|| self.sender.take());
                 let mut signer = domain.and_then(|domain| self.shared.judge.signer(&domain));
                 if let Some(signer) = &mut signer {
@@ -296,11 +368,31 @@ impl<'a, S: Store> Intake<'a, S> {
     }
 }
 
-/// The domain of the author.
-fn author(message_header: &[u8]) -> Option<Domain> {
-    let from = header::fields(message_header).find(|field| field.is("From"))?;
-    let author = address_list::mailboxes(from.value).next()?;
-    author.domain.parse().ok()
+/// Whom the header names as its authors, as far as these are addresses.
+fn authors(message_header: &[u8]) -> impl Iterator<Item = EmailAddress> + '_ {
+    header::fields(message_header)
+        .filter(|field| field.is("From"))
+        .flat_map(|field| address_list::mailboxes(field.value))
+        .filter_map(|author| format!("{}@{}", author.local_part, author.domain).parse().ok())
+}
+
+/// Refuses a header that names others as its authors, where that is bound to who sends.
+fn judge_authors(config: &Config, own: &[EmailAddress], message_header: &[u8]) -> Result<(), Refused> {
+    if config.from_header != FromHeader::Bound {
+        return Ok(());
+    }
+    let named: usize = header::fields(message_header)
+        .filter(|field| field.is("From"))
+        .map(|field| address_list::mailboxes(field.value).count())
+        .sum();
+    let owned = authors(message_header).filter(|author| is_own(own, author));
+    match named > 0 && owned.count() == named {
+        true => Ok(()),
+        false => {
+            let own: Vec<_> = own.iter().map(ToString::to_string).collect();
+            Err(Refused::Author(own.join(", ")))
+        }
+    }
 }
 
 /// Gives every line the end of RFC 5322 §2.1, whatever it ended in, in octets that come in pieces.

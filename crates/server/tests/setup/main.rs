@@ -11,6 +11,7 @@ mod published;
 mod quickstart;
 mod sendmail;
 mod settings;
+mod users;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A site whose admin reads mail without TLS.
-fn site() -> Site {
+pub(super) fn site() -> Site {
     let site = Site::new();
     site.edit(|text| text.replacen("hostname =", "plaintext_login = \"loopback\"\nhostname =", 1));
     site
 }
 
 /// Waits until the admin has so many messages, and gives the last one.
-fn message(site: &Site, running: &Running, number: u32) -> String {
+pub(super) fn message(site: &Site, running: &Running, number: u32) -> String {
     let mut imap = running.dial("imap");
     imap.line();
     imap.imap(&format!("LOGIN admin@a.test {}", site.password));
