@@ -4,8 +4,6 @@
 //! come, at first as a blob that nothing refers to; once the header is known to its end, and the signature made, the whole
 //! message goes into the spool in one commit, and from there to its recipients, here and elsewhere.
 
-#[cfg(unix)]
-use super::local::Kind;
 use crate::clock::unix_now;
 use crate::config::{Config, FromHeader};
 use crate::delivery::Destination;
@@ -68,6 +66,23 @@ pub struct Taken {
     pub id: String,
 }
 
+/// Why a message was not taken, as far as a program has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// An address or the message is not as it has to be.
+    Data,
+    /// Nobody here has the address of the recipient.
+    NoUser,
+    /// The server does not do this.
+    Unavailable,
+    /// It may be taken later.
+    Temporary,
+    /// The user may not send so.
+    NoPermission,
+}
+
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -100,7 +115,6 @@ pub(crate) enum Refused {
     TooOften,
 }
 
-#[cfg(unix)]
 impl Refused {
     /// What a program has to know of it.
     pub(super) fn kind(&self) -> Kind {

@@ -26,6 +26,7 @@ mod throttle;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::submit::Kind;
 pub use client::{CallError, Client};
 pub(crate) use serve::{open, serve};
 
@@ -54,23 +55,6 @@ pub struct Who {
     pub sender: String,
     /// The domain of addresses that are named without one.
     pub domain: String,
-}
-
-/// Why a message was not taken, as far as a program has to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// An address or the message is not as it has to be.
-    Data,
-    /// Nobody here has the address of the recipient.
-    NoUser,
-    /// The server does not do this.
-    Unavailable,
-    /// It may be taken later.
-    Temporary,
-    /// The user may not send so.
-    NoPermission,
 }
 
 /// A refusal, as it is told.
