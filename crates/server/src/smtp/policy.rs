@@ -25,7 +25,7 @@ impl<S: Store> Session<'_, S> {
                 Hold::For(interval) => i64::from(interval.seconds()),
                 Hold::Until(moment) => i64::try_from(moment.unix()).unwrap_or(i64::MAX) - unix_now(),
             };
-            if held > by.seconds().into() {
+            if held > i64::from(by.seconds()) {
                 return Err(Rejection::new(
                     501,
                     EnhancedCode::new(5, 5, 4),
