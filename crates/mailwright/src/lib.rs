@@ -5,26 +5,28 @@
 //! interface of its own.
 //!
 //! ```text
-//!                 server (tokio, rustls: the only part that opens sockets)
-//!      ┌───────┬───────┬───────┼───────┬───────┬───────┐
-//!    smtp    imap    pop3     mx     auth    queue   store (files, SQLite)
-//!      │       │       │       │       │       │       │
-//!      └───┬───┴───┬───┘       └─ dns ─┘       │    mailbox
-//!        sasl   message                        │
-//!          └───── wire ───────── address ──────┘
+//!                   server (tokio, rustls: the only part that opens sockets)
+//!    ┌──────┬──────┬──────┬──┴───┬──────┬──────┬──────┐
+//!   smtp   imap   pop3  filter   mx    auth  queue  store (files, SQLite)
+//!    │      │      │      │      │      │      │      │
+//!    │      │      │      │      └─ dns ┤      │   mailbox
+//!    └──────┼──────┘      │             │      │      │
+//!         sasl            │             └─ message ───┘
+//!           └──── wire ───┘                   │
+//!                                          address
 //! ```
 //!
 //! | feature | crate | what it is | default |
 //! |---|---|---|---|
 //! | `smtp` | `mailwright-smtp` | SMTP, submission and LMTP engines for both ends | yes |
-//! | `imap` | `mailwright-imap` | the IMAP server engine, its codec and its session view | yes |
+//! | `imap` | `mailwright-imap` | IMAP engines for both ends, the codec, and the view of a session | yes |
 //! | `pop3` | `mailwright-pop3` | POP3 engines for both ends | yes |
-//! | `message` | `mailwright-message` | RFC 5322 and MIME: scan, index, read, decode, write notices | yes |
+//! | `message` | `mailwright-message` | RFC 5322 and MIME: scan, index, read, decode, edit, build, reports | yes |
 //! | `address` | `mailwright-address` | mail addresses, kept as they were written | by `smtp` |
 //! | `sasl` | `mailwright-sasl` | login mechanisms for both ends | by `smtp` |
 //! | `wire` | `mailwright-wire` | what all engines share: `Machine`, `Step`, buffers, framing | by `smtp` |
 //! | `dns` | `mailwright-dns` | a stub resolver | |
-//! | `mx` | `mailwright-mx` | from a domain to the addresses to try | |
+//! | `mx` | `mailwright-mx` | from a domain to the addresses to try, with DANE and MTA-STS | |
 //! | `auth` | `mailwright-auth` | SPF, DKIM, DMARC, Authentication-Results | |
 //! | `arc` | `mailwright-auth` | ARC besides | |
 //! | `filter` | `mailwright-filter` | clients of milters, clamd, spamd and rspamd; DNS lists, greylisting, rate limits | |
@@ -32,7 +34,7 @@
 //! | `mailbox` | `mailwright-mailbox` | the model of mailboxes, the `Store` trait, a store in memory | |
 //! | `store` | `mailwright-store` | the store on disk | |
 //! | `maildir` | `mailwright-store` | Maildir++ folders as a store | |
-//! | `server` | `mailwright-server` | the reference server as a library | |
+//! | `server` | `mailwright-server` | the reference server as a library: the whole, and its sessions over data of your own | |
 //!
 //! The module `guide` (with the features `auth`, `queue`, `server` and `store`) shows how to begin: receive mail, send it,
 //! serve IMAP over data of one's own, test mail code, build a server, drive a machine.

@@ -268,6 +268,19 @@ fn a_sink_in_a_test_adds_few_crates() {
     let count = added.len() + 1;
     println!("{count} crates: mailwright-smtp v0.1.0 and {added:?}");
     assert!(count < 15, "{count} crates: {added:?}");
+
+    // What only builds the others is not linked, but has to be compiled as well.
+    let mut compiled = brought_along_with("mailwright-smtp", &["--edges", "build"]);
+    compiled.extend(brought_along_with("mailwright-wire", &["--edges", "build"]));
+    let builds = compiled.difference(&added).count();
+    let guide = workspace_root().join("crates/mailwright/guide/test.md");
+    let guide = std::fs::read_to_string(guide).expect("it is there");
+    for said in [format!("links {count} crates"), format!("takes {builds} more")] {
+        assert!(
+            guide.contains(&said),
+            "the guide is to say {said:?}: {compiled:?}"
+        );
+    }
 }
 
 #[test]

@@ -46,6 +46,15 @@ impl Dns {
         }
     }
 
+    /// Starts a resolver that asks whom this machine asks: what `/etc/resolv.conf` names, else a resolver on loopback.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a runtime.
+    pub fn of_system() -> Self {
+        Self::start(system())
+    }
+
     /// Starts a resolver with the settings of a server.
     ///
     /// # Panics
@@ -102,8 +111,7 @@ pub fn dns_config(config: &Config) -> DnsConfig {
                 server
             }])
         }
-        // An unreadable file means what a missing one does: a resolver on this machine.
-        None => DnsConfig::from_resolv_conf(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
+        None => system(),
     };
     dns.max_lookups = MAX_SOCKETS;
     dns.serve_stale = config.outbound.serve_stale;
@@ -115,6 +123,15 @@ pub fn dns_config(config: &Config) -> DnsConfig {
             }
         }
     }
+    dns
+}
+
+/// The settings of the resolver that this machine's programs use.
+fn system() -> DnsConfig {
+    // An unreadable file means what a missing one does: a resolver on this machine.
+    let mut dns =
+        DnsConfig::from_resolv_conf(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+    dns.max_lookups = MAX_SOCKETS;
     dns
 }
 

@@ -110,11 +110,10 @@ async fn run(arguments: Arguments) -> Fallible<()> {
             Some(hmac::Key::new(hmac::HMAC_SHA256, text.trim_ascii()))
         }
     };
-    let config = mailwright_server::Config::new(arguments.hostname.parse()?, &arguments.spool);
     let webhook = Arc::new(Webhook {
         spool: Spool::open(&arguments.spool)?,
         arrived: Notify::new(),
-        client: Client::new(Dns::from_config(&config), Tls::trusting(None)?),
+        client: Client::new(Dns::of_system(), Tls::trusting(None)?),
         secret,
         arguments,
     });
