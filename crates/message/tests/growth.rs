@@ -1,11 +1,13 @@
 //! Every public reader is linear: four times the message takes at most five times as long, for every generator.
 
 mod common;
+#[path = "common/growth.rs"]
+mod growth;
 
 use std::hint::black_box;
 
 use common::generators::GENERATORS;
-use common::growth::is_linear;
+use growth::is_linear;
 use mailwright_message::index::{Index, Kind, Options};
 use mailwright_message::parameters::{ContentType, Disposition};
 use mailwright_message::{address_list, date, encoded_word, flowed, header, html, message_id, preview, text};

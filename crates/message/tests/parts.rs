@@ -3,11 +3,13 @@
 #![allow(clippy::disallowed_methods)] // a test is where time and the corpus come in
 
 mod common;
+#[path = "common/growth.rs"]
+mod growth;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::growth::{TooSlow, is_linear, time};
+use growth::{TooSlow, is_linear, time};
 use mailwright_message::build::disposition::Receipt;
 use mailwright_message::build::{Message, Transport};
 use mailwright_message::date::DateTime;

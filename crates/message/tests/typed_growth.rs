@@ -2,8 +2,10 @@
 //! are made to hurt it.
 
 mod common;
+#[path = "common/growth.rs"]
+mod growth;
 
-use common::growth::is_linear;
+use growth::is_linear;
 use mailwright_message::authentication::Results;
 use mailwright_message::list::{self, ListId};
 use mailwright_message::tags::TagList;

@@ -1,4 +1,5 @@
 //! How the time of work grows with its input.
+#![allow(dead_code)] // each test binary uses its own share of it
 
 use std::fmt;
 use std::time::Duration;

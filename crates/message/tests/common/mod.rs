@@ -3,7 +3,6 @@
 
 pub(crate) mod built;
 pub(crate) mod generators;
-pub(crate) mod growth;
 
 use std::fmt::Write as _;
 
