@@ -3,12 +3,14 @@
 
     cargo build --release && benches/server/soak.py [--minutes 30] [--seed 1]
 
-Submission, delivery, IMAP and POP3 clients work without pause. Meanwhile, at random: SIGHUP, SIGKILL, a disk that is full,
-and a DNS that does not answer. The data folder is a small file system in memory that is mounted for it (root). At the end:
+Submission, delivery, IMAP and POP3 clients work all the time; another reads the oldest mail of each mailbox, notes what it was and
+expunges it, so that mailboxes and disk stay as full as they are. Meanwhile, at random: SIGHUP, SIGKILL, a disk that is full, and a
+DNS that does not answer. The data folder is a small file system in memory that is mounted for it (root). At the end:
 
-- every message that was acknowledged, for a local mailbox or for elsewhere, is there, whole (twice is told, and allowed
-  where an answer was lost);
+- every message that was acknowledged, for a local mailbox or for elsewhere, is there or was read, whole (twice is told, and
+  allowed where an answer was lost);
 - no UID was given twice, and none went back;
+- every client was served to the end, in each minute;
 - memory is where it was, and so are the live tasks, where the server counts them.
 
 Anything else is an error, and the exit status says so.
@@ -39,6 +41,8 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--server", default="target/release/mailwright", help="the binary to try")
 parser.add_argument("--minutes", type=float, default=30)
 parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--pause", type=float, default=0, help="seconds that a client rests after each session")
+parser.add_argument("--kept", type=int, default=2000, help="messages that are left in a mailbox")
 parser.add_argument("--calm", type=float, default=8, help="seconds between two misfortunes, on average")
 args = parser.parse_args()
 if os.geteuid() != 0:
@@ -52,6 +56,7 @@ stop, lock = threading.Event(), threading.Lock()
 accepted = {"local": {}, "away": set(), "append": {}}  # what was acknowledged: marks, by mailbox
 gone = set()  # marks of what we expunge
 arrived = {}  # marks at the sink, how often
+read = {user: {} for user in USERS}  # marks of messages that were read, by UID
 acts, problems, highest = {}, [], {}
 chance = random.Random(args.seed)
 
@@ -159,7 +164,10 @@ connections_per_address = "none"
 messages_per_address = "none"
 messages_per_network = "none"
 messages_per_sender = "none"
+messages_per_account = "none"
+messages_per_account_daily = "none"
 recipients_per_account = "none"
+recipients_per_account_daily = "none"
 {metrics}""")
         self.log = open(FOLDER / "log", "a")
         self.start()
@@ -196,6 +204,7 @@ def forever(work, name):
         try:
             work(f"{name}-{number}")
             did(name)
+            stop.wait(args.pause)
         except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto, ConnectionError) as error:
             did(f"{name}, refused or cut")
             if isinstance(error, AssertionError):
@@ -267,6 +276,54 @@ def use_pop3(_):
         client.close()
 
 
+def bodies(client, user, first, last):
+    """Reads messages of the mailbox that is selected, and notes which UID each of them has; the UIDs, in order."""
+    client.tag += 1
+    tag = b"t%d" % client.tag
+    client.socket.sendall(tag + b" FETCH %d:%d (UID BODY.PEEK[])\r\n" % (first, last))
+    data = client.rest
+    while not re.search(rb"(?:^|\r\n)" + tag + rb" (OK|NO|BAD)[^\r\n]*\r\n$", data[-300:]):
+        piece = client.socket.recv(1 << 20)
+        if not piece:
+            raise ConnectionError("cut")
+        data += piece
+    client.rest = b""
+    uids = []
+    for row in re.split(rb"(?:^|\r\n)\* \d+ FETCH \(", data)[1:]:
+        uid, mark = re.search(rb"UID (\d+)", row), re.search(rb"-- end of (\S+)\r\n", row)
+        if not uid or b"BODY[] {" not in row:
+            continue  # it tells of flags, or of a message that was expunged in the meantime
+        uid, mark = int(uid[1]), mark[1].decode() if mark else ""
+        if not mark and b"\r\nX-Mark:" in row:
+            problems.append(f"{user}: UID {uid} is not whole")
+        with lock:
+            before = read[user].setdefault(uid, mark or f"of the server itself, {uid}")
+        if mark and before != mark:
+            problems.append(f"{user}: UID {uid} was {before}, and is {mark}")
+        if uids and uid <= uids[-1]:
+            problems.append(f"{user}: UID {uid} after {uids[-1]}")
+        uids.append(uid)
+    return uids
+
+
+def clear(_):
+    """Reads the oldest messages of each mailbox, and expunges them."""
+    for user in USERS:
+        client = Imap(PORTS["imap"], user)
+        try:
+            client.run("SELECT INBOX")
+            while (over := client.exists() - args.kept) > 0 and not stop.is_set():
+                if uids := bodies(client, user, 1, min(over, 200)):
+                    known = ",".join(map(str, uids))
+                    client.run(f"UID STORE {known} +FLAGS.SILENT (\\Deleted)")
+                    client.run(f"UID EXPUNGE {known}")
+                client.run("SELECT INBOX")
+            client.run("LOGOUT")
+        finally:
+            client.socket.close()
+    stop.wait(1)
+
+
 def fill_disk():
     try:
         with open(DISK / "filler", "wb") as file:
@@ -309,31 +366,19 @@ def account_for_all(server):
             problems.append(f"{len(missing)} messages never came to b.test, like {sorted(missing)[:3]}")
             break
         time.sleep(0.5)
-    found, twice = {}, sum(count - 1 for mark, count in arrived.items() if mark)
+    twice = sum(count - 1 for mark, count in arrived.items() if mark)
     for user in USERS:
         client = Imap(PORTS["imap"], user)
         client.run("SELECT INBOX")
-        last = 0
         total = client.exists()
         for at in range(1, total + 1, 200):
-            client.tag += 1
-            tag = b"t%d" % client.tag
-            client.socket.sendall(tag + b" FETCH %d:%d (UID BODY.PEEK[])\r\n" % (at, min(at + 199, total)))
-            data = client.rest
-            while not re.search(rb"(?:^|\r\n)" + tag + rb" OK[^\r\n]*\r\n$", data[-300:]):
-                data += client.socket.recv(1 << 20)
-            client.rest = b""
-            for uid in map(int, re.findall(rb"\* \d+ FETCH \(UID (\d+) ", data)):
-                if uid <= last:
-                    problems.append(f"{user}: UID {uid} after {last}")
-                last = uid
-            for mark in re.findall(rb"-- end of (\S+)\r\n", data):
-                found.setdefault(mark.decode(), []).append(user)
+            bodies(client, user, at, min(at + 199, total))
         client.run("LOGOUT")
+    found = {user: set(marks.values()) for user, marks in read.items()}
     for mark, user in {**accepted["local"], **accepted["append"]}.items():
-        if user not in found.get(mark, []) and mark not in gone:
+        if mark not in found[user] and mark not in gone:
             problems.append(f"{mark} was acknowledged for {user}, and is not there")
-    twice += sum(len(users) - 1 for users in found.values())
+    twice += sum(len(read[user]) - len(found[user]) for user in USERS)
     counts = {name: len(marks) for name, marks in accepted.items()}
     print(f"acknowledged: {counts}; {len(gone)} expunged; {twice} came twice")
 
@@ -351,6 +396,8 @@ def main():
         time.sleep(3)
         resting = server.tasks()
         works = [(deliver, "delivery", 2), (submit, "submission", 2), (use_imap, "IMAP", 4), (use_pop3, "POP3", 1)]
+        works.append((clear, "clearing", 1))
+        names = [f"{name}{n}" for _, name, count in works for n in range(count)]
         threads = [
             threading.Thread(target=forever, args=(work, f"{name}{n}"), daemon=True)
             for work, name, count in works
@@ -359,7 +406,7 @@ def main():
         threads.append(threading.Thread(target=misfortunes, args=(server,), daemon=True))
         for thread in threads:
             thread.start()
-        begun, samples = time.monotonic(), []
+        begun, samples, served = time.monotonic(), [], {}
         while time.monotonic() - begun < 60 * args.minutes:
             time.sleep(10)
             try:
@@ -367,7 +414,16 @@ def main():
             except (OSError, TypeError):
                 continue
             if len(samples) % 6 == 0:
-                print(f"{(time.monotonic() - begun) / 60:.0f} min: {samples[-1] // 1024} MiB, {server.tasks()} tasks", flush=True)
+                with lock:
+                    since = {name: acts.get(name, 0) - served.get(name, 0) for name in names}
+                    served = dict(acts)
+                minute, room = (time.monotonic() - begun) / 60, shutil.disk_usage(DISK)
+                print(
+                    f"{minute:.0f} min: {samples[-1] // 1024} MiB, {server.tasks()} tasks, disk {room.used >> 20} MiB, "
+                    f"sessions {sum(since.values())}",
+                    flush=True,
+                )
+                problems.extend(f"{name} was not served in minute {minute:.0f}" for name in names if not since.get(name))
         stop.set()
         for thread in threads:
             thread.join(120)
